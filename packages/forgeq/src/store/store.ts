@@ -1,0 +1,94 @@
+// THE SEAM: what a store must be able to do, in queue verbs, every call bounded and safe to repeat.
+// A store makes atomic what it is told and decides nothing; what follows from an outcome is decided in core/.
+import type {
+  ActRequest,
+  ActVerdict,
+  BeatReply,
+  Closed,
+  Enqueued,
+  ExchangeReply,
+  ExchangeRequest,
+  JobFilter,
+  JobPage,
+  JobRecord,
+  LostJob,
+  NewJob,
+  Note,
+  QueueRecord,
+  Registration,
+  Settlement,
+  TypeRecord,
+  Verdict,
+  WorkerFacts,
+  WorkerRecord,
+} from './records.ts'
+
+/** At most this many jobs, settlements or ids a call; callers chunk. */
+export const batchLimit = 1000
+
+export interface StoreInfo {
+  readonly kind: string
+  /** Version of the server or library behind the store. */
+  readonly version: string
+  readonly now: number
+  /** What survives power loss, in words for people. */
+  readonly durability: string
+  readonly capabilities: readonly Capability[]
+  /** Problems that do not stop it, each with what to do. */
+  readonly problems: readonly string[]
+}
+
+/**
+ * `notify`: hints arrive without polling · `shared`: several processes may work on it.
+ */
+export type Capability = 'notify' | 'shared'
+
+export interface Migration {
+  readonly version: number
+  readonly target: number
+  /** Names of the steps applied, or to apply. */
+  readonly steps: readonly string[]
+}
+
+/** What the `listen` side hears; `ready:` is a queue, `ended:` a job, `orders:` a worker. */
+export type Topic = `ready:${string}` | `ended:${string}` | `orders:${string}` | 'due'
+
+export interface Store {
+  /** Connects, checks versions and durability, migrates an empty store. Repeatable; calls before it open by themselves. */
+  open(): Promise<StoreInfo>
+  migrate(mode: 'plan' | 'apply'): Promise<Migration>
+  close(): Promise<void>
+
+  /** All or none when `atomic`; otherwise each job has its own answer. The same id again is a duplicate, never a second job. */
+  enqueue(jobs: readonly NewJob[], options: { readonly atomic: boolean }): Promise<readonly Enqueued[]>
+
+  register(worker: Registration): Promise<{ readonly now: number }>
+  /** Settles what ended and claims what fits, in one atomic step. One at a time per worker. */
+  exchange(request: ExchangeRequest): Promise<ExchangeReply | Closed>
+  beat(worker: string, facts: WorkerFacts | null, notes: readonly Note[]): Promise<BeatReply | Closed>
+  /** Closes the worker's record, by itself or by its supervisor; what it holds comes back by rescue. */
+  leave(worker: string): Promise<void>
+
+  /** Closes expired leases (never within one lease after an outage) and lists jobs held by closed workers. */
+  lost(limit: number): Promise<{ readonly jobs: readonly LostJob[]; readonly nextExpiryAt: number | null }>
+  /** Settles for closed workers. Fenced, so racing rescuers are harmless. */
+  settle(settlements: readonly (Settlement & { readonly worker: string })[]): Promise<readonly Verdict[]>
+  /** Moves due jobs into their lanes and ends expired ones. `nextDueAt` <= now means there is more. */
+  promote(limit: number): Promise<{ readonly moved: number; readonly nextDueAt: number | null }>
+  /** Deletes ended jobs whose time is over. */
+  prune(limit: number): Promise<{ readonly removed: number; readonly more: boolean }>
+
+  setQueue(queue: string, settings: { readonly paused: boolean }): Promise<void>
+  queues(): Promise<readonly QueueRecord[]>
+  workers(): Promise<readonly WorkerRecord[]>
+  /** What workers announced about types, of all or of the named ones. */
+  types(names?: readonly string[]): Promise<readonly TypeRecord[]>
+
+  /** In the order of `ids`; unknown ids are left out. */
+  jobs(ids: readonly string[], include?: readonly ('attempts' | 'logs')[]): Promise<readonly JobRecord[]>
+  find(filter: JobFilter, cursor: string | null, limit: number): Promise<JobPage>
+  act(request: ActRequest): Promise<readonly ActVerdict[]>
+
+  /** Hints, never truth: may come twice, late or not at all. */
+  listen(topics: readonly Topic[], fn: (topic: Topic) => void): () => void
+}

@@ -26,7 +26,7 @@ export function newJob(
   }
   if (tags !== undefined) {
     checkTags(tags)
-    job.tags = tags
+    job.tags = [...new Set(tags)]
   }
   return job
 }

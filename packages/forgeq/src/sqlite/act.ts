@@ -25,7 +25,10 @@ const keepCompleted = /* sql */ `
   SELECT job, claim, attempt, 'complete', settler, started_at, finished_at FROM forgeq_done
   WHERE job = ? AND state = ${stateCodes.completed}`
 
-const stateNames = Object.fromEntries(Object.entries(stateCodes).map(([name, code]) => [code, name])) as Record<number, State>
+const stateNames = Object.fromEntries(Object.entries(stateCodes).map(([name, code]) => [code, name])) as Record<
+  number,
+  State
+>
 
 export const stateName = (code: number): State => stateNames[code]!
 

@@ -27,9 +27,13 @@ export const checkFileSystem = (path: string, allowUnsafe: boolean): string[] =>
   try {
     mkdirSync(folder, { recursive: true })
   } catch (cause) {
-    throw new ForgeError('STORE_UNAVAILABLE', `the folder ${folder} of the SQLite file cannot be made; check its path and mode`, {
-      cause,
-    })
+    throw new ForgeError(
+      'STORE_UNAVAILABLE',
+      `the folder ${folder} of the SQLite file cannot be made; check its path and mode`,
+      {
+        cause,
+      },
+    )
   }
   const magic = statfsSync(folder).type >>> 0
   if (magic === fuse) return [`${folder} is on FUSE: SQLite is safe there only when all processes are on this machine`]
@@ -57,7 +61,8 @@ export const migrate = (db: Database, mode: 'plan' | 'apply', now: number): Migr
   const missing = (version: number): string[] => migrations.slice(version).map((step) => step.name)
   const before = withBusyRetry(() => schemaVersion(db), 5_000)
   if (before > target) throw tooNew(before)
-  if (mode === 'plan' || before === target) return { version: before, target, steps: mode === 'plan' ? missing(before) : [] }
+  if (mode === 'plan' || before === target)
+    return { version: before, target, steps: mode === 'plan' ? missing(before) : [] }
   withBusyRetry(() => db.exec('BEGIN IMMEDIATE'), 5_000)
   try {
     const version = schemaVersion(db)

@@ -38,7 +38,7 @@ const versionOf = (driver: Driver): string => {
 }
 
 const candidates: readonly (() => Driver | undefined)[] = [
-  () => process.getBuiltinModule?.('node:sqlite') as Driver | undefined,
+  () => process.getBuiltinModule?.('node:sqlite'),
   () => createRequire(import.meta.url)('@photostructure/sqlite') as Driver,
 ]
 

@@ -47,7 +47,7 @@ type AnyOperation = Operation<Method> & {
   isPromise?(...args: readonly unknown[]): boolean
   read?(db: Reader, ...args: readonly unknown[]): unknown
 }
-const operationOf = (call: Call): AnyOperation => operations[call.method] as AnyOperation
+const operationOf = (call: Call): AnyOperation => operations[call.method]
 
 export class Engine {
   readonly topics: Topics

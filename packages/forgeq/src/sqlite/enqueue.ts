@@ -42,13 +42,19 @@ const duplicateOf = (turn: Turn, job: NewJob): Enqueued | undefined => {
 }
 
 /** A store call: with `atomic` one refused job refuses all. */
-export const enqueue = (turn: Turn, jobs: readonly NewJob[], options: { readonly atomic: boolean }): readonly Enqueued[] => {
+export const enqueue = (
+  turn: Turn,
+  jobs: readonly NewJob[],
+  options: { readonly atomic: boolean },
+): readonly Enqueued[] => {
   const answers = place(turn, jobs, true)
   const faulty = options.atomic && answers.some((answer) => 'refused' in answer)
   if (!faulty) return answers
   throw new Refused(
     answers.map((answer) =>
-      'refused' in answer ? answer : refuse(answer.id, 'BATCH_REFUSED', 'not stored: another job of this call was refused'),
+      'refused' in answer
+        ? answer
+        : refuse(answer.id, 'BATCH_REFUSED', 'not stored: another job of this call was refused'),
     ),
   )
 }

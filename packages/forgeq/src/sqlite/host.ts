@@ -43,8 +43,10 @@ export class Host {
   constructor(options: HostOptions, hint: (topics: readonly Topic[]) => void, checks: 'schema' | 'none') {
     const problems = checkFileSystem(options.path, options.allowUnsafe)
     const { driver, version, sound } = findDriver(options.allowUnsafe)
-    if (!sound) problems.push(`SQLite ${version} can corrupt a file that several processes write; use one process, or upgrade`)
-    if (options.durability === 'relaxed') problems.push('durability is relaxed: power loss may take back the last commits')
+    if (!sound)
+      problems.push(`SQLite ${version} can corrupt a file that several processes write; use one process, or upgrade`)
+    if (options.durability === 'relaxed')
+      problems.push('durability is relaxed: power loss may take back the last commits')
     const clock = options.clock === null ? undefined : new ManualClock(options.clock)
     this.#now = clock === undefined ? Date.now : () => clock.now()
     this.#isShared = options.path !== ':memory:'
@@ -166,7 +168,10 @@ export class Host {
       ...call,
       resolve: (value) => {
         this.#stopBeating(worker.id)
-        this.#beats.set(worker.id, setInterval(() => this.#beat(worker.id), worker.leaseMs / 3))
+        this.#beats.set(
+          worker.id,
+          setInterval(() => this.#beat(worker.id), worker.leaseMs / 3),
+        )
         call.resolve(value)
       },
     }

@@ -104,8 +104,7 @@ const findWorker = (turn: Turn, uid: string): WorkerRow | undefined =>
 export const ordersFor = (db: Sql, worker: number): Order[] =>
   (db.sql(ordersOf).all(worker) as { job: string; claim: number }[]).map((row) => ({ ...row, order: 'cancel' }))
 
-export const nextDueAt = (db: Sql): number | null =>
-  (db.sql(nextDue).get() as { at: number | null }).at
+export const nextDueAt = (db: Sql): number | null => (db.sql(nextDue).get() as { at: number | null }).at
 
 export const beat = (
   turn: Turn,
@@ -125,7 +124,10 @@ export const exchange = (turn: Turn, request: ExchangeRequest): ExchangeReply | 
   const worker = findWorker(turn, request.worker)
   if (worker === undefined || worker.closed !== 0) return { closed: true }
   if (request.turn < worker.turn) {
-    throw new ForgeError('LEASE_LOST', `turn ${request.turn} of worker ${worker.uid} is over: its turn is ${worker.turn}`)
+    throw new ForgeError(
+      'LEASE_LOST',
+      `turn ${request.turn} of worker ${worker.uid} is over: its turn is ${worker.turn}`,
+    )
   }
   const isRepeat = request.turn === worker.turn
   const verdicts = settle(turn, { worker: worker.id, rescue: false }, request.settlements)
@@ -204,8 +206,7 @@ interface Lost {
   readonly nextExpiryAt: number | null
 }
 
-const expiryAt = (db: Sql): number | null =>
-  (db.sql(nextExpiry).get() as { at: number | null }).at
+const expiryAt = (db: Sql): number | null => (db.sql(nextExpiry).get() as { at: number | null }).at
 
 /** `seenAt`: when this process last looked; a rescuer that looked all the time knows that the store was not away. */
 export const lost = (turn: Turn, limit: number, seenAt: number): Lost => {
@@ -236,7 +237,10 @@ export const nothingLost = (db: Sql, now: number): Lost | undefined =>
   db.sql(anyLost).get(now) === undefined ? { jobs: [], nextExpiryAt: expiryAt(db) } : undefined
 
 /** Settles for closed workers: a worker that is still open speaks for itself. */
-export const settleLost = (turn: Turn, settlements: readonly (Settlement & { readonly worker: string })[]): Verdict[] => {
+export const settleLost = (
+  turn: Turn,
+  settlements: readonly (Settlement & { readonly worker: string })[],
+): Verdict[] => {
   const verdicts = settlements.map((settlement): Verdict => {
     const worker = findWorker(turn, settlement.worker)
     if (worker === undefined || worker.closed === 0) return 'lost'

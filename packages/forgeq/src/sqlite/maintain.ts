@@ -41,7 +41,11 @@ export const promote = (turn: Turn, limit: number): Promoted => {
 
 /** Ends jobs that should have started by now; a job that started once has met its deadline. */
 const expire = (turn: Turn, limit: number): number => {
-  const rows = turn.sql(overdue).all(turn.now, limit) as (Body & { seq: number | null; uniq: number; expire_at: number | null })[]
+  const rows = turn.sql(overdue).all(turn.now, limit) as (Body & {
+    seq: number | null
+    uniq: number
+    expire_at: number | null
+  })[]
   let ended = 0
   for (const body of rows) {
     // The job may be deleted, or retried by hand without a deadline.

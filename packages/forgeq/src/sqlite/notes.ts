@@ -24,7 +24,10 @@ export const addNotes = (turn: Turn, worker: number, notes: readonly Note[]): vo
 }
 
 const addLogs = (turn: Turn, job: number, note: Note): void => {
-  let { lines, bytes } = (turn.sql(sizeOf).get(job) as { lines: number; bytes: number } | undefined) ?? { lines: 0, bytes: 0 }
+  let { lines, bytes } = (turn.sql(sizeOf).get(job) as { lines: number; bytes: number } | undefined) ?? {
+    lines: 0,
+    bytes: 0,
+  }
   for (const line of note.logs ?? []) {
     const size = Buffer.byteLength(line.message)
     if (lines >= caps.logLines || bytes + size > caps.logBytes) break

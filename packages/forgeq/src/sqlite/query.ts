@@ -222,8 +222,14 @@ const parseCursor = (cursor: string): string[] => {
   const parts = cursor.split('.')
   const listing = listings[parts[0] ?? '']
   const isSound =
-    listing !== undefined && (parts.length === 1 || parts.length === 1 + listing.cursor.length) && parts.slice(1).every((part) => /^-?\d+$/.test(part))
-  if (!isSound) throw new ForgeError('INVALID_OPTION', `cursor ${JSON.stringify(cursor)} is not one that this store gave out; start without one`)
+    listing !== undefined &&
+    (parts.length === 1 || parts.length === 1 + listing.cursor.length) &&
+    parts.slice(1).every((part) => /^-?\d+$/.test(part))
+  if (!isSound)
+    throw new ForgeError(
+      'INVALID_OPTION',
+      `cursor ${JSON.stringify(cursor)} is not one that this store gave out; start without one`,
+    )
   return parts
 }
 

@@ -108,9 +108,13 @@ export class Remote implements Link {
   #lose(cause: unknown): void {
     for (const waiting of this.#waiting.values()) {
       waiting.reject(
-        new ForgeError('OUTCOME_UNKNOWN', 'the thread that writes the SQLite file died before it answered; the call may be repeated', {
-          cause,
-        }),
+        new ForgeError(
+          'OUTCOME_UNKNOWN',
+          'the thread that writes the SQLite file died before it answered; the call may be repeated',
+          {
+            cause,
+          },
+        ),
       )
     }
     this.#waiting.clear()

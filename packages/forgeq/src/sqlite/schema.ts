@@ -4,7 +4,15 @@
 // `running`, `done`). A claim reads `ready` and the bodies it hands out, nothing else.
 
 /** Numbers in `tally.state` and `done.state`. */
-export const stateCodes = { scheduled: 0, blocked: 1, ready: 2, running: 3, completed: 4, dead: 5, cancelled: 6 } as const
+export const stateCodes = {
+  scheduled: 0,
+  blocked: 1,
+  ready: 2,
+  running: 3,
+  completed: 4,
+  dead: 5,
+  cancelled: 6,
+} as const
 
 export interface Step {
   readonly name: string

@@ -138,7 +138,10 @@ const cancel = (turn: Turn, row: Held, settler: Settler, settlement: Settlement)
   return settlement.outcome === 'cancel' ? 'applied' : 'cancelled'
 }
 
-const countersOf = (row: Held, settler: number): { claim: number; attempt: number; crashes: number; settler: number } => ({
+const countersOf = (
+  row: Held,
+  settler: number,
+): { claim: number; attempt: number; crashes: number; settler: number } => ({
   claim: row.claim,
   attempt: row.attempt,
   crashes: row.crashes,

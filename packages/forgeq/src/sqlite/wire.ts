@@ -42,4 +42,3 @@ export const receiveError = (sent: SentError): ForgeError => {
     ...(cause === undefined ? {} : { cause }),
   })
 }
-

@@ -8,7 +8,10 @@ export const defaultUrl = 'sqlite:.forgeq/forgeq.db'
 const durabilities = ['full', 'relaxed'] as const
 
 const invalid = (url: string, what: string): ForgeError =>
-  new ForgeError('CONFIG', `store URL ${JSON.stringify(url)}: ${what}. Supported: sqlite:path.db, sqlite::memory:, sqlite:path.db?durability=relaxed.`)
+  new ForgeError(
+    'CONFIG',
+    `store URL ${JSON.stringify(url)}: ${what}. Supported: sqlite:path.db, sqlite::memory:, sqlite:path.db?durability=relaxed.`,
+  )
 
 /** Opens `sqlite:path.db[?durability=relaxed]` or `sqlite::memory:`; CONFIG says what is wrong with another URL. */
 export const openStore = async (url: string): Promise<Store> => {
@@ -22,7 +25,8 @@ export const openStore = async (url: string): Promise<Store> => {
   const options = new URLSearchParams(query)
   for (const key of options.keys()) if (key !== 'durability') throw invalid(url, `option ${key} is not known`)
   const durability = options.get('durability') ?? 'full'
-  if (!(durabilities as readonly string[]).includes(durability)) throw invalid(url, `durability must be full or relaxed`)
+  if (!(durabilities as readonly string[]).includes(durability))
+    throw invalid(url, `durability must be full or relaxed`)
   const { sqlite } = await import('../sqlite/index.ts')
   return sqlite(file, { durability: durability as (typeof durabilities)[number] })
 }

@@ -9,7 +9,7 @@ const units = { ms: 1n, s: 1000n, m: 60_000n, h: 3_600_000n, d: 86_400_000n } as
 test('a duration with a unit is exact, in whole milliseconds rounded up', () => {
   const parts = fc.record({
     whole: fc.integer({ min: 0, max: 3649 }),
-    decimals: fc.string({ unit: fc.constantFrom(...'0123456789'), maxLength: 4 }),
+    decimals: fc.stringMatching(/^\d{0,4}$/),
     unit: fc.constantFrom('ms', 's', 'm', 'h', 'd'),
   })
   fc.assert(
@@ -59,7 +59,7 @@ test('what is no duration is refused under the name of its option', () => {
         )
         return error.message.startsWith('timeout must be')
       },
-      String(value),
+      JSON.stringify(value),
     )
   }
 })

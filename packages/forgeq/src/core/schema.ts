@@ -56,12 +56,13 @@ function decode(payload: string, id: string): unknown {
 
 function accept<T>(result: StandardSchemaV1.Result<T>, what: string, id?: string): T {
   if (result.issues === undefined) return result.value
-  const problems = result.issues.map(({ path = [], message }) => ({ path: path.map(stepText).join('.'), message }))
+  // Not path.map: arktype's paths are arrays of a subclass that map() builds wrongly.
+  const problems = result.issues.map(({ path = [], message }) => ({
+    path: Array.from(path, (step) => String(typeof step === 'object' ? step.key : step)).join('.'),
+    message,
+  }))
   throw refuse(problems, what, id)
 }
-
-const stepText = (step: PropertyKey | StandardSchemaV1.PathSegment): string =>
-  String(typeof step === 'object' ? step.key : step)
 
 function refuse(problems: readonly Problem[], what: string, id?: string): ForgeError {
   const shown = problems.slice(0, 3).map(({ path, message }) => (path === '' ? message : `${path}: ${message}`))

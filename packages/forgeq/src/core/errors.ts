@@ -1,30 +1,18 @@
 // The one error class, its codes, and the table that maps a code to an HTTP status and an exit code.
-// Errors that a handler throws to steer its job (Discard, RetryIn) live here too: they are decisions, not failures.
-import type { Duration } from './duration.ts'
 
-interface CodeFacts {
-  readonly status: number
-  readonly exit: number
-  /** The same call may succeed later without a change. */
-  readonly retryable: boolean
-}
-
-const usage = (status: number): CodeFacts => ({ status, exit: 2, retryable: false })
-const failed = (status: number): CodeFacts => ({ status, exit: 1, retryable: false })
-
-/** Every code, with the HTTP status and the exit code it becomes. */
+/** Every code, with the HTTP status and the exit code it becomes; `retryable`: the same call may succeed later as it is. */
 export const errorCodes = {
   /** A payload does not match its schema; `problems` has the path of each fault. */
-  INVALID_INPUT: usage(422),
+  INVALID_INPUT: { status: 422, exit: 2, retryable: false },
   /** An option, name or duration is out of range. */
-  INVALID_OPTION: usage(400),
+  INVALID_OPTION: { status: 400, exit: 2, retryable: false },
   /** A body, payload or result is not valid JSON, or is nested too deep. */
-  INVALID_JSON: usage(400),
+  INVALID_JSON: { status: 400, exit: 2, retryable: false },
   /** A job id is not a UUIDv7, or its time is more than a day from the store's. */
-  INVALID_ID: usage(400),
-  TOO_LARGE: usage(413),
-  CONFIG: usage(500),
-  USAGE: usage(400),
+  INVALID_ID: { status: 400, exit: 2, retryable: false },
+  TOO_LARGE: { status: 413, exit: 2, retryable: false },
+  CONFIG: { status: 500, exit: 2, retryable: false },
+  USAGE: { status: 400, exit: 2, retryable: false },
   NOT_FOUND: { status: 404, exit: 3, retryable: false },
   /** The id belongs to a job with another type or payload. */
   ID_CONFLICT: { status: 409, exit: 4, retryable: false },
@@ -40,18 +28,18 @@ export const errorCodes = {
   /** The store cannot keep what it acknowledges, or is known to corrupt data. */
   STORE_UNSAFE: { status: 503, exit: 6, retryable: false },
   STORE_CLOSED: { status: 503, exit: 6, retryable: false },
-  UNSUPPORTED: failed(501),
+  UNSUPPORTED: { status: 501, exit: 1, retryable: false },
   TIMEOUT: { status: 504, exit: 7, retryable: true },
   /** The job ended dead. */
-  JOB_DEAD: failed(409),
-  CANCELLED: failed(409),
+  JOB_DEAD: { status: 409, exit: 1, retryable: false },
+  CANCELLED: { status: 409, exit: 1, retryable: false },
   RESULT_EXPIRED: { status: 410, exit: 3, retryable: false },
   /** This claim of the job is no longer valid: another worker may hold it. */
   LEASE_LOST: { status: 409, exit: 4, retryable: false },
   /** The worker is stopping; the job goes back to its queue. */
   SHUTDOWN: { status: 503, exit: 1, retryable: true },
-  INTERNAL: failed(500),
-} as const satisfies Record<string, CodeFacts>
+  INTERNAL: { status: 500, exit: 1, retryable: false },
+} as const
 
 export type ErrorCode = keyof typeof errorCodes
 
@@ -91,23 +79,7 @@ export class ForgeError extends Error {
   }
 }
 
-/** Thrown by a handler: the job ends dead at once, with this message as the reason. */
-export class Discard extends Error {
-  constructor(message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.name = 'Discard'
-  }
-}
-
-/** Thrown by a handler: the job runs again after `delay`; `countAttempt: false` does not use up an attempt (default: it does). */
-export class RetryIn extends Error {
-  readonly delay: Duration
-  readonly countAttempt: boolean
-
-  constructor(delay: Duration, options: ErrorOptions & { countAttempt?: boolean; message?: string } = {}) {
-    super(options.message ?? `retry in ${delay}`, options.cause === undefined ? undefined : { cause: options.cause })
-    this.name = 'RetryIn'
-    this.delay = delay
-    this.countAttempt = options.countAttempt ?? true
-  }
+/** INVALID_OPTION with its problem: `path` is the option, `message` what it must be. */
+export function invalidOption(path: string, message: string): ForgeError {
+  return new ForgeError('INVALID_OPTION', `${path} ${message}.`, { problems: [{ path, message }] })
 }

@@ -1,0 +1,38 @@
+// One enqueue as a record: checks the options and turns their durations into numbers. The policy comes resolved.
+import type { NewJob, StoredPolicy } from '../store/records.ts'
+import { toMs } from './duration.ts'
+import { invalidOption } from './errors.ts'
+import { checkId } from './id.ts'
+import { checkTags, checkUnique } from './name.ts'
+import type { EnqueueOptions } from './policy.ts'
+
+/** INVALID_ID or INVALID_OPTION when an option is out of range; `payload` is JSON text. */
+export function newJob(
+  type: string,
+  payload: string,
+  policy: StoredPolicy,
+  options: EnqueueOptions,
+  newId: () => string,
+): NewJob {
+  const { id = newId(), delay, at, expire, unique, tags } = options
+  if (options.id !== undefined) checkId(id)
+  const job: { -readonly [K in keyof NewJob]: NewJob[K] } = { id, type, payload, policy }
+  if (delay !== undefined) job.delayMs = toMs(delay, 'delay')
+  if (at !== undefined) job.runAt = instantOf(at)
+  if (expire !== undefined) job.expireMs = toMs(expire, 'expire')
+  if (unique !== undefined) {
+    checkUnique(unique)
+    job.unique = unique
+  }
+  if (tags !== undefined) {
+    checkTags(tags)
+    job.tags = [...new Set(tags)]
+  }
+  return job
+}
+
+function instantOf(at: Date): number {
+  const ms = at instanceof Date ? at.getTime() : Number.NaN
+  if (Number.isNaN(ms)) throw invalidOption('at', 'must be a valid Date')
+  return ms
+}

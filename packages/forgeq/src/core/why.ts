@@ -1,0 +1,118 @@
+// Why a job is where it is, in one sentence that says what to do. Reads records, changes nothing.
+import type { JobRecord, QueueRecord, WorkerRecord } from '../store/records.ts'
+import { formatMs } from './duration.ts'
+import type { State } from './states.ts'
+
+export interface Explanation {
+  readonly state: State
+  /** For programs: stays when the words change. */
+  readonly reason:
+    | 'ended'
+    | 'running'
+    | 'cancelling'
+    | 'worker-lost'
+    | 'not-due'
+    | 'not-promoted'
+    | 'blocked'
+    | 'queue-paused'
+    | 'no-worker'
+    | 'no-worker-for-queue'
+    | 'no-handler'
+    | 'no-free-slot'
+    | 'next'
+  readonly text: string
+}
+
+type Answer = Omit<Explanation, 'state'>
+const say = (reason: Explanation['reason'], text: string): Answer => ({ reason, text })
+
+/** `queue`: the record of the job's queue, if there is one; `workers`: all of them; `now`: of the store. */
+export function explainWait(
+  job: JobRecord,
+  queue: QueueRecord | undefined,
+  workers: readonly WorkerRecord[],
+  now: number,
+): Explanation {
+  const live = workers.filter((worker) => !worker.closed && worker.expiresAt > now)
+  return { state: job.state, ...explain(job, queue, live, now) }
+}
+
+function explain(job: JobRecord, queue: QueueRecord | undefined, live: readonly WorkerRecord[], now: number): Answer {
+  switch (job.state) {
+    case 'scheduled':
+      return explainScheduled(job, now)
+    case 'blocked':
+      return say('blocked', 'It waits for other jobs to end.')
+    case 'ready':
+      return explainReady(job, queue, live)
+    case 'running':
+      return explainRunning(job, live, now)
+    case 'completed':
+    case 'dead':
+    case 'cancelled':
+      return explainEnded(job, now)
+  }
+}
+
+function explainScheduled(job: JobRecord, now: number): Answer {
+  if (job.runAt <= now) {
+    const since = formatMs(now - job.runAt)
+    return say('not-promoted', `It has been due for ${since}, but no worker or server is there to move it: start one.`)
+  }
+  const dueIn = `It is due in ${formatMs(job.runAt - now)}${afterError(job)}`
+  return say('not-due', `${dueIn}. \`forgeq jobs promote ${job.id}\` makes it ready now.`)
+}
+
+function explainReady(
+  { type, policy }: JobRecord,
+  record: QueueRecord | undefined,
+  live: readonly WorkerRecord[],
+): Answer {
+  const { queue } = policy
+  if (record?.paused)
+    return say('queue-paused', `Queue ${queue} is paused. \`forgeq queues resume ${queue}\` starts it.`)
+  if (live.length === 0)
+    return say('no-worker', 'No worker is running: start one with `forgeq worker` or `forge.worker`.')
+
+  const serving = live.filter(({ queues }) => queues.includes(queue))
+  if (serving.length === 0) {
+    const served = [...new Set(live.flatMap(({ queues }) => queues))].join(', ')
+    return say('no-worker-for-queue', `No worker serves queue ${queue}, only ${served}: start one that does.`)
+  }
+  const able = serving.filter(({ types }) => types.includes(type))
+  if (able.length === 0)
+    return say('no-handler', `No worker of queue ${queue} handles ${type}: give its handler to one.`)
+
+  const slots = able.reduce((sum, worker) => sum + worker.slots, 0)
+  const held = able.reduce((sum, worker) => sum + worker.held, 0)
+  return held < slots
+    ? say('next', `It starts soon: ${slots - held} of ${slots} slots that can run it are free.`)
+    : say('no-free-slot', `All ${slots} slots that can run it are taken: wait, or start more workers.`)
+}
+
+function explainRunning(job: JobRecord, live: readonly WorkerRecord[], now: number): Answer {
+  const worker = live.find(({ id }) => id === job.worker)
+  if (worker === undefined) {
+    return say('worker-lost', 'Its worker is gone. Any live worker or server puts it back: start one if there is none.')
+  }
+  const where = `on ${worker.host} (process ${worker.pid})`
+  return job.cancelRequested
+    ? say(
+        'cancelling',
+        `It is being cancelled: its handler ${where} was told to stop and ends it by returning or throwing.`,
+      )
+    : say('running', `Attempt ${job.attempt} has been running for ${formatMs(now - (job.startedAt ?? now))} ${where}.`)
+}
+
+function explainEnded(job: JobRecord, now: number): Answer {
+  const ended = `${formatMs(now - (job.finishedAt ?? now))} ago`
+  const again = `\`forgeq jobs retry ${job.id}\` runs it again.`
+  if (job.state === 'completed') return say('ended', `It completed ${ended}.`)
+  if (job.state === 'dead') return say('ended', `It died ${ended} (${job.reason})${afterError(job)}. ${again}`)
+  return job.reason === 'expired'
+    ? say('ended', `It expired ${ended}, before any worker started it. ${again}`)
+    : say('ended', `It was cancelled ${ended}. ${again}`)
+}
+
+const afterError = ({ attempt, error }: JobRecord): string =>
+  error === null ? '' : `, attempt ${attempt}, after ${error.name}: ${error.message.slice(0, 200)}`

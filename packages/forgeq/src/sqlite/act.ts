@@ -1,0 +1,100 @@
+// What operators do to single jobs. Whether a state allows it is asked of core/states.ts.
+import { allows, type State } from '../core/states.ts'
+import type { ActRequest, ActVerdict } from '../store/records.ts'
+import { finish, releaseUnique } from './finish.ts'
+import { removeBodies } from './maintain.ts'
+import { makeReady, placeOf, takeOut, type Body, type Place } from './place.ts'
+import { stateCodes } from './schema.ts'
+import type { Turn } from './turn.ts'
+
+interface Target extends Body {
+  readonly uniq: string | null
+}
+
+const targetOf = /* sql */ `SELECT seq, id, type, queue, priority, run_at, uniq FROM forgeq_job WHERE id = ?`
+// Any later settle or rescue of this claim ends the job cancelled.
+const markCancelled = /* sql */ `UPDATE forgeq_running SET cancelled = 1 WHERE job = ?`
+const uidOf = /* sql */ `SELECT uid FROM forgeq_worker WHERE id = ?`
+const takeUnique = /* sql */ `INSERT INTO forgeq_uniq (type, key, job) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`
+const holderOf = /* sql */ `
+  SELECT j.id FROM forgeq_uniq u CROSS JOIN forgeq_job j ON j.seq = u.job WHERE u.type = ? AND u.key = ?`
+const revive = /* sql */ `UPDATE forgeq_job SET attempt_base = ?, expire_at = NULL, payload = coalesce(?, payload) WHERE seq = ?`
+// A completed claim has its times only in done, which the retry takes away.
+const keepCompleted = /* sql */ `
+  INSERT INTO forgeq_attempt (job, claim, attempt, outcome, worker, started_at, ended_at)
+  SELECT job, claim, attempt, 'complete', settler, started_at, finished_at FROM forgeq_done
+  WHERE job = ? AND state = ${stateCodes.completed}`
+
+const stateNames = Object.fromEntries(Object.entries(stateCodes).map(([name, code]) => [code, name])) as Record<
+  number,
+  State
+>
+
+export const stateName = (code: number): State => stateNames[code]!
+
+export const act = (turn: Turn, request: ActRequest): readonly ActVerdict[] =>
+  request.ids.map((id): ActVerdict => {
+    const job = turn.sql(targetOf).get(id) as Target | undefined
+    const place = job === undefined ? undefined : placeOf(turn, job)
+    if (job === undefined || place === undefined) return { id, done: false, code: 'NOT_FOUND' }
+    const state = stateName(place.state)
+    // Asked again, a cancel gives the same answer.
+    if (request.action === 'cancel' && state === 'cancelled') return { id, done: true, state }
+    if (!allows(state, request.action)) return { id, done: false, code: 'STATE_CONFLICT', state }
+    switch (request.action) {
+      case 'cancel':
+        return cancel(turn, job, place)
+      case 'retry':
+        return retry(turn, job, place, request.payload)
+      case 'promote':
+        takeOut(turn, job, place)
+        makeReady(turn, job, place)
+        return { id, done: true, state: 'ready' }
+      case 'delete':
+        takeOut(turn, job, place)
+        if (job.uniq !== null) releaseUnique(turn, job.seq)
+        removeBodies(turn, [job.seq])
+        turn.hintEnded(id)
+        return { id, done: true, state: 'gone' }
+    }
+  })
+
+const cancel = (turn: Turn, job: Target, place: Place): ActVerdict => {
+  if (place.tree === 'running') {
+    turn.sql(markCancelled).run(job.seq)
+    const holder = turn.sql(uidOf).get(place.worker) as { uid: string }
+    turn.hint(`orders:${holder.uid}`)
+    return { id: job.id, done: true, state: 'running' }
+  }
+  takeOut(turn, job, place)
+  finish(turn, {
+    ...place,
+    seq: job.seq,
+    id: job.id,
+    queue: job.queue,
+    state: 'cancelled',
+    reason: 'cancelled',
+    result: null,
+    startedAt: null,
+    keepResultMs: 0,
+    holdsUnique: job.uniq !== null,
+  })
+  return { id: job.id, done: true, state: 'cancelled' }
+}
+
+const retry = (turn: Turn, job: Target, place: Place, payload: string | undefined): ActVerdict => {
+  if (job.uniq !== null) {
+    const { changes } = turn.sql(takeUnique).run(job.type, job.uniq, job.seq)
+    if (Number(changes) === 0) {
+      const holder = turn.sql(holderOf).get(job.type, job.uniq) as { id: string }
+      return { id: job.id, done: false, code: 'UNIQUE_CONFLICT', holder: holder.id }
+    }
+  }
+  turn.sql(keepCompleted).run(job.seq)
+  takeOut(turn, job, place)
+  // A job that ended without having been tried again keeps the number of the try it waited for.
+  const attempt = place.started_at === null ? place.attempt : place.attempt + 1
+  turn.sql(revive).run(attempt - 1, payload ?? null, job.seq)
+  makeReady(turn, job, { ...place, attempt, crashes: 0 })
+  return { id: job.id, done: true, state: 'ready' }
+}

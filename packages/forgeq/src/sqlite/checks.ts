@@ -1,0 +1,100 @@
+// What must hold before a file is trusted: a local file system, and a schema this version understands.
+import { mkdirSync, statfsSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { ForgeError } from '../core/errors.ts'
+import type { Migration } from '../store/store.ts'
+import { withBusyRetry, type Database } from './connect.ts'
+import { migrations } from './schema.ts'
+
+/** statfs magic numbers of file systems whose locks or shared memory SQLite's WAL cannot rely on. */
+const networkFileSystems: Readonly<Record<number, string>> = {
+  0x6969: 'NFS',
+  0x517b: 'SMB',
+  0xff534d42: 'CIFS',
+  0xfe534d42: 'SMB2',
+  0x01021997: '9p',
+  0x5346414f: 'AFS',
+  0x00c36400: 'Ceph',
+  0x47504653: 'GPFS',
+  0x0bd00bd0: 'Lustre',
+}
+const fuse = 0x65735546
+
+/** Makes the folder of the file, refuses network file systems; answers problems worth a warning. */
+export const checkFileSystem = (path: string, allowUnsafe: boolean): string[] => {
+  if (path === ':memory:') return []
+  const folder = dirname(path)
+  try {
+    mkdirSync(folder, { recursive: true })
+  } catch (cause) {
+    throw new ForgeError(
+      'STORE_UNAVAILABLE',
+      `the folder ${folder} of the SQLite file cannot be made; check its path and mode`,
+      {
+        cause,
+      },
+    )
+  }
+  const magic = statfsSync(folder).type >>> 0
+  if (magic === fuse) return [`${folder} is on FUSE: SQLite is safe there only when all processes are on this machine`]
+  const network = networkFileSystems[magic]
+  if (network === undefined) return []
+  const message = `${folder} is on a network file system (${network}), where SQLite files get corrupted; use a local disk`
+  if (!allowUnsafe) throw new ForgeError('STORE_UNSAFE', `${message} (FORGEQ_ALLOW_VOLATILE=1 goes on at your risk).`)
+  return [message]
+}
+
+const findTable = /* sql */ `SELECT 1 FROM sqlite_schema WHERE name = 'forgeq_migration'`
+// Our own table, not user_version: the file may also be the application's database.
+const addTable = /* sql */ `CREATE TABLE IF NOT EXISTS forgeq_migration (version INTEGER PRIMARY KEY, name TEXT NOT NULL, at INTEGER NOT NULL)`
+const applied = /* sql */ `SELECT max(version) AS version FROM forgeq_migration`
+const noteStep = /* sql */ `INSERT INTO forgeq_migration (version, name, at) VALUES (?, ?, ?)`
+
+export const schemaVersion = (db: Database): number => {
+  if (db.prepare(findTable).get() === undefined) return 0
+  return (db.prepare(applied).get() as { version: number | null }).version ?? 0
+}
+
+/** Applies what is missing in one transaction: two migrators at once are harmless, the second finds nothing to do. */
+export const migrate = (db: Database, mode: 'plan' | 'apply', now: number): Migration => {
+  const target = migrations.length
+  const missing = (version: number): string[] => migrations.slice(version).map((step) => step.name)
+  const before = withBusyRetry(() => schemaVersion(db), 5_000)
+  if (before > target) throw tooNew(before)
+  if (mode === 'plan' || before === target)
+    return { version: before, target, steps: mode === 'plan' ? missing(before) : [] }
+  withBusyRetry(() => db.exec('BEGIN IMMEDIATE'), 5_000)
+  try {
+    const version = schemaVersion(db)
+    db.exec(addTable)
+    for (const [i, step] of migrations.entries()) {
+      if (i < version) continue
+      db.exec(step.sql)
+      db.prepare(noteStep).run(i + 1, step.name, now)
+    }
+    db.exec('COMMIT')
+    return { version: target, target, steps: missing(version) }
+  } catch (error) {
+    db.exec('ROLLBACK')
+    throw error
+  }
+}
+
+const tooNew = (version: number): ForgeError =>
+  new ForgeError(
+    'MIGRATION_NEEDED',
+    `the file has schema version ${version}, this ForgeQ knows ${migrations.length}; upgrade forgeq before it is used again`,
+  )
+
+/** An empty file gets the schema, an old one is refused until `forgeq migrate` was run. */
+export const checkSchema = (db: Database, now: number): void => {
+  const version = withBusyRetry(() => schemaVersion(db), 5_000)
+  if (version === 0) migrate(db, 'apply', now)
+  else if (version > migrations.length) throw tooNew(version)
+  else if (version < migrations.length) {
+    throw new ForgeError(
+      'MIGRATION_NEEDED',
+      `the file has schema version ${version}, this ForgeQ needs ${migrations.length}; run \`forgeq migrate\``,
+    )
+  }
+}

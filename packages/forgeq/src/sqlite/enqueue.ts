@@ -1,0 +1,139 @@
+// Stores new jobs: bodies one by one (ids and unique keys decide), places by one statement for the whole batch.
+import type { Enqueued, NewJob, Refusal, StoredPolicy } from '../store/records.ts'
+import { caps } from '../core/caps.ts'
+import { idTime, isId } from '../core/id.ts'
+import { freshLane } from './place.ts'
+import { packPolicy } from './policy.ts'
+import { stateCodes } from './schema.ts'
+import type { Turn } from './turn.ts'
+
+// DO NOTHING makes the test for the id and the insert one step.
+const addJob = /* sql */ `
+  INSERT INTO forgeq_job (seq, id, type, queue, priority, policy, created_at, run_at, expire_at, tags, uniq, payload)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`
+const sameId = /* sql */ `SELECT type, payload FROM forgeq_job WHERE id = ?`
+const holderOf = /* sql */ `
+  SELECT j.id FROM forgeq_uniq u CROSS JOIN forgeq_job j ON j.seq = u.job WHERE u.type = ? AND u.key = ?`
+const takeUnique = /* sql */ `INSERT INTO forgeq_uniq (type, key, job) VALUES (?, ?, ?)`
+const addDeadline = /* sql */ `INSERT INTO forgeq_deadline (at, job) VALUES (?, ?)`
+
+// Places every ready body of the batch: no other connection can have written in this range of seq.
+const placeReady = /* sql */ `
+  INSERT INTO forgeq_ready (queue, lane, seq, job, type, at, claim, attempt, crashes, settler)
+  SELECT queue, priority * 4 + ${freshLane}, seq, seq, type, created_at, 0, 1, 0, 0
+  FROM forgeq_job WHERE seq > ? AND run_at <= created_at`
+const placeLater = /* sql */ `
+  INSERT INTO forgeq_later (run_at, seq, job, claim, attempt, crashes, settler)
+  SELECT run_at, seq, seq, 0, 1, 0, 0 FROM forgeq_job WHERE seq > ? AND run_at > created_at`
+
+interface PolicyFacts {
+  readonly queue: number
+  readonly text: string | null
+}
+
+const isTimely = (id: string, now: number): boolean => isId(id) && Math.abs(idTime(id) - now) <= caps.idDriftMs
+
+const refuse = (id: string, code: Refusal['code'], message: string): Enqueued => ({ id, refused: { code, message } })
+
+const duplicateOf = (turn: Turn, job: NewJob): Enqueued | undefined => {
+  const same = turn.sql(sameId).get(job.id) as { type: number; payload: string } | undefined
+  if (same === undefined) return undefined
+  return turn.names.type.name(same.type) === job.type && same.payload === job.payload
+    ? { id: job.id, duplicate: true }
+    : refuse(job.id, 'ID_CONFLICT', `job ${job.id} exists with another type or payload; make a new id for a new job`)
+}
+
+/** A store call: with `atomic` one refused job refuses all. */
+export const enqueue = (
+  turn: Turn,
+  jobs: readonly NewJob[],
+  options: { readonly atomic: boolean },
+): readonly Enqueued[] => {
+  const answers = place(turn, jobs, true)
+  const faulty = options.atomic && answers.some((answer) => 'refused' in answer)
+  if (!faulty) return answers
+  throw new Refused(
+    answers.map((answer, i) =>
+      'refused' in answer
+        ? answer
+        : refuse(jobs[i]!.id, 'BATCH_REFUSED', 'not stored: another job of this call was refused'),
+    ),
+  )
+}
+
+/** Rolls the operation back and is answered with, not thrown at the caller. */
+export class Refused extends Error {
+  readonly answers: readonly Enqueued[]
+
+  constructor(answers: readonly Enqueued[]) {
+    super('refused')
+    this.answers = answers
+  }
+}
+
+/** Stores jobs; `checkAge` is off for jobs whose claim, not their age, proves them. */
+export const place = (turn: Turn, jobs: readonly NewJob[], checkAge: boolean): Enqueued[] => {
+  const before = turn.lastSeq
+  const facts = new Map<StoredPolicy, PolicyFacts>()
+  let anyReady = false
+  let anyLater = false
+  const answers = jobs.map((job): Enqueued => {
+    let policy = facts.get(job.policy)
+    if (policy === undefined) {
+      policy = { queue: turn.names.queue.id(job.policy.queue), text: packPolicy(job.policy) }
+      facts.set(job.policy, policy)
+    }
+    const type = turn.names.type.id(job.type)
+    if (job.unique !== undefined) {
+      const duplicate = duplicateOf(turn, job)
+      if (duplicate !== undefined) return duplicate
+      const holder = turn.sql(holderOf).get(type, job.unique) as { id: string } | undefined
+      if (holder !== undefined) return { id: holder.id, duplicate: true }
+    }
+    if (checkAge && !isTimely(job.id, turn.now)) {
+      return (
+        duplicateOf(turn, job) ??
+        refuse(job.id, 'INVALID_ID', `${job.id} is no UUIDv7 made within a day of the store's time; make a new id`)
+      )
+    }
+    const seq = turn.nextSeq()
+    const runAt = Math.max(turn.now + (job.delayMs ?? 0), job.runAt ?? 0)
+    const expireAt = job.expireMs === undefined ? null : turn.now + job.expireMs
+    const tags = job.tags === undefined || job.tags.length === 0 ? null : JSON.stringify(job.tags)
+    const { changes } = turn
+      .sql(addJob)
+      .run(
+        seq,
+        job.id,
+        type,
+        policy.queue,
+        job.policy.priority,
+        policy.text,
+        turn.now,
+        runAt,
+        expireAt,
+        tags,
+        job.unique ?? null,
+        job.payload,
+      )
+    if (Number(changes) === 0) return duplicateOf(turn, job)!
+    if (job.unique !== undefined) turn.sql(takeUnique).run(type, job.unique, seq)
+    if (expireAt !== null) {
+      turn.sql(addDeadline).run(expireAt, seq)
+      turn.dueAt(expireAt)
+    }
+    if (runAt > turn.now) {
+      anyLater = true
+      turn.tally(policy.queue, stateCodes.scheduled, 1)
+      turn.dueAt(runAt)
+    } else {
+      anyReady = true
+      turn.tally(policy.queue, stateCodes.ready, 1)
+      turn.hint(`ready:${job.policy.queue}`)
+    }
+    return { id: job.id, duplicate: false }
+  })
+  if (anyReady) turn.sql(placeReady).run(before)
+  if (anyLater) turn.sql(placeLater).run(before)
+  return answers
+}

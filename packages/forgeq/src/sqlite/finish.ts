@@ -1,0 +1,67 @@
+// Ends a job: its row in done, its unique key freed, its retention planned, those who wait for it told. All in the
+// transaction that ends it.
+import { keptMs } from '../core/retention.ts'
+import type { State } from '../core/states.ts'
+import { stateCodes } from './schema.ts'
+import type { Turn } from './turn.ts'
+import type { Counters } from './place.ts'
+
+const addDone = /* sql */ `
+  INSERT INTO forgeq_done (job, state, claim, attempt, crashes, settler, started_at, finished_at, result_until, expires_at, reason, result)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+
+// Only the job that holds the key frees it.
+const freeUnique = /* sql */ `
+  DELETE FROM forgeq_uniq WHERE job = ? AND (type, key) = (SELECT type, uniq FROM forgeq_job WHERE seq = ?)`
+
+export const releaseUnique = (turn: Turn, job: number): void => {
+  turn.sql(freeUnique).run(job, job)
+}
+
+export interface End extends Counters {
+  readonly seq: number
+  readonly id: string
+  readonly queue: number
+  readonly state: Extract<State, 'completed' | 'dead' | 'cancelled'>
+  readonly reason: string | null
+  readonly result: string | null
+  /** When the claim that ended it started; `null` when it was not running. */
+  readonly startedAt: number | null
+  readonly keepResultMs: number
+  readonly holdsUnique: boolean
+}
+
+/** What is true of a job that ends before its first claim. The key is freed if it holds one. */
+export const neverClaimed = {
+  claim: 0,
+  attempt: 1,
+  crashes: 0,
+  settler: 0,
+  startedAt: null,
+  result: null,
+  keepResultMs: 0,
+  holdsUnique: true,
+} as const
+
+export const finish = (turn: Turn, end: End): void => {
+  const state = stateCodes[end.state]
+  turn
+    .sql(addDone)
+    .run(
+      end.seq,
+      state,
+      end.claim,
+      end.attempt,
+      end.crashes,
+      end.settler,
+      end.startedAt,
+      turn.now,
+      end.state === 'completed' ? turn.now + end.keepResultMs : null,
+      turn.expire(end.seq, keptMs(end.state, end.keepResultMs)),
+      end.reason,
+      end.result,
+    )
+  turn.tally(end.queue, state, 1)
+  if (end.holdsUnique) releaseUnique(turn, end.seq)
+  turn.hintEnded(end.id)
+}

@@ -1,0 +1,31 @@
+// Answers an exchange that would change nothing without taking the write lock: idle workers of many processes poll, and
+// must not stand in each other's way.
+import type { Closed, ExchangeReply, ExchangeRequest } from '../store/records.ts'
+import { nextDueAt, ordersFor } from './lease.ts'
+import type { Reader } from './query.ts'
+
+const workerByUid = /* sql */ `SELECT id, closed, turn, types FROM forgeq_worker WHERE uid = ?`
+const claimable = /* sql */ `
+  SELECT 1 FROM forgeq_queue q WHERE q.name = ? AND NOT q.paused AND (
+    EXISTS (SELECT 1 FROM forgeq_ready r WHERE r.queue = q.id)
+    OR EXISTS (SELECT 1 FROM forgeq_parked p WHERE p.queue = q.id AND p.type IN (SELECT value FROM json_each(?))))`
+
+/** `undefined` when there may be something to settle, note, replay or claim. */
+export const idleExchange = (db: Reader, request: ExchangeRequest): ExchangeReply | Closed | undefined => {
+  if (request.settlements.length > 0 || request.notes.length > 0) return undefined
+  const worker = db.sql(workerByUid).get(request.worker) as
+    | { id: number; closed: number; turn: number; types: string }
+    | undefined
+  if (worker === undefined || worker.closed !== 0) return { closed: true }
+  if (request.turn <= worker.turn) return undefined
+  const wants = request.slots > 0 ? request.wants.filter((want) => want.slots > 0) : []
+  if (wants.some((want) => db.sql(claimable).get(want.queue, worker.types) !== undefined)) return undefined
+  return {
+    closed: false,
+    verdicts: [],
+    claimed: [],
+    orders: ordersFor(db, worker.id),
+    nextDueAt: nextDueAt(db),
+    now: db.now,
+  }
+}

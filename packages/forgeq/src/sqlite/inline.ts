@@ -1,0 +1,39 @@
+// Runs the engine in the calling thread: for tests, which read synchronously and move time by hand.
+import type { Migration, StoreInfo, Topic } from '../store/store.ts'
+import { Host, type HostOptions } from './host.ts'
+import type { Method } from './operations.ts'
+import type { Link } from './remote.ts'
+
+export class Inline implements Link {
+  readonly #host: Host
+
+  constructor(options: HostOptions, checks: 'schema' | 'none', hint: (topics: readonly Topic[]) => void) {
+    // Hints come after the call that caused them has been answered, as they do from a thread.
+    this.#host = new Host(options, (topics) => queueMicrotask(() => hint(topics)), checks)
+  }
+
+  get info(): StoreInfo {
+    return { ...this.#host.info, now: this.#host.now }
+  }
+
+  call(method: Method, args: readonly unknown[]): Promise<unknown> {
+    return new Promise((resolve, reject) => this.#host.runNow({ method, args, resolve, reject }))
+  }
+
+  migrate(mode: 'plan' | 'apply'): Promise<Migration> {
+    return Promise.resolve(this.#host.migrate(mode))
+  }
+
+  listen(topics: readonly Topic[]): void {
+    this.#host.listen(topics)
+  }
+
+  unlisten(topics: readonly Topic[]): void {
+    this.#host.unlisten(topics)
+  }
+
+  close(): Promise<void> {
+    this.#host.close()
+    return Promise.resolve()
+  }
+}

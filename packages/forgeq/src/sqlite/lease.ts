@@ -1,0 +1,249 @@
+// Workers: registering, beating, leaving, and what closed ones leave behind. The record of a worker is the lease of every
+// job it holds.
+import { ForgeError } from '../core/errors.ts'
+import type {
+  BeatReply,
+  Claimed,
+  Closed,
+  ExchangeReply,
+  ExchangeRequest,
+  LostJob,
+  Note,
+  Order,
+  Registration,
+  Settlement,
+  Verdict,
+  WorkerFacts,
+} from '../store/records.ts'
+import { claim } from './claim.ts'
+import { addNotes } from './notes.ts'
+import { claimedPolicy, packPolicy } from './policy.ts'
+import { settle } from './settle.ts'
+import type { Sql } from './statements.ts'
+import type { Turn } from './turn.ts'
+
+interface WorkerRow {
+  readonly id: number
+  readonly uid: string
+  readonly closed: number
+  readonly turn: number
+  readonly types: string
+  readonly lease_ms: number
+}
+
+const addWorker = /* sql */ `
+  INSERT INTO forgeq_worker (uid, host, pid, version, queues, types, slots, lease_ms, started_at, beat_at, expires_at)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (uid) DO NOTHING`
+const announce = /* sql */ `UPDATE forgeq_type SET announced = 1, queue = ?, priority = ?, policy = ?, schema = ? WHERE id = ?`
+const workerByUid = /* sql */ `SELECT id, uid, closed, turn, types, lease_ms FROM forgeq_worker WHERE uid = ?`
+const setTurn = /* sql */ `UPDATE forgeq_worker SET turn = ? WHERE id = ?`
+const extend = /* sql */ `UPDATE forgeq_worker SET beat_at = ?, expires_at = ?, facts = coalesce(?, facts) WHERE id = ?`
+const ordersOf = /* sql */ `
+  SELECT j.id AS job, r.claim FROM forgeq_running r CROSS JOIN forgeq_job j ON j.seq = r.job WHERE r.worker = ? AND r.cancelled`
+const nextDue = /* sql */ `
+  SELECT min(at) AS at FROM (SELECT min(run_at) AS at FROM forgeq_later UNION ALL SELECT min(at) FROM forgeq_deadline)`
+const heldOfTurn = /* sql */ `
+  SELECT j.id AS job, r.claim, r.attempt, r.crashes, q.name AS queue, t.name AS type, j.payload, j.created_at, j.policy,
+    j.attempt_base, j.priority
+  FROM forgeq_running r CROSS JOIN forgeq_job j ON j.seq = r.job JOIN forgeq_queue q ON q.id = j.queue
+    JOIN forgeq_type t ON t.id = j.type
+  WHERE r.worker = ? AND r.turn = ? ORDER BY r.queue, r.lane, r.job`
+
+const openLeases = /* sql */ `SELECT min(lease_ms) AS shortest, max(lease_ms) AS longest FROM forgeq_worker WHERE closed = 0`
+
+// Compare-and-set: a beat that commits before this keeps its worker, one that comes after finds it closed.
+const closeExpired = /* sql */ `UPDATE forgeq_worker SET closed = 1 WHERE closed = 0 AND expires_at <= ?`
+const close = /* sql */ `UPDATE forgeq_worker SET closed = 1 WHERE uid = ? AND closed = 0`
+const markLeft = /* sql */ `
+  UPDATE forgeq_worker SET left_at = ? WHERE closed = 1 AND left_at IS NULL
+    AND NOT EXISTS (SELECT 1 FROM forgeq_running r WHERE r.worker = forgeq_worker.id)`
+const heldByClosed = /* sql */ `
+  SELECT j.id AS job, r.claim, r.crashes, r.attempt, w.uid AS worker, w.host, w.pid, j.policy, j.attempt_base, j.priority,
+    q.name AS queue
+  FROM forgeq_running r CROSS JOIN forgeq_worker w ON w.id = r.worker AND w.closed = 1
+    CROSS JOIN forgeq_job j ON j.seq = r.job JOIN forgeq_queue q ON q.id = j.queue
+  ORDER BY r.job LIMIT ?`
+const nextExpiry = /* sql */ `SELECT min(expires_at) AS at FROM forgeq_worker WHERE closed = 0`
+const anyLost = /* sql */ `SELECT 1 FROM forgeq_worker WHERE (closed = 1 AND left_at IS NULL) OR (closed = 0 AND expires_at <= ?) LIMIT 1`
+
+export const register = (turn: Turn, worker: Registration): { readonly now: number } => {
+  const types = worker.types.map((type) => {
+    const id = turn.names.type.id(type.type)
+    turn.sql(announce).run(type.policy.queue, type.policy.priority, packPolicy(type.policy), type.inputSchema, id)
+    return id
+  })
+  noteLife(turn, worker.leaseMs)
+  turn
+    .sql(addWorker)
+    .run(
+      worker.id,
+      worker.host,
+      worker.pid,
+      worker.version,
+      JSON.stringify(worker.queues),
+      JSON.stringify(types),
+      worker.slots,
+      worker.leaseMs,
+      turn.now,
+      turn.now,
+      turn.now + worker.leaseMs,
+    )
+  return { now: turn.now }
+}
+
+/** After a gap in which nobody beat for a lease, nobody is closed for one full lease: the store was away, not they. */
+const wasAway = (turn: Turn, seenAt: number, leaseMs: number): boolean => seenAt > 0 && turn.now - seenAt > leaseMs
+
+const noteLife = (turn: Turn, leaseMs: number): void => {
+  turn.noteBeat(wasAway(turn, turn.beatAt, leaseMs) ? turn.now + leaseMs : turn.guardUntil)
+}
+
+const findWorker = (turn: Turn, uid: string): WorkerRow | undefined =>
+  turn.sql(workerByUid).get(uid) as WorkerRow | undefined
+
+export const ordersFor = (db: Sql, worker: number): Order[] =>
+  (db.sql(ordersOf).all(worker) as { job: string; claim: number }[]).map((row) => ({ ...row, order: 'cancel' }))
+
+export const nextDueAt = (db: Sql): number | null => (db.sql(nextDue).get() as { at: number | null }).at
+
+export const beat = (
+  turn: Turn,
+  uid: string,
+  facts: WorkerFacts | null,
+  notes: readonly Note[],
+): BeatReply | Closed => {
+  const worker = findWorker(turn, uid)
+  if (worker === undefined || worker.closed !== 0) return { closed: true }
+  noteLife(turn, worker.lease_ms)
+  turn.sql(extend).run(turn.now, turn.now + worker.lease_ms, facts === null ? null : JSON.stringify(facts), worker.id)
+  addNotes(turn, worker.id, notes)
+  return { closed: false, orders: ordersFor(turn, worker.id), now: turn.now }
+}
+
+export const exchange = (turn: Turn, request: ExchangeRequest): ExchangeReply | Closed => {
+  const worker = findWorker(turn, request.worker)
+  if (worker === undefined || worker.closed !== 0) return { closed: true }
+  if (request.turn < worker.turn) {
+    throw new ForgeError(
+      'LEASE_LOST',
+      `turn ${request.turn} of worker ${worker.uid} is over: its turn is ${worker.turn}`,
+    )
+  }
+  const isRepeat = request.turn === worker.turn
+  const verdicts = settle(turn, { worker: worker.id, rescue: false }, request.settlements)
+  if (!isRepeat) {
+    addNotes(turn, worker.id, request.notes)
+    turn.sql(setTurn).run(request.turn, worker.id)
+  }
+  const claimed = isRepeat
+    ? heldSince(turn, worker.id, request.turn)
+    : claim(turn, { id: worker.id, turn: request.turn, types: typesOf(worker.types) }, request.wants, request.slots)
+  return {
+    closed: false,
+    verdicts,
+    claimed,
+    orders: ordersFor(turn, worker.id),
+    nextDueAt: nextDueAt(turn),
+    now: turn.now,
+  }
+}
+
+const typeSets = new Map<string, ReadonlySet<number>>()
+
+/** The numbers of a worker's types; the text is parsed once, not at every claim. */
+export const typesOf = (text: string): ReadonlySet<number> => {
+  let types = typeSets.get(text)
+  if (types === undefined) {
+    types = new Set(JSON.parse(text) as number[])
+    if (typeSets.size > 100) typeSets.clear()
+    typeSets.set(text, types)
+  }
+  return types
+}
+
+const heldSince = (turn: Turn, worker: number, exchangeTurn: number): Claimed[] => {
+  const rows = turn.sql(heldOfTurn).all(worker, exchangeTurn) as (HeldRow & {
+    type: string
+    payload: string
+    created_at: number
+  })[]
+  return rows.map((row) => ({
+    job: row.job,
+    claim: row.claim,
+    type: row.type,
+    payload: row.payload,
+    attempt: row.attempt,
+    attemptBase: row.attempt_base,
+    crashes: row.crashes,
+    createdAt: row.created_at,
+    policy: policyOf(row),
+  }))
+}
+
+interface HeldRow {
+  readonly job: string
+  readonly claim: number
+  readonly attempt: number
+  readonly crashes: number
+  readonly queue: string
+  readonly policy: string | null
+  readonly attempt_base: number
+  readonly priority: number
+}
+
+const policyOf = (row: HeldRow): Claimed['policy'] =>
+  claimedPolicy(row.policy, row.queue, row.priority, row.attempt_base)
+
+export const leave = (turn: Turn, uid: string): void => {
+  turn.sql(close).run(uid)
+  turn.sql(markLeft).run(turn.now)
+}
+
+interface Lost {
+  readonly jobs: readonly LostJob[]
+  readonly nextExpiryAt: number | null
+}
+
+const expiryAt = (db: Sql): number | null => (db.sql(nextExpiry).get() as { at: number | null }).at
+
+/** `seenAt`: when this process last looked; a rescuer that looked all the time knows that the store was not away. */
+export const lost = (turn: Turn, limit: number, seenAt: number): Lost => {
+  const leases = turn.sql(openLeases).get() as { shortest: number | null; longest: number | null }
+  if (leases.shortest !== null && leases.longest !== null) {
+    if (wasAway(turn, Math.max(turn.beatAt, seenAt), leases.shortest)) turn.noteBeat(turn.now + leases.longest)
+    if (turn.now >= turn.guardUntil) turn.sql(closeExpired).run(turn.now)
+  }
+  turn.sql(markLeft).run(turn.now)
+  const rows = turn.sql(heldByClosed).all(limit) as (HeldRow & { worker: string; host: string; pid: number })[]
+  return {
+    jobs: rows.map((row) => ({
+      job: row.job,
+      claim: row.claim,
+      worker: row.worker,
+      crashes: row.crashes,
+      attempt: row.attempt,
+      policy: policyOf(row),
+      host: row.host,
+      pid: row.pid,
+    })),
+    nextExpiryAt: expiryAt(turn),
+  }
+}
+
+/** The answer without a write when no worker is closed or due to be. */
+export const nothingLost = (db: Sql, now: number): Lost | undefined =>
+  db.sql(anyLost).get(now) === undefined ? { jobs: [], nextExpiryAt: expiryAt(db) } : undefined
+
+/** Settles for closed workers: a worker that is still open speaks for itself. */
+export const settleLost = (
+  turn: Turn,
+  settlements: readonly (Settlement & { readonly worker: string })[],
+): Verdict[] => {
+  const verdicts = settlements.map((settlement): Verdict => {
+    const worker = findWorker(turn, settlement.worker)
+    if (worker === undefined || worker.closed === 0) return 'lost'
+    return settle(turn, { worker: worker.id, rescue: true }, [settlement])[0]!
+  })
+  turn.sql(markLeft).run(turn.now)
+  return verdicts
+}

@@ -1,0 +1,116 @@
+// Reads what is not a job: queues with their depths, workers, announced types.
+import type { State } from '../core/states.ts'
+import type { QueueRecord, TypeRecord, WorkerFacts, WorkerRecord } from '../store/records.ts'
+import { stateName } from './act.ts'
+import { typesOf } from './lease.ts'
+import { unpackPolicy } from './policy.ts'
+import type { Reader } from './query.ts'
+import { stateCodes } from './schema.ts'
+import type { Turn } from './turn.ts'
+
+const allQueues = /* sql */ `SELECT id, name, paused FROM forgeq_queue ORDER BY name`
+const tallies = /* sql */ `SELECT queue, state, n FROM forgeq_tally`
+// The head of the next non-empty lane, or of the next parked type: a walk over heads, never over jobs.
+const laneHead = /* sql */ `SELECT lane AS k, at FROM forgeq_ready WHERE queue = ? AND lane > ? ORDER BY lane, seq LIMIT 1`
+const parkedHead = /* sql */ `SELECT type AS k, at FROM forgeq_parked WHERE queue = ? AND type > ? ORDER BY type, lane, seq LIMIT 1`
+
+export const queues = (db: Reader): QueueRecord[] => {
+  const counts = new Map<number, Record<State, number>>()
+  for (const row of db.sql(tallies).all() as { queue: number; state: number; n: number }[]) {
+    const of = counts.get(row.queue) ?? noJobs()
+    of[stateName(row.state)] = row.n
+    counts.set(row.queue, of)
+  }
+  return (db.sql(allQueues).all() as { id: number; name: string; paused: number }[]).map((row) => ({
+    queue: row.name,
+    paused: row.paused !== 0,
+    counts: counts.get(row.id) ?? noJobs(),
+    oldestReadyAt: oldestReadyAt(db, row.id),
+  }))
+}
+
+const noJobs = (): Record<State, number> => {
+  const counts = {} as Record<State, number>
+  for (const state of Object.keys(stateCodes) as State[]) counts[state] = 0
+  return counts
+}
+
+const oldestReadyAt = (db: Reader, queue: number): number | null => {
+  let oldest: number | null = null
+  for (const heads of [laneHead, parkedHead]) {
+    let key = -1
+    for (;;) {
+      const row = db.sql(heads).get(queue, key) as { k: number; at: number } | undefined
+      if (row === undefined) break
+      oldest = oldest === null ? row.at : Math.min(oldest, row.at)
+      key = row.k
+    }
+  }
+  return oldest
+}
+
+const setPaused = /* sql */ `UPDATE forgeq_queue SET paused = ? WHERE id = ?`
+
+export const setQueue = (turn: Turn, queue: string, settings: { readonly paused: boolean }): void => {
+  turn.sql(setPaused).run(settings.paused ? 1 : 0, turn.names.queue.id(queue))
+  if (!settings.paused) turn.hint(`ready:${queue}`)
+}
+
+const presentWorkers = /* sql */ `SELECT * FROM forgeq_worker WHERE left_at IS NULL ORDER BY id`
+const heldCounts = /* sql */ `SELECT worker, count(*) AS n FROM forgeq_running GROUP BY worker`
+
+interface WorkerRow {
+  readonly id: number
+  readonly uid: string
+  readonly host: string
+  readonly pid: number
+  readonly version: string
+  readonly queues: string
+  readonly types: string
+  readonly slots: number
+  readonly lease_ms: number
+  readonly started_at: number
+  readonly beat_at: number
+  readonly expires_at: number
+  readonly closed: number
+  readonly facts: string | null
+}
+
+export const workers = (db: Reader): WorkerRecord[] => {
+  const held = new Map((db.sql(heldCounts).all() as { worker: number; n: number }[]).map((row) => [row.worker, row.n]))
+  return (db.sql(presentWorkers).all() as WorkerRow[]).map((row) => ({
+    id: row.uid,
+    host: row.host,
+    pid: row.pid,
+    version: row.version,
+    queues: JSON.parse(row.queues) as string[],
+    types: [...typesOf(row.types)].map((type) => db.names.type.name(type)),
+    slots: row.slots,
+    leaseMs: row.lease_ms,
+    startedAt: row.started_at,
+    beatAt: row.beat_at,
+    expiresAt: row.expires_at,
+    closed: row.closed !== 0,
+    held: held.get(row.id) ?? 0,
+    facts: row.facts === null ? null : (JSON.parse(row.facts) as WorkerFacts),
+  }))
+}
+
+const announced = /* sql */ `SELECT name, queue, priority, policy, schema FROM forgeq_type WHERE announced ORDER BY name`
+
+export const types = (db: Reader, names?: readonly string[]): TypeRecord[] =>
+  (
+    db.sql(announced).all() as {
+      name: string
+      queue: string
+      priority: number
+      policy: string | null
+      schema: string | null
+    }[]
+  )
+    .filter((row) => names === undefined || names.includes(row.name))
+    .map((row) => ({
+      type: row.name,
+      policy: { ...unpackPolicy(row.policy), queue: row.queue, priority: row.priority },
+      inputSchema: row.schema,
+    }))

@@ -1,0 +1,121 @@
+// Where a job is: one of the small trees. Finds it, takes it out, and puts pending jobs back in.
+import { stateCodes } from './schema.ts'
+import type { Sql } from './statements.ts'
+import type { Turn } from './turn.ts'
+
+export const unparkedLane = 0
+export const frontLane = 1
+export const freshLane = 2
+
+export const laneOf = (priority: number, kind: number): number => priority * 4 + kind
+
+/** What identifies a job to the store and where it would sit had it never moved. */
+export interface Body {
+  readonly seq: number
+  readonly id: string
+  readonly type: number
+  readonly queue: number
+  readonly priority: number
+  readonly run_at: number
+}
+
+/** The counters that travel with a job from tree to tree. */
+export interface Counters {
+  readonly claim: number
+  readonly attempt: number
+  readonly crashes: number
+  readonly settler: number
+}
+
+export interface Place extends Counters {
+  readonly state: number
+  readonly tree: 'ready' | 'parked' | 'later' | 'running' | 'done'
+  /** Key inside the tree: lane and seq in ready, run_at and seq in later. */
+  readonly a: number
+  readonly b: number
+  /** Worker that holds it, and whether it is marked cancelled. */
+  readonly worker: number | null
+  readonly cancelled: number | null
+  readonly started_at: number | null
+}
+
+const none = 'NULL AS worker, NULL AS cancelled, NULL AS started_at'
+const counters = 'claim, attempt, crashes, settler'
+
+// Each arm is one seek: a job that never moved is where its body says, the others are in the partial indexes.
+const findPlace = /* sql */ `
+  WITH p (job, queue, lane, run_at) AS (VALUES (?, ?, ?, ?))
+  SELECT 'running' AS tree, ${stateCodes.running} AS state, 0 AS a, 0 AS b, ${counters}, worker, cancelled, started_at
+    FROM p CROSS JOIN forgeq_running r ON r.job = p.job
+  UNION ALL
+  SELECT 'done', state, 0, 0, ${counters}, NULL, NULL, started_at FROM p CROSS JOIN forgeq_done d ON d.job = p.job
+  UNION ALL
+  SELECT 'ready', ${stateCodes.ready}, r.lane, r.seq, ${counters}, ${none}
+    FROM p CROSS JOIN forgeq_ready r ON r.queue = p.queue AND r.lane = p.lane AND r.seq = p.job WHERE r.job = p.job
+  UNION ALL
+  SELECT 'ready', ${stateCodes.ready}, r.lane, r.seq, ${counters}, ${none}
+    FROM p CROSS JOIN forgeq_ready r ON r.job = p.job WHERE r.seq <> r.job
+  UNION ALL
+  SELECT 'later', ${stateCodes.scheduled}, l.run_at, l.seq, ${counters}, ${none}
+    FROM p CROSS JOIN forgeq_later l ON l.run_at = p.run_at AND l.seq = p.job WHERE l.job = p.job
+  UNION ALL
+  SELECT 'later', ${stateCodes.scheduled}, l.run_at, l.seq, ${counters}, ${none}
+    FROM p CROSS JOIN forgeq_later l ON l.job = p.job WHERE l.seq <> l.job
+  UNION ALL
+  SELECT 'parked', ${stateCodes.ready}, k.lane, k.seq, ${counters}, ${none} FROM p CROSS JOIN forgeq_parked k ON k.job = p.job
+  LIMIT 1`
+
+/** `undefined` only for a job that is being made in this very operation. */
+export const placeOf = (db: Sql, body: Body): Place | undefined =>
+  db.sql(findPlace).get(body.seq, body.queue, laneOf(body.priority, freshLane), body.run_at) as Place | undefined
+
+const addReady = /* sql */ `
+  INSERT INTO forgeq_ready (queue, lane, seq, job, type, at, claim, attempt, crashes, settler) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+
+/** Makes a job claimable: in the front lane when it was claimed before, else behind the fresh ones. */
+export const makeReady = (turn: Turn, body: Omit<Body, 'id' | 'run_at'>, at: Counters): void => {
+  const lane = laneOf(body.priority, at.claim > 0 ? frontLane : freshLane)
+  turn
+    .sql(addReady)
+    .run(body.queue, lane, turn.nextSeq(), body.seq, body.type, turn.now, at.claim, at.attempt, at.crashes, at.settler)
+  turn.tally(body.queue, stateCodes.ready, 1)
+  turn.hint(`ready:${turn.names.queue.name(body.queue)}`)
+}
+
+const addLater = /* sql */ `
+  INSERT INTO forgeq_later (run_at, seq, job, claim, attempt, crashes, settler) VALUES (?, ?, ?, ?, ?, ?, ?)`
+
+/** Makes a job due at `runAt`; the sequence number orders jobs due at the same instant. */
+export const makeLater = (turn: Turn, body: Pick<Body, 'seq' | 'queue'>, runAt: number, at: Counters): void => {
+  turn.sql(addLater).run(runAt, turn.nextSeq(), body.seq, at.claim, at.attempt, at.crashes, at.settler)
+  turn.tally(body.queue, stateCodes.scheduled, 1)
+  turn.dueAt(runAt)
+}
+
+const takeReady = /* sql */ `DELETE FROM forgeq_ready WHERE queue = ? AND lane = ? AND seq = ?`
+const takeParked = /* sql */ `DELETE FROM forgeq_parked WHERE job = ?`
+const takeLater = /* sql */ `DELETE FROM forgeq_later WHERE run_at = ? AND seq = ?`
+const takeRunning = /* sql */ `DELETE FROM forgeq_running WHERE job = ?`
+const takeDone = /* sql */ `DELETE FROM forgeq_done WHERE job = ?`
+
+/** Takes a job out of its tree. Its body stays. */
+export const takeOut = (turn: Turn, body: Pick<Body, 'seq' | 'queue'>, place: Place): void => {
+  switch (place.tree) {
+    case 'ready':
+      turn.sql(takeReady).run(body.queue, place.a, place.b)
+      break
+    case 'parked':
+      turn.sql(takeParked).run(body.seq)
+      break
+    case 'later':
+      turn.sql(takeLater).run(place.a, place.b)
+      break
+    case 'running':
+      turn.sql(takeRunning).run(body.seq)
+      break
+    case 'done':
+      turn.sql(takeDone).run(body.seq)
+      break
+  }
+  turn.tally(body.queue, place.state, -1)
+}

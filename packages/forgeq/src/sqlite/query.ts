@@ -1,0 +1,233 @@
+// Reads jobs as whole records: the body, its place, its past. Runs outside write transactions.
+import { caps } from '../core/caps.ts'
+import { ForgeError } from '../core/errors.ts'
+import type { AttemptRecord, Failure, JobFilter, JobPage, JobRecord, LogRecord, Progress } from '../store/records.ts'
+import type { Outcome } from '../core/states.ts'
+import { stateName } from './act.ts'
+import { placeOf, type Body, type Place } from './place.ts'
+import { claimedPolicy } from './policy.ts'
+import { stateCodes } from './schema.ts'
+import type { Names } from './names.ts'
+import type { Sql } from './statements.ts'
+
+/** A connection to read with, the names it knows, and the store's time. */
+export interface Reader extends Sql {
+  readonly names: Names
+  readonly now: number
+}
+
+interface BodyRow extends Body {
+  readonly policy: string | null
+  readonly attempt_base: number
+  readonly created_at: number
+  readonly expire_at: number | null
+  readonly tags: string | null
+  readonly uniq: string | null
+  readonly payload: string
+}
+
+interface DoneRow {
+  readonly finished_at: number
+  readonly result_until: number | null
+  readonly started_at: number | null
+  readonly reason: string | null
+  readonly result: string | null
+}
+
+const bodyColumns =
+  'j.seq, j.id, j.type, j.queue, j.priority, j.run_at, j.policy, j.attempt_base, j.created_at, j.expire_at, j.tags, j.uniq, j.payload'
+const bodiesById = /* sql */ `
+  SELECT ${bodyColumns} FROM json_each(?) e CROSS JOIN forgeq_job j ON j.id = e.value ORDER BY e.key`
+const doneOf = /* sql */ `SELECT finished_at, result_until, started_at, reason, result FROM forgeq_done WHERE job = ?`
+const lastError = /* sql */ `
+  SELECT error FROM forgeq_attempt WHERE job = ? AND error IS NOT NULL ORDER BY claim DESC LIMIT 1`
+const progressOf = /* sql */ `SELECT progress FROM forgeq_progress WHERE job = ?`
+const uidOf = /* sql */ `SELECT uid FROM forgeq_worker WHERE id = ?`
+const attemptsOf = /* sql */ `
+  SELECT a.claim, a.attempt, a.outcome, a.started_at, a.ended_at, a.error, w.uid
+  FROM forgeq_attempt a LEFT JOIN forgeq_worker w ON w.id = a.worker WHERE a.job = ? ORDER BY a.claim`
+const logsOf = /* sql */ `SELECT at, claim, level, message FROM forgeq_log WHERE job = ? ORDER BY n`
+
+type Include = readonly ('attempts' | 'logs')[]
+
+export const jobs = (db: Reader, ids: readonly string[], include: Include = []): JobRecord[] =>
+  (db.sql(bodiesById).all(JSON.stringify(ids)) as BodyRow[]).flatMap((body) => {
+    const record = recordOf(db, body, include)
+    return record === undefined ? [] : [record]
+  })
+
+const uid = (db: Sql, worker: number | null): string | null =>
+  worker === null ? null : ((db.sql(uidOf).get(worker) as { uid: string } | undefined)?.uid ?? null)
+
+const recordOf = (db: Reader, body: BodyRow, include: Include): JobRecord | undefined => {
+  const place = placeOf(db, body)
+  if (place === undefined) return undefined
+  const done = place.tree === 'done' ? (db.sql(doneOf).get(body.seq) as DoneRow) : undefined
+  const error = place.claim === 0 ? undefined : (db.sql(lastError).get(body.seq) as { error: string } | undefined)
+  const progress = db.sql(progressOf).get(body.seq) as { progress: string } | undefined
+  return {
+    id: body.id,
+    type: db.names.type.name(body.type),
+    state: stateName(place.state),
+    policy: claimedPolicy(body.policy, db.names.queue.name(body.queue), body.priority, body.attempt_base),
+    payload: body.payload,
+    result: done === undefined || (done.result_until ?? 0) < db.now ? null : done.result,
+    reason: done?.reason ?? null,
+    error: error === undefined ? null : (JSON.parse(error.error) as Failure),
+    progress: progress === undefined ? null : (JSON.parse(progress.progress) as Progress),
+    claim: place.claim,
+    attempt: place.attempt,
+    crashes: place.crashes,
+    createdAt: body.created_at,
+    // A job that came back waits until its new time, not the one it was enqueued with.
+    runAt: place.tree === 'later' ? place.a : body.run_at,
+    startedAt: place.started_at,
+    finishedAt: done?.finished_at ?? null,
+    resultUntil: done?.result_until ?? null,
+    expireAt: body.expire_at,
+    worker: uid(db, place.worker),
+    cancelRequested: place.cancelled === 1,
+    tags: body.tags === null ? [] : (JSON.parse(body.tags) as string[]),
+    unique: body.uniq,
+    ...(include.includes('attempts') ? { attempts: attempts(db, body.seq, place, done) } : {}),
+    ...(include.includes('logs') ? { logs: db.sql(logsOf).all(body.seq) as LogRecord[] } : {}),
+  }
+}
+
+const attempts = (db: Sql, job: number, place: Place, done: DoneRow | undefined): AttemptRecord[] => {
+  const past = (
+    db.sql(attemptsOf).all(job) as {
+      claim: number
+      attempt: number
+      outcome: Outcome
+      started_at: number
+      ended_at: number
+      error: string | null
+      uid: string | null
+    }[]
+  ).map((row) => ({
+    claim: row.claim,
+    attempt: row.attempt,
+    outcome: row.outcome,
+    worker: row.uid ?? '',
+    startedAt: row.started_at,
+    endedAt: row.ended_at,
+    error: row.error === null ? null : (JSON.parse(row.error) as Failure),
+  }))
+  if (place.state === stateCodes.completed && done !== undefined && done.started_at !== null) {
+    past.push({
+      claim: place.claim,
+      attempt: place.attempt,
+      outcome: 'complete',
+      worker: uid(db, place.settler) ?? '',
+      startedAt: done.started_at,
+      endedAt: done.finished_at,
+      error: null,
+    })
+  }
+  return past.slice(-caps.attemptsKept)
+}
+
+/** One call reads at most this many rows of a tree, however few of them match. */
+const scanLimit = 2000
+
+interface Listing {
+  /** Rows carry a body and the columns of their cursor, in the order of the cursor. */
+  readonly sql: string
+  readonly cursor: readonly string[]
+}
+
+const bodyJoin = `CROSS JOIN forgeq_job j ON j.seq =`
+
+// Each state is listed from the small tree it lives in, so ten dead jobs among ten million are found at once.
+const listings: Readonly<Record<string, Listing>> = {
+  all: {
+    sql: /* sql */ `SELECT ${bodyColumns}, j.seq AS k1 FROM forgeq_job j WHERE j.seq < ? ORDER BY j.seq DESC LIMIT ?`,
+    cursor: ['k1'],
+  },
+  completed: {
+    sql: /* sql */ `SELECT ${bodyColumns}, d.job AS k1 FROM forgeq_done d ${bodyJoin} d.job
+      WHERE d.job < ? AND d.state = ${stateCodes.completed} ORDER BY d.job DESC LIMIT ?`,
+    cursor: ['k1'],
+  },
+  dead: {
+    sql: /* sql */ `SELECT ${bodyColumns}, d.job AS k1 FROM forgeq_done d ${bodyJoin} d.job
+      WHERE d.job < ? AND d.state = ${stateCodes.dead} AND d.state <> ${stateCodes.completed} ORDER BY d.job DESC LIMIT ?`,
+    cursor: ['k1'],
+  },
+  cancelled: {
+    sql: /* sql */ `SELECT ${bodyColumns}, d.job AS k1 FROM forgeq_done d ${bodyJoin} d.job
+      WHERE d.job < ? AND d.state = ${stateCodes.cancelled} AND d.state <> ${stateCodes.completed} ORDER BY d.job DESC LIMIT ?`,
+    cursor: ['k1'],
+  },
+  running: {
+    sql: /* sql */ `SELECT ${bodyColumns}, r.job AS k1 FROM forgeq_running r ${bodyJoin} r.job
+      WHERE r.job < ? ORDER BY r.job DESC LIMIT ?`,
+    cursor: ['k1'],
+  },
+  scheduled: {
+    sql: /* sql */ `SELECT ${bodyColumns}, l.run_at AS k1, l.seq AS k2 FROM forgeq_later l ${bodyJoin} l.job
+      WHERE (l.run_at, l.seq) > (?, ?) ORDER BY l.run_at, l.seq LIMIT ?`,
+    cursor: ['k1', 'k2'],
+  },
+  ready: {
+    sql: /* sql */ `SELECT ${bodyColumns}, r.queue AS k1, r.lane AS k2, r.seq AS k3 FROM forgeq_ready r ${bodyJoin} r.job
+      WHERE (r.queue, r.lane, r.seq) > (?, ?, ?) ORDER BY r.queue, r.lane, r.seq LIMIT ?`,
+    cursor: ['k1', 'k2', 'k3'],
+  },
+  parked: {
+    sql: /* sql */ `SELECT ${bodyColumns}, p.job AS k1 FROM forgeq_parked p ${bodyJoin} p.job
+      WHERE p.job < ? ORDER BY p.job DESC LIMIT ?`,
+    cursor: ['k1'],
+  },
+}
+
+const start = (listing: string): number[] =>
+  listing === 'scheduled' ? [-1, -1] : listing === 'ready' ? [-1, -1, -1] : [Number.MAX_SAFE_INTEGER]
+
+export const find = (db: Reader, filter: JobFilter, cursor: string | null, limit: number): JobPage => {
+  if (filter.state === 'blocked') return { jobs: [], cursor: null, scanned: 0 }
+  let [listing, ...position] = cursor === null ? [filter.state ?? 'all'] : parseCursor(cursor)
+  let scanned = 0
+  const found: JobRecord[] = []
+  for (;;) {
+    const { sql, cursor: columns } = listings[listing!]!
+    const from = position.length === 0 ? start(listing!) : position.map(Number)
+    const room = Math.min(scanLimit - scanned, Math.max(limit * 4, 100))
+    const rows = db.sql(sql).all(...from, room) as (BodyRow & Record<string, number>)[]
+    for (const row of rows) {
+      scanned++
+      const record = matches(db, row, filter) ? recordOf(db, row, []) : undefined
+      if (record !== undefined && (filter.state === undefined || record.state === filter.state)) found.push(record)
+      position = columns.map((column) => String(row[column]))
+      if (found.length === limit) return { jobs: found, cursor: [listing, ...position].join('.'), scanned }
+    }
+    if (rows.length < room) {
+      // Parked jobs are ready too: they are listed behind those in the lanes.
+      if (listing !== 'ready') return { jobs: found, cursor: null, scanned }
+      listing = 'parked'
+      position = []
+    }
+    if (scanned >= scanLimit) return { jobs: found, cursor: [listing, ...position].join('.'), scanned }
+  }
+}
+
+const parseCursor = (cursor: string): string[] => {
+  const parts = cursor.split('.')
+  const listing = listings[parts[0] ?? '']
+  const isSound =
+    listing !== undefined &&
+    (parts.length === 1 || parts.length === 1 + listing.cursor.length) &&
+    parts.slice(1).every((part) => /^-?\d+$/.test(part))
+  if (!isSound)
+    throw new ForgeError(
+      'INVALID_OPTION',
+      `cursor ${JSON.stringify(cursor)} is not one that this store gave out; start without one`,
+    )
+  return parts
+}
+
+const matches = (db: Reader, row: BodyRow, filter: JobFilter): boolean =>
+  (filter.queue === undefined || db.names.queue.name(row.queue) === filter.queue) &&
+  (filter.type === undefined || db.names.type.name(row.type) === filter.type) &&
+  (filter.tag === undefined || (row.tags !== null && (JSON.parse(row.tags) as string[]).includes(filter.tag)))

@@ -1,0 +1,122 @@
+// The calling thread's side of the DB thread: calls out, answers and hints in. Holds the process open only while a call
+// waits for its answer.
+import { Worker } from 'node:worker_threads'
+import { ForgeError } from '../core/errors.ts'
+import type { Migration, StoreInfo, Topic } from '../store/store.ts'
+import type { HostOptions } from './host.ts'
+import type { Method } from './operations.ts'
+import { receiveError, type Reply, type Request } from './wire.ts'
+
+interface Waiting {
+  resolve(value: unknown): void
+  reject(error: unknown): void
+}
+
+/** What a store needs of the one who runs its calls, in whichever thread that is. */
+export interface Link {
+  readonly info: StoreInfo
+  call(method: Method, args: readonly unknown[]): Promise<unknown>
+  migrate(mode: 'plan' | 'apply'): Promise<Migration>
+  listen(topics: readonly Topic[]): void
+  unlisten(topics: readonly Topic[]): void
+  close(): Promise<void>
+}
+
+export class Remote implements Link {
+  readonly info: StoreInfo
+  readonly #thread: Worker
+  readonly #waiting = new Map<number, Waiting>()
+  #lastId = 0
+
+  private constructor(thread: Worker, info: StoreInfo, hint: (topics: readonly Topic[]) => void) {
+    this.#thread = thread
+    this.info = info
+    thread.on('message', (reply: Reply) => this.#receive(reply, hint))
+    thread.on('error', (error) => this.#lose(error))
+    thread.on('exit', () => this.#lose(undefined))
+    thread.unref()
+  }
+
+  /** Starts the thread and waits until the file is open; `lost` is called when the thread dies. */
+  static open(
+    options: HostOptions,
+    checks: 'schema' | 'none',
+    hint: (topics: readonly Topic[]) => void,
+    lost: () => void,
+  ): Promise<Remote> {
+    const thread = new Worker(new URL('./thread.js', import.meta.url), { workerData: { options, checks } })
+    return new Promise((resolve, reject) => {
+      thread.once('error', reject)
+      thread.once('message', (reply: Reply) => {
+        thread.off('error', reject)
+        if (reply.kind === 'open') {
+          resolve(new Remote(thread, reply.info, hint))
+          thread.once('exit', lost)
+        } else if (reply.kind === 'failed') {
+          reject(receiveError(reply.error))
+        }
+      })
+    })
+  }
+
+  call(method: Method, args: readonly unknown[]): Promise<unknown> {
+    return this.#ask({ kind: 'call', id: ++this.#lastId, method, args })
+  }
+
+  migrate(mode: 'plan' | 'apply'): Promise<Migration> {
+    return this.#ask({ kind: 'migrate', id: ++this.#lastId, mode }) as Promise<Migration>
+  }
+
+  listen(topics: readonly Topic[]): void {
+    this.#post({ kind: 'listen', topics })
+  }
+
+  unlisten(topics: readonly Topic[]): void {
+    this.#post({ kind: 'unlisten', topics })
+  }
+
+  async close(): Promise<void> {
+    const gone = new Promise<void>((resolve) => this.#thread.once('exit', () => resolve()))
+    await this.#ask({ kind: 'close', id: ++this.#lastId })
+    await gone
+  }
+
+  #ask(request: Request & { readonly id: number }): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      if (this.#waiting.size === 0) this.#thread.ref()
+      this.#waiting.set(request.id, { resolve, reject })
+      this.#post(request)
+    })
+  }
+
+  #post(request: Request): void {
+    this.#thread.postMessage(request)
+  }
+
+  #receive(reply: Reply, hint: (topics: readonly Topic[]) => void): void {
+    if (reply.kind === 'hints') hint(reply.topics)
+    if (reply.kind !== 'answers') return
+    for (const answer of reply.answers) {
+      const waiting = this.#waiting.get(answer.id)
+      this.#waiting.delete(answer.id)
+      if ('error' in answer) waiting?.reject(receiveError(answer.error))
+      else waiting?.resolve(answer.value)
+    }
+    if (this.#waiting.size === 0) this.#thread.unref()
+  }
+
+  #lose(cause: unknown): void {
+    for (const waiting of this.#waiting.values()) {
+      waiting.reject(
+        new ForgeError(
+          'OUTCOME_UNKNOWN',
+          'the thread that writes the SQLite file died before it answered; the call may be repeated',
+          {
+            cause,
+          },
+        ),
+      )
+    }
+    this.#waiting.clear()
+  }
+}

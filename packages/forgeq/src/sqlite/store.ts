@@ -1,0 +1,180 @@
+// The store on one SQLite file: opens it when first needed, passes every call to the engine, spreads its hints.
+import { ForgeError } from '../core/errors.ts'
+import type { ManualClock } from '../store/clock.ts'
+import type * as records from '../store/records.ts'
+import type { Migration, Store, StoreInfo, Topic } from '../store/store.ts'
+import type { HostOptions } from './host.ts'
+import { Inline } from './inline.ts'
+import type { Answer, Method } from './operations.ts'
+import { Remote, type Link } from './remote.ts'
+
+export interface SqliteOptions {
+  /** `full` (default): what is acknowledged survives power loss. `relaxed`: faster, power loss may take back the last commits. */
+  readonly durability?: 'full' | 'relaxed'
+  /** Goes on where data is at risk: a network file system, an SQLite with known corruption bugs. Default FORGEQ_ALLOW_VOLATILE=1. */
+  readonly allowUnsafe?: boolean
+  /** For tests: time that stands still until it is moved. */
+  readonly clock?: ManualClock
+  /** For tests: runs in the calling thread. Default: in a thread of its own. */
+  readonly inline?: boolean
+}
+
+export class SqliteStore implements Store {
+  readonly #options: HostOptions & { readonly inline: boolean }
+  readonly #listeners = new Map<Topic, Set<(topic: Topic) => void>>()
+  #link: Promise<Link> | undefined
+  #isClosed = false
+
+  constructor(path: string, options: SqliteOptions) {
+    this.#options = {
+      path,
+      durability: options.durability ?? 'full',
+      allowUnsafe: options.allowUnsafe ?? process.env['FORGEQ_ALLOW_VOLATILE'] === '1',
+      clock: options.clock?.memory ?? null,
+      inline: options.inline ?? false,
+    }
+  }
+
+  async open(): Promise<StoreInfo> {
+    return (await this.#connected('schema')).info
+  }
+
+  async migrate(mode: 'plan' | 'apply'): Promise<Migration> {
+    return (await this.#connected('none')).migrate(mode)
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    const link = this.#link
+    this.#link = undefined
+    // A store that never opened has nothing to close.
+    await (await link?.catch(() => undefined))?.close()
+  }
+
+  enqueue(jobs: readonly records.NewJob[], options: { readonly atomic: boolean }): Promise<Answer<'enqueue'>> {
+    return this.#call('enqueue', jobs, options)
+  }
+
+  register(worker: records.Registration): Promise<Answer<'register'>> {
+    return this.#call('register', worker)
+  }
+
+  exchange(request: records.ExchangeRequest): Promise<Answer<'exchange'>> {
+    return this.#call('exchange', request)
+  }
+
+  beat(worker: string, facts: records.WorkerFacts | null, notes: readonly records.Note[]): Promise<Answer<'beat'>> {
+    return this.#call('beat', worker, facts, notes)
+  }
+
+  leave(worker: string): Promise<void> {
+    return this.#call('leave', worker)
+  }
+
+  lost(limit: number): Promise<Answer<'lost'>> {
+    return this.#call('lost', limit)
+  }
+
+  settle(settlements: readonly (records.Settlement & { readonly worker: string })[]): Promise<Answer<'settle'>> {
+    return this.#call('settle', settlements)
+  }
+
+  promote(limit: number): Promise<Answer<'promote'>> {
+    return this.#call('promote', limit)
+  }
+
+  prune(limit: number): Promise<Answer<'prune'>> {
+    return this.#call('prune', limit)
+  }
+
+  setQueue(queue: string, settings: { readonly paused: boolean }): Promise<void> {
+    return this.#call('setQueue', queue, settings)
+  }
+
+  queues(): Promise<Answer<'queues'>> {
+    return this.#call('queues')
+  }
+
+  workers(): Promise<Answer<'workers'>> {
+    return this.#call('workers')
+  }
+
+  types(names?: readonly string[]): Promise<Answer<'types'>> {
+    return this.#call('types', names)
+  }
+
+  jobs(ids: readonly string[], include?: readonly ('attempts' | 'logs')[]): Promise<Answer<'jobs'>> {
+    return this.#call('jobs', ids, include)
+  }
+
+  find(filter: records.JobFilter, cursor: string | null, limit: number): Promise<Answer<'find'>> {
+    return this.#call('find', filter, cursor, limit)
+  }
+
+  act(request: records.ActRequest): Promise<Answer<'act'>> {
+    return this.#call('act', request)
+  }
+
+  listen(topics: readonly Topic[], fn: (topic: Topic) => void): () => void {
+    for (const topic of topics) {
+      const fns = this.#listeners.get(topic)
+      if (fns === undefined) this.#listeners.set(topic, new Set([fn]))
+      else fns.add(fn)
+    }
+    this.#tell((link) => link.listen(topics))
+    let isOver = false
+    return () => {
+      if (isOver) return
+      isOver = true
+      for (const topic of topics) {
+        const fns = this.#listeners.get(topic)
+        fns?.delete(fn)
+        if (fns?.size === 0) this.#listeners.delete(topic)
+      }
+      this.#tell((link) => link.unlisten(topics))
+    }
+  }
+
+  async #call<M extends Method>(method: M, ...args: unknown[]): Promise<Answer<M>> {
+    const link = await this.#connected('schema')
+    return (await link.call(method, args)) as Answer<M>
+  }
+
+  #tell(say: (link: Link) => void): void {
+    // Before the store is open nobody has written what could be hinted, and opening takes all listeners along.
+    this.#link?.then(say, () => undefined)
+  }
+
+  #connected(checks: 'schema' | 'none'): Promise<Link> {
+    if (this.#isClosed) {
+      return Promise.reject(new ForgeError('STORE_CLOSED', 'the store is closed; make a new one'))
+    }
+    if (this.#link === undefined) {
+      const link = this.#connect(checks)
+      this.#link = link
+      // A failed start is tried anew by the next call.
+      link.catch(() => this.#forget(link))
+    }
+    return this.#link
+  }
+
+  async #connect(checks: 'schema' | 'none'): Promise<Link> {
+    const hint = (topics: readonly Topic[]): void => this.#spread(topics)
+    const link = this.#options.inline
+      ? new Inline(this.#options, checks, hint)
+      : await Remote.open(this.#options, checks, hint, () => this.#forget(this.#link))
+    const topics = [...this.#listeners].flatMap(([topic, fns]) => Array.from(fns, () => topic))
+    if (topics.length > 0) link.listen(topics)
+    return link
+  }
+
+  #forget(link: Promise<Link> | undefined): void {
+    if (this.#link === link) this.#link = undefined
+  }
+
+  #spread(topics: readonly Topic[]): void {
+    for (const topic of topics) {
+      for (const fn of this.#listeners.get(topic) ?? []) fn(topic)
+    }
+  }
+}

@@ -1,0 +1,66 @@
+// The DB thread: hosts the file, so that neither a commit nor a busy lock ever blocks the event loop of the caller.
+import { parentPort, workerData } from 'node:worker_threads'
+import type { Call } from './engine.ts'
+import { Host, type HostOptions } from './host.ts'
+import { sendError, type Answer, type Reply, type Request } from './wire.ts'
+
+const port = parentPort!
+const send = (reply: Reply): void => port.postMessage(reply)
+
+// Answers of one turn travel in one message: they become ready together, right after the commit.
+let answers: Answer[] = []
+const answer = (one: Answer): void => {
+  if (answers.length === 0) queueMicrotask(flush)
+  answers.push(one)
+}
+const flush = (): void => {
+  const ready = answers
+  answers = []
+  if (ready.length > 0) send({ kind: 'answers', answers: ready })
+}
+
+const callOf = (request: Extract<Request, { kind: 'call' }>): Call => ({
+  method: request.method,
+  args: request.args,
+  resolve: (value) => answer({ id: request.id, value }),
+  reject: (error) => answer({ id: request.id, error: sendError(error) }),
+})
+
+const serve = (host: Host): void => {
+  port.on('message', (request: Request) => {
+    switch (request.kind) {
+      case 'call':
+        host.submit(callOf(request))
+        break
+      case 'listen':
+        host.listen(request.topics)
+        break
+      case 'unlisten':
+        host.unlisten(request.topics)
+        break
+      case 'migrate':
+        try {
+          answer({ id: request.id, value: host.migrate(request.mode) })
+        } catch (error) {
+          answer({ id: request.id, error: sendError(error) })
+        }
+        break
+      case 'close':
+        host.close()
+        answer({ id: request.id, value: undefined })
+        flush()
+        port.close()
+        break
+    }
+  })
+}
+
+const { options, checks } = workerData as { options: HostOptions; checks: 'schema' | 'none' }
+try {
+  const host = new Host(options, (topics) => send({ kind: 'hints', topics }), checks)
+  send({ kind: 'open', info: { ...host.info, now: host.now } })
+  serve(host)
+} catch (error) {
+  send({ kind: 'failed', error: sendError(error) })
+  port.close()
+}

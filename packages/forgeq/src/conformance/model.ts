@@ -144,7 +144,7 @@ export class Model implements Store {
   async setQueue(queue: string, settings: { readonly paused: boolean }): Promise<void> {
     this.now()
     if (settings.paused) this.#jobs.paused.add(queue)
-    else this.#jobs.paused.delete(queue)
+    else if (this.#jobs.paused.delete(queue)) this.#hint(`ready:${queue}`)
   }
 
   async queues(): Promise<readonly QueueRecord[]> {

@@ -37,11 +37,18 @@ const dated = defineJob('dated', { input: typed<{ at: Date }>() }, ({ input }) =
   expectTypeOf(input).toEqualTypeOf<{ at: string }>()
 })
 
+const report = defineJob('report', { input: typed<void>(), output: typed<{ at: Date }>() })
+expectTypeOf<OutputOf<typeof report>>().toEqualTypeOf<{ at: string }>()
+report.handler(() => ({ at: new Date() }))
+
+const parsed = defineJob('parsed', { input: z.string(), output: z.string().transform(Number) }, ({ input }) => input)
+expectTypeOf<OutputOf<typeof parsed>>().toEqualTypeOf<number>()
+
 const checked = defineJob('checked', { input: z.string(), output: z.number() }, ({ input }) => input.length)
-expectTypeOf(checked).toExtend<Handler & Job<string, string, number>>()
+expectTypeOf(checked).toExtend<Handler & Job<string, string, number, number>>()
 
 // Any job is a Job; only one with a function is a Handler.
-expectTypeOf([sendEmail, resize, publish, dated, checked]).toExtend<Job[]>()
+expectTypeOf([sendEmail, resize, publish, dated, report, parsed, checked]).toExtend<Job[]>()
 expectTypeOf([resize, publish, dated, checked]).toExtend<Handler[]>()
 expectTypeOf(sendEmail).not.toExtend<Handler>()
 

@@ -1,0 +1,270 @@
+// The jobs of the reference store: who is next, who holds what, and what each verb does to them.
+// One job's own life: model-job.ts. Who may speak for a worker: model-crew.ts.
+import { caps } from '../core/caps.ts'
+import { idTime, isId } from '../core/id.ts'
+import { keptMs, rememberMs } from '../core/retention.ts'
+import { allows, isEnded, isPending, type State } from '../core/states.ts'
+import type {
+  ActRequest,
+  ActVerdict,
+  Claimed,
+  Enqueued,
+  NewJob,
+  Note,
+  Order,
+  Refusal,
+  Registration,
+  Settlement,
+  Verdict,
+} from '../store/records.ts'
+import type { Topic } from '../store/store.ts'
+import {
+  dueAt,
+  isExpired,
+  type ModelJob,
+  move,
+  newModelJob,
+  obey,
+  recordAttempt,
+  renew,
+  type Verb,
+  write,
+} from './model-job.ts'
+
+const refuse = (id: string, code: Refusal['code'], message: string): Enqueued => ({ id, refused: { code, message } })
+
+export class ModelJobs {
+  readonly byId: Map<string, ModelJob> = new Map()
+  readonly paused: Set<string> = new Set()
+  readonly #hint: (topic: Topic) => void
+  #seq = 0
+
+  constructor(hint: (topic: Topic) => void) {
+    this.#hint = hint
+  }
+
+  all(keep: (job: ModelJob) => boolean): ModelJob[] {
+    return [...this.byId.values()].filter(keep)
+  }
+
+  heldBy(worker: string): ModelJob[] {
+    return this.all((job) => job.worker === worker)
+  }
+
+  orders(worker: string): Order[] {
+    return this.heldBy(worker)
+      .filter((job) => job.cancelRequested)
+      .map((job) => ({ job: job.id, claim: job.claim, order: 'cancel' }))
+  }
+
+  /** The ready jobs of a queue in the order in which they are claimed. */
+  line(queue: string): ModelJob[] {
+    return this.all((job) => job.state === 'ready' && job.policy.queue === queue).sort(
+      (a, b) =>
+        a.policy.priority - b.policy.priority ||
+        Number(b.parked) - Number(a.parked) ||
+        Number(b.claim > 0) - Number(a.claim > 0) ||
+        a.seq - b.seq,
+    )
+  }
+
+  nextDueAt(): number | null {
+    const next = Math.min(...this.all(() => true).map(dueAt))
+    return next === Infinity ? null : next
+  }
+
+  enqueue(jobs: readonly NewJob[], atomic: boolean, now: number): readonly Enqueued[] {
+    const answers = jobs.map((job) => this.add(job, now))
+    if (!atomic || !answers.some((answer) => 'refused' in answer)) return answers
+    return answers.map((answer, index) => {
+      if ('refused' in answer) return answer
+      if (!answer.duplicate) this.byId.delete(answer.id)
+      return refuse(
+        jobs[index]!.id,
+        'BATCH_REFUSED',
+        'Another job of the same atomic call was refused: nothing is stored.',
+      )
+    })
+  }
+
+  protected add(job: NewJob, now: number): Enqueued {
+    const known = this.byId.get(job.id)
+    if (known?.type === job.type && known.payload === job.payload) return { id: job.id, duplicate: true }
+    if (known) return refuse(job.id, 'ID_CONFLICT', 'This id belongs to a job with another type or payload.')
+    if (!isId(job.id) || Math.abs(idTime(job.id) - now) > caps.idDriftMs) {
+      return refuse(job.id, 'INVALID_ID', 'An id is a UUIDv7 made within a day of the time of the store.')
+    }
+    const holder = this.holder(job.type, job.unique ?? null)
+    if (holder) return { id: holder.id, duplicate: true }
+    const added = newModelJob(job, now)
+    this.byId.set(job.id, added)
+    this.wait(added, null, added.runAt, now)
+    return { id: job.id, duplicate: false }
+  }
+
+  protected holder(type: string, unique: string | null): ModelJob | undefined {
+    return this.all((job) => job.type === type && unique !== null && job.unique === unique && !isEnded(job.state))[0]
+  }
+
+  /** Ready when `runAt` has come, else scheduled for then. */
+  protected wait(job: ModelJob, verb: Verb | null, runAt: number, now: number): void {
+    job.worker = job.startedAt = null
+    if (runAt <= now) {
+      this.enterLane(job, verb, now)
+    } else {
+      job.runAt = runAt
+      move(job, verb, 'scheduled')
+      job.seq = ++this.#seq
+      this.#hint('due')
+    }
+  }
+
+  protected enterLane(job: ModelJob, verb: Verb | null, now: number): void {
+    move(job, verb, 'ready')
+    job.parked = false
+    job.readyAt = now
+    job.seq = ++this.#seq
+    this.#hint(`ready:${job.policy.queue}`)
+  }
+
+  /** Claims for one want: unknown types step aside, and who should have started by now ends. */
+  claim(queue: string, slots: number, worker: Registration, now: number): Claimed[] {
+    const claimed: Claimed[] = []
+    for (const job of this.paused.has(queue) ? [] : this.line(queue)) {
+      if (claimed.length >= slots) break
+      if (!worker.types.some(({ type }) => type === job.type)) job.parked = true
+      else if (isExpired(job, now)) this.end(job, 'expire', 'cancelled', 'expired', now)
+      else claimed.push(this.start(job, worker.id, now))
+    }
+    return claimed
+  }
+
+  protected start(job: ModelJob, worker: string, now: number): Claimed {
+    move(job, 'claim', 'running')
+    job.claim += 1
+    job.worker = worker
+    job.startedAt = now
+    const { id, claim, type, payload, attempt, attemptBase, crashes, createdAt, policy } = job
+    return { job: id, claim, type, payload, attempt, attemptBase, crashes, createdAt, policy }
+  }
+
+  protected fenced(worker: string, hold: { readonly job: string; readonly claim: number }): ModelJob | undefined {
+    const job = this.byId.get(hold.job)
+    return job?.worker === worker && job.claim === hold.claim ? job : undefined
+  }
+
+  note(worker: string, note: Note, now: number): void {
+    const job = this.fenced(worker, note)
+    if (job) write(job, note, now)
+  }
+
+  /** `isRescue`: not by the holder itself, which must not take it for its own later. */
+  settle(worker: string, settlement: Settlement, isRescue: boolean, now: number): Verdict {
+    const last = this.byId.get(settlement.job)?.settled
+    if (!isRescue && last?.claim === settlement.claim && last.worker === worker) return last.verdict
+    const job = this.fenced(worker, settlement)
+    if (!job) return 'lost'
+    const verdict = job.cancelRequested && settlement.outcome !== 'cancel' ? 'cancelled' : 'applied'
+    job.settled = { claim: job.claim, worker: isRescue ? null : worker, verdict }
+    this.carryOut(job, settlement, now)
+    return verdict
+  }
+
+  protected carryOut(job: ModelJob, given: Settlement, now: number): void {
+    const settlement = obey(job, given)
+    const verb = settlement.outcome
+    recordAttempt(job, settlement, now)
+    switch (settlement.outcome) {
+      case 'complete':
+        job.result = settlement.result
+        this.end(job, verb, 'completed', null, now)
+        this.enqueue(settlement.followUps ?? [], false, now)
+        break
+      case 'retry':
+        job.attempt += 1
+        this.wait(job, verb, now + settlement.delayMs, now)
+        break
+      case 'snooze':
+        this.wait(job, verb, now + settlement.delayMs, now)
+        break
+      case 'release':
+        this.wait(job, verb, now, now)
+        break
+      case 'bury':
+        this.end(job, verb, 'dead', settlement.reason, now)
+        break
+      case 'cancel':
+        this.end(job, verb, 'cancelled', 'cancelled', now)
+        break
+      case 'crash':
+        job.crashes += 1
+        if (job.cancelRequested) this.end(job, verb, 'cancelled', 'cancelled', now)
+        else if (settlement.bury) this.end(job, verb, 'dead', settlement.bury, now)
+        else this.wait(job, verb, now, now)
+    }
+  }
+
+  protected end(job: ModelJob, verb: Verb, state: State, reason: string | null, now: number): void {
+    move(job, verb, state)
+    job.reason = reason
+    job.finishedAt = now
+    job.resultUntil = state === 'completed' ? now + job.policy.keepResultMs : null
+    job.worker = null
+    job.cancelRequested = false
+    this.#hint(`ended:${job.id}`)
+  }
+
+  promote(limit: number, now: number): number {
+    const due = this.all((job) => dueAt(job) <= now)
+      .sort((a, b) => dueAt(a) - dueAt(b) || a.seq - b.seq)
+      .slice(0, limit)
+    for (const job of due) {
+      if (isExpired(job, now)) this.end(job, 'expire', 'cancelled', 'expired', now)
+      else this.enterLane(job, 'promote', now)
+    }
+    return due.length
+  }
+
+  prune(limit: number, now: number): { readonly removed: number; readonly more: boolean } {
+    const over = this.all((job) => isEnded(job.state) && job.finishedAt! + this.keepMs(job) <= now)
+    for (const job of over.slice(0, limit)) this.byId.delete(job.id)
+    return { removed: Math.min(over.length, limit), more: over.length > limit }
+  }
+
+  /** However short its result is kept, an ended id is remembered, so that an enqueue may be sent again. */
+  protected keepMs(job: ModelJob): number {
+    return Math.max(keptMs(job.state, job.policy.keepResultMs), rememberMs)
+  }
+
+  act(id: string, request: ActRequest, now: number): ActVerdict {
+    const job = this.byId.get(id)
+    if (!job) return { id, done: false, code: 'NOT_FOUND' }
+    // Asked again, a cancel has the same answer.
+    if (request.action === 'cancel' && job.state === 'cancelled') return { id, done: true, state: 'cancelled' }
+    if (!allows(job.state, request.action)) return { id, done: false, code: 'STATE_CONFLICT', state: job.state }
+    const done = (state: State | 'gone'): ActVerdict => ({ id, done: true, state })
+    switch (request.action) {
+      case 'cancel':
+        if (isPending(job.state)) {
+          this.end(job, 'cancel', 'cancelled', 'cancelled', now)
+        } else {
+          job.cancelRequested = true
+          this.#hint(`orders:${job.worker!}`)
+        }
+        return done(job.state)
+      case 'retry': {
+        const holder = this.holder(job.type, job.unique)
+        if (holder) return { id, done: false, code: 'UNIQUE_CONFLICT', holder: holder.id }
+        renew(job, request.payload)
+        this.wait(job, 'retry', now, now)
+        return done('ready')
+      }
+      case 'promote':
+        this.enterLane(job, 'promote', now)
+        return done('ready')
+      case 'delete':
+        this.byId.delete(id)
+        return done('gone')
+    }
+  }
+}

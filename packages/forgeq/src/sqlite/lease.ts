@@ -130,11 +130,12 @@ export const exchange = (turn: Turn, request: ExchangeRequest): ExchangeReply | 
     )
   }
   const isRepeat = request.turn === worker.turn
-  const verdicts = settle(turn, { worker: worker.id, rescue: false }, request.settlements)
   if (!isRepeat) {
+    // First what a claim wrote, then how it ended: afterwards its fence no longer lets it in.
     addNotes(turn, worker.id, request.notes)
     turn.sql(setTurn).run(request.turn, worker.id)
   }
+  const verdicts = settle(turn, { worker: worker.id, rescue: false }, request.settlements)
   const claimed = isRepeat
     ? heldSince(turn, worker.id, request.turn)
     : claim(turn, { id: worker.id, turn: request.turn, types: typesOf(worker.types) }, request.wants, request.slots)

@@ -16,6 +16,7 @@ export interface Statement {
   run(...values: Value[]): { changes: number | bigint }
   get(...values: Value[]): unknown
   all(...values: Value[]): unknown[]
+  setReturnArrays(enabled: boolean): void
 }
 
 interface Driver {

@@ -17,7 +17,7 @@ import type {
 } from '../store/records.ts'
 import { claim } from './claim.ts'
 import { addNotes } from './notes.ts'
-import { packPolicy, unpackPolicy } from './policy.ts'
+import { claimedPolicy, packPolicy } from './policy.ts'
 import { settle } from './settle.ts'
 import type { Sql } from './statements.ts'
 import type { Turn } from './turn.ts'
@@ -192,10 +192,8 @@ interface HeldRow {
   readonly priority: number
 }
 
-const policyOf = (row: HeldRow): Claimed['policy'] => {
-  const policy = unpackPolicy(row.policy)
-  return { ...policy, queue: row.queue, priority: row.priority, maxAttempts: row.attempt_base + policy.maxAttempts }
-}
+const policyOf = (row: HeldRow): Claimed['policy'] =>
+  claimedPolicy(row.policy, row.queue, row.priority, row.attempt_base)
 
 export const leave = (turn: Turn, uid: string): void => {
   turn.sql(close).run(uid)

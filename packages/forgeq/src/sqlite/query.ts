@@ -5,7 +5,7 @@ import type { AttemptRecord, Failure, JobFilter, JobPage, JobRecord, LogRecord, 
 import type { Outcome } from '../core/states.ts'
 import { stateName } from './act.ts'
 import { placeOf, type Body, type Place } from './place.ts'
-import { unpackPolicy } from './policy.ts'
+import { claimedPolicy } from './policy.ts'
 import { stateCodes } from './schema.ts'
 import type { Names } from './names.ts'
 import type { Sql } from './statements.ts'
@@ -65,17 +65,11 @@ const recordOf = (db: Reader, body: BodyRow, include: Include): JobRecord | unde
   const done = place.tree === 'done' ? (db.sql(doneOf).get(body.seq) as DoneRow) : undefined
   const error = place.claim === 0 ? undefined : (db.sql(lastError).get(body.seq) as { error: string } | undefined)
   const progress = db.sql(progressOf).get(body.seq) as { progress: string } | undefined
-  const policy = unpackPolicy(body.policy)
   return {
     id: body.id,
     type: db.names.type.name(body.type),
     state: stateName(place.state),
-    policy: {
-      ...policy,
-      queue: db.names.queue.name(body.queue),
-      priority: body.priority,
-      maxAttempts: body.attempt_base + policy.maxAttempts,
-    },
+    policy: claimedPolicy(body.policy, db.names.queue.name(body.queue), body.priority, body.attempt_base),
     payload: body.payload,
     result: done === undefined || (done.result_until ?? 0) < db.now ? null : done.result,
     reason: done?.reason ?? null,

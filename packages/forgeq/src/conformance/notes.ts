@@ -13,7 +13,9 @@ export const notesCases: readonly Case[] = area('notes', {
     const id = await s.add()
     const worker = await s.worker()
     const { job, claim } = await worker.claimOne()
-    await s.store.beat(worker.id, null, [{ job, claim, progress: { done: 1, total: 4, label: 'ü' }, logs: [line('a')] }])
+    await s.store.beat(worker.id, null, [
+      { job, claim, progress: { done: 1, total: 4, label: 'ü' }, logs: [line('a')] },
+    ])
     assert.deepEqual((await s.job(id)).progress, { done: 1, total: 4, label: 'ü' })
     await worker.exchange({ notes: [{ job, claim, progress: { done: 2 }, logs: [line('b'), line('c')] }] })
     const { progress, logs = [] } = await s.job(id)

@@ -109,7 +109,12 @@ export const pruneCases: readonly Case[] = area('prune', {
     await s.store.enqueue([job], { atomic: false })
     const worker = await s.worker()
     const claimed = await worker.claimOne()
-    const note = { job: job.id, claim: 1, progress: { done: 1 }, logs: [{ level: 'info', message: 'm', ageMs: 0 } as const] }
+    const note = {
+      job: job.id,
+      claim: 1,
+      progress: { done: 1 },
+      logs: [{ level: 'info', message: 'm', ageMs: 0 } as const],
+    }
     await s.store.beat(worker.id, null, [note])
     await worker.settle(retry(claimed))
     await worker.settle(complete(await worker.claimOne(), '1'))

@@ -14,7 +14,9 @@ async function populate(s: Scene): Promise<readonly string[]> {
   for (let i = 0; i < 40; i++) {
     const queue = i % 2 === 0 ? 'even' : 'odd'
     const delayMs = i % 8 === 7 ? 60_000 : 0
-    ids.push(await s.add({ queue, delayMs, type: i % 3 === 0 ? 'mail' : 'work', tags: i % 5 === 0 ? ['five', 'x'] : ['x'] }))
+    ids.push(
+      await s.add({ queue, delayMs, type: i % 3 === 0 ? 'mail' : 'work', tags: i % 5 === 0 ? ['five', 'x'] : ['x'] }),
+    )
     if (i % 8 < 4) {
       const claimed = await worker.claimOne(queue)
       const endings = [complete(claimed), bury(claimed), retry(claimed, 60_000)]
@@ -151,7 +153,13 @@ export const queryCases: readonly Case[] = area('query', {
   'workers are listed with what they said and what they hold': async (s) => {
     await s.addMany(3)
     const startedAt = s.now()
-    const worker = await s.worker({ types: ['work', 'mail'], queues: ['default', 'b'], slots: 7, pid: 4711, host: 'höst' })
+    const worker = await s.worker({
+      types: ['work', 'mail'],
+      queues: ['default', 'b'],
+      slots: 7,
+      pid: 4711,
+      host: 'höst',
+    })
     await worker.claim(2)
     await s.advance(5000)
     const vitals = { busy: 2, rssBytes: 1e9, loopLagMs: 1.5 }
@@ -206,7 +214,11 @@ export const queryCases: readonly Case[] = area('query', {
   'types are known by what workers announced last': async (s) => {
     assert.deepEqual(await s.store.types(), [])
     const first = { type: 'mail', policy, inputSchema: null }
-    const then = { type: 'mail', policy: { ...policy, queue: 'm', priority: 2, maxAttempts: 1 }, inputSchema: '{"a": 1}' }
+    const then = {
+      type: 'mail',
+      policy: { ...policy, queue: 'm', priority: 2, maxAttempts: 1 },
+      inputSchema: '{"a": 1}',
+    }
     const other = { type: 'other', policy: { ...policy, delivery: 'at-most-once' as const }, inputSchema: null }
     const facts = { host: 'h', pid: 1, version: '1', queues: [], slots: 1, leaseMs, keepAlive: false }
     await s.store.register({ ...facts, id: 'a', types: [first, other] })

@@ -1,5 +1,5 @@
 // What the engine announces while it runs: names and payloads. Logs, metrics and traces listen; nothing depends on them.
-import type { DeadReason, Failure } from '../store/records.ts'
+import type { DeadReason, Failure, LogLine } from '../store/records.ts'
 import type { ForgeError } from './errors.ts'
 
 /** One try of one job. */
@@ -28,7 +28,9 @@ export interface EngineEvents {
   /** Handed back unharmed at shutdown. */
   'job:released': JobEvent
   /** Its worker died or stalled; `dead` when that was once too often. */
-  'job:crashed': JobEvent & { readonly dead: DeadReason | null; readonly error: Failure }
+  'job:crashed': Omit<JobEvent, 'type'> & { readonly dead: DeadReason | null; readonly error: Failure }
+  /** A line that a handler wrote to its log, whole and unbounded. */
+  'job:log': JobEvent & Pick<LogLine, 'level' | 'message'>
   'worker:started': { readonly worker: string; readonly queues: readonly string[]; readonly slots: number }
   /** `lost`: its lease ran out, what it held runs elsewhere, and it registers anew. */
   'worker:closed': { readonly worker: string; readonly reason: 'stopped' | 'lost' }

@@ -40,8 +40,8 @@ type Row = readonly [
 
 // What of the range was not taken out before is exactly what was read: this transaction has the write lock.
 const run = /* sql */ `
-  INSERT INTO forgeq_running (job, worker, claim, turn, queue, lane, attempt, crashes, settler, started_at, keep_ms, uniq)
-  SELECT r.job, ?, r.claim + 1, ?, r.queue, r.lane, r.attempt, r.crashes, r.settler, ?,
+  INSERT INTO forgeq_running (job, worker, claim, turn, queue, lane, seq, attempt, crashes, settler, started_at, keep_ms, uniq)
+  SELECT r.job, ?, r.claim + 1, ?, r.queue, r.lane, r.seq, r.attempt, r.crashes, r.settler, ?,
     coalesce(j.policy ->> '$.keepResultMs', ?), j.uniq IS NOT NULL
   FROM forgeq_ready r CROSS JOIN forgeq_job j ON j.seq = r.job WHERE r.queue = ? AND r.lane = ? AND r.seq <= ?`
 const takeRange = /* sql */ `DELETE FROM forgeq_ready WHERE queue = ? AND lane = ? AND seq <= ?`

@@ -90,9 +90,12 @@ const recordOf = (db: Reader, body: BodyRow, include: Include): JobRecord | unde
     tags: body.tags === null ? [] : (JSON.parse(body.tags) as string[]),
     unique: body.uniq,
     ...(include.includes('attempts') ? { attempts: attempts(db, body.seq, place, done) } : {}),
-    ...(include.includes('logs') ? { logs: db.sql(logsOf).all(body.seq) as LogRecord[] } : {}),
+    ...(include.includes('logs') ? { logs: logs(db, body.seq) } : {}),
   }
 }
+
+// Drivers give rows without a prototype; a record is a plain object.
+const logs = (db: Sql, job: number): LogRecord[] => (db.sql(logsOf).all(job) as LogRecord[]).map((row) => ({ ...row }))
 
 const attempts = (db: Sql, job: number, place: Place, done: DoneRow | undefined): AttemptRecord[] => {
   const past = (

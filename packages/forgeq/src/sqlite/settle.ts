@@ -55,7 +55,8 @@ export const settle = (turn: Turn, settler: Settler, settlements: readonly Settl
     const [, seq, worker, claim, lastSettler, cancelled] = row
     if (worker !== settler.worker || claim !== settlement.claim) {
       // The job runs under another fence: only the claim just before it, settled by this very worker, was applied.
-      return claim === settlement.claim + 1 && lastSettler === settler.worker ? 'applied' : 'lost'
+      const wasOurs = claim === settlement.claim + 1 && lastSettler === settler.worker
+      return wasOurs && !settler.rescue ? 'applied' : 'lost'
     }
     const before = settled.get(seq)
     if (before !== undefined) return before
@@ -216,6 +217,8 @@ const bodyOf = /* sql */ `SELECT seq, id, type, queue, priority, run_at FROM for
 
 /** The job does not run: its last claim says who settled it. */
 const verdictOfPast = (turn: Turn, settler: Settler, settlement: Settlement): Verdict => {
+  // The holder settled before its record was closed: the rescuer comes too late.
+  if (settler.rescue) return 'lost'
   const body = turn.sql(bodyOf).get(settlement.job) as Body | undefined
   const now = body === undefined ? undefined : placeOf(turn, body)
   if (now === undefined || now.claim !== settlement.claim || now.settler !== settler.worker) return 'lost'

@@ -1,0 +1,188 @@
+// What operators do and see: looks at jobs, queues, workers and types, acts on jobs and queues. The command line and the
+// HTTP API are built on it.
+import { toMs, type Duration } from './core/duration.ts'
+import { explainWait, type Explanation } from './core/why.ts'
+import type { State } from './core/states.ts'
+import type { EndedJobs } from './await-results.ts'
+import type {
+  ActRequest,
+  ActVerdict,
+  AttemptRecord,
+  Failure,
+  JobFilter,
+  JobRecord,
+  LogRecord,
+  Progress,
+  QueueRecord,
+  TypeRecord,
+  WorkerRecord,
+} from './store/records.ts'
+import { batchLimit, type Store } from './store/store.ts'
+
+/** A job as operators see it. */
+export interface JobView {
+  readonly id: string
+  readonly type: string
+  readonly queue: string
+  /** 0 runs first. */
+  readonly priority: number
+  readonly state: State
+  /** Failures and timeouts so far plus one. */
+  readonly attempt: number
+  readonly maxAttempts: number
+  readonly crashes: number
+  readonly payload: unknown
+  /** The same as it was stored: large numbers keep their digits. */
+  readonly payloadJson: string
+  readonly result?: unknown
+  readonly resultJson?: string
+  /** Of the last try that failed. */
+  readonly error?: Failure
+  /** Why it is dead or cancelled. */
+  readonly reason?: string
+  readonly progress?: Progress
+  readonly createdAt: Date
+  readonly runAt: Date
+  readonly startedAt?: Date
+  readonly finishedAt?: Date
+  readonly expireAt?: Date
+  readonly worker?: string
+  readonly cancelRequested: boolean
+  readonly tags: readonly string[]
+  readonly unique?: string
+  readonly attempts?: readonly AttemptRecord[]
+  readonly logs?: readonly LogRecord[]
+}
+
+/** A page of jobs; it may be short while `cursor` is there: the search is bounded, not the answer. */
+export interface JobViews {
+  readonly jobs: readonly JobView[]
+  readonly cursor?: string
+}
+
+const pageLimit = 100
+
+export class Admin {
+  readonly #store: Store
+  readonly #ended: EndedJobs
+
+  constructor(store: Store, ended: EndedJobs) {
+    this.#store = store
+    this.#ended = ended
+  }
+
+  /** Jobs, newest first; `limit` at most 1000, default 100. */
+  async jobs(
+    filter: JobFilter = {},
+    page: { readonly limit?: number; readonly cursor?: string } = {},
+  ): Promise<JobViews> {
+    const limit = Math.min(page.limit ?? pageLimit, batchLimit)
+    const { jobs, cursor } = await this.#store.find(filter, page.cursor ?? null, limit)
+    return { jobs: jobs.map(viewOf), ...(cursor !== null && { cursor }) }
+  }
+
+  /** `undefined` when the id is not known. */
+  async job(id: string, include: readonly ('attempts' | 'logs')[] = []): Promise<JobView | undefined> {
+    const [job] = await this.#store.jobs([id], include)
+    return job && viewOf(job)
+  }
+
+  /** The job once it ended, `undefined` when the id is not known; TIMEOUT after `timeout` (default: never). */
+  async wait(id: string, options: { readonly timeout?: Duration } = {}): Promise<JobView | undefined> {
+    const timeoutMs = options.timeout === undefined ? undefined : toMs(options.timeout, 'timeout')
+    const job = await this.#ended.wait(id, timeoutMs)
+    return job && viewOf(job)
+  }
+
+  /** Why the job is where it is and what to do about it; `undefined` when the id is not known. */
+  async why(id: string): Promise<Explanation | undefined> {
+    const [job] = await this.#store.jobs([id])
+    if (job === undefined) return undefined
+    const [queues, workers, { now }] = await Promise.all([
+      this.#store.queues(),
+      this.#store.workers(),
+      this.#store.open(),
+    ])
+    const queue = queues.find((record) => record.queue === job.policy.queue)
+    return explainWait(job, queue, workers, now)
+  }
+
+  /** Ended jobs are ready again with a fresh set of tries, with another payload (JSON text) where one is given. */
+  retry(ids: readonly string[], options: { readonly payload?: string } = {}): Promise<readonly ActVerdict[]> {
+    const { payload } = options
+    return this.#act(ids, (some) => ({ action: 'retry', ids: some, ...(payload !== undefined && { payload }) }))
+  }
+
+  /** Pending jobs end cancelled at once, running ones when their handler has reacted. */
+  cancel(ids: readonly string[]): Promise<readonly ActVerdict[]> {
+    return this.#act(ids, (some) => ({ action: 'cancel', ids: some }))
+  }
+
+  /** Deletes jobs that do not run. */
+  remove(ids: readonly string[]): Promise<readonly ActVerdict[]> {
+    return this.#act(ids, (some) => ({ action: 'delete', ids: some }))
+  }
+
+  /** Scheduled jobs are ready at once. */
+  promote(ids: readonly string[]): Promise<readonly ActVerdict[]> {
+    return this.#act(ids, (some) => ({ action: 'promote', ids: some }))
+  }
+
+  /** Nothing is claimed from the queue until it is resumed; what runs goes on. */
+  async pause(queue: string): Promise<void> {
+    await this.#store.setQueue(queue, { paused: true })
+  }
+
+  async resume(queue: string): Promise<void> {
+    await this.#store.setQueue(queue, { paused: false })
+  }
+
+  queues(): Promise<readonly QueueRecord[]> {
+    return this.#store.queues()
+  }
+
+  workers(): Promise<readonly WorkerRecord[]> {
+    return this.#store.workers()
+  }
+
+  /** What workers announced about the types they handle. */
+  types(): Promise<readonly TypeRecord[]> {
+    return this.#store.types()
+  }
+
+  async #act(ids: readonly string[], request: (some: readonly string[]) => ActRequest): Promise<readonly ActVerdict[]> {
+    const verdicts: ActVerdict[] = []
+    for (let start = 0; start < ids.length; start += batchLimit) {
+      verdicts.push(...(await this.#store.act(request(ids.slice(start, start + batchLimit)))))
+    }
+    return verdicts
+  }
+}
+
+const viewOf = (job: JobRecord): JobView => ({
+  id: job.id,
+  type: job.type,
+  queue: job.policy.queue,
+  priority: job.policy.priority,
+  state: job.state,
+  attempt: job.attempt,
+  maxAttempts: job.policy.maxAttempts,
+  crashes: job.crashes,
+  payload: JSON.parse(job.payload),
+  payloadJson: job.payload,
+  ...(job.result !== null && { result: JSON.parse(job.result), resultJson: job.result }),
+  ...(job.error !== null && { error: job.error }),
+  ...(job.reason !== null && { reason: job.reason }),
+  ...(job.progress !== null && { progress: job.progress }),
+  createdAt: new Date(job.createdAt),
+  runAt: new Date(job.runAt),
+  ...(job.startedAt !== null && { startedAt: new Date(job.startedAt) }),
+  ...(job.finishedAt !== null && { finishedAt: new Date(job.finishedAt) }),
+  ...(job.expireAt !== null && { expireAt: new Date(job.expireAt) }),
+  ...(job.worker !== null && { worker: job.worker }),
+  cancelRequested: job.cancelRequested,
+  tags: job.tags,
+  ...(job.unique !== null && { unique: job.unique }),
+  ...(job.attempts !== undefined && { attempts: job.attempts }),
+  ...(job.logs !== undefined && { logs: job.logs }),
+})

@@ -1,0 +1,119 @@
+// Sends new jobs to the store: single ones together, many in chunks, and again with the same ids when the store did not
+// answer or its answer was lost.
+import { ForgeError } from './core/errors.ts'
+import type { Enqueued, NewJob } from './store/records.ts'
+import { batchLimit, type Store } from './store/store.ts'
+import type { Timers } from './timers.ts'
+import { pauseMs, willPass } from './trouble.ts'
+
+/** What an accepted job is answered with. */
+export type Accepted = Exclude<Enqueued, { readonly refused: unknown }>
+
+interface Waiting {
+  readonly job: NewJob
+  readonly resolve: (accepted: Accepted) => void
+  readonly reject: (error: unknown) => void
+}
+
+export class Enqueuer {
+  readonly #store: Store
+  readonly #timers: Timers
+  readonly #random: () => number
+  readonly #deadlineMs: number
+  #waiting: Waiting[] = []
+
+  constructor(store: Store, timers: Timers, random: () => number, deadlineMs: number) {
+    this.#store = store
+    this.#timers = timers
+    this.#random = random
+    this.#deadlineMs = deadlineMs
+  }
+
+  /** All that come in one turn of the event loop go in one call, at its end: one alone is not delayed. */
+  enqueue(job: NewJob): Promise<Accepted> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ job, resolve, reject })
+      if (this.#waiting.length === 1) setImmediate(() => this.#flush())
+    })
+  }
+
+  /** In chunks, each stored whole or not at all. */
+  async enqueueMany(jobs: readonly NewJob[]): Promise<readonly Accepted[]> {
+    const accepted: Accepted[] = []
+    for (let start = 0; start < jobs.length; start += batchLimit) {
+      const chunk = jobs.slice(start, start + batchLimit)
+      try {
+        const answers = await this.#send(chunk, true)
+        answers.forEach((answer, i) => refuse(answer, `[${start + i}]`))
+        accepted.push(...(answers as readonly Accepted[]))
+      } catch (error) {
+        throw start === 0 ? error : tellProgress(error, start, jobs.length)
+      }
+    }
+    return accepted
+  }
+
+  #flush(): void {
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (let start = 0; start < waiting.length; start += batchLimit) {
+      const chunk = waiting.slice(start, start + batchLimit)
+      this.#send(
+        chunk.map(({ job }) => job),
+        false,
+      ).then(
+        (answers) => chunk.forEach((one, i) => answer(one, answers[i]!)),
+        (error: unknown) => chunk.forEach(({ job, reject }) => reject(forJob(error, job.id))),
+      )
+    }
+  }
+
+  /** Until the deadline the call is made again; then it is known to have failed, or its outcome is not known. */
+  async #send(jobs: readonly NewJob[], atomic: boolean): Promise<readonly Enqueued[]> {
+    const endsAt = this.#timers.now() + this.#deadlineMs
+    let lost: ForgeError | undefined
+    for (let failures = 1; ; failures += 1) {
+      try {
+        return await this.#store.enqueue(jobs, { atomic })
+      } catch (error) {
+        if (!willPass(error)) throw error
+        if (error.code === 'OUTCOME_UNKNOWN') lost = error
+        const delayMs = pauseMs(failures, this.#random)
+        // Once an answer was lost, a later definite failure no longer proves that nothing was stored.
+        if (this.#timers.now() + delayMs > endsAt) throw lost ?? error
+        await new Promise<void>((resolve) => this.#timers.after(delayMs, resolve))
+      }
+    }
+  }
+}
+
+function answer({ resolve, reject }: Waiting, enqueued: Enqueued): void {
+  try {
+    refuse(enqueued)
+    resolve(enqueued as Accepted)
+  } catch (error) {
+    reject(error)
+  }
+}
+
+/** Throws what a refusal says; `at` is the place in the caller's list. */
+function refuse(enqueued: Enqueued, at?: string): void {
+  if (!('refused' in enqueued) || enqueued.refused.code === 'BATCH_REFUSED') return
+  const { code, message } = enqueued.refused
+  const { id } = enqueued
+  if (at === undefined) throw new ForgeError(code, message, { id })
+  throw new ForgeError(code, `${at}: ${message}`, { id, problems: [{ path: at, message }] })
+}
+
+/** Each caller learns the id of its own job. */
+const forJob = (error: unknown, id: string): unknown =>
+  ForgeError.is(error) ? new ForgeError(error.code, error.message, { cause: error, id }) : error
+
+const tellProgress = (error: unknown, stored: number, all: number): unknown =>
+  ForgeError.is(error)
+    ? new ForgeError(error.code, `${error.message} (the first ${stored} of ${all} jobs are stored)`, {
+        cause: error,
+        ...(error.id !== undefined && { id: error.id }),
+        ...(error.problems !== undefined && { problems: error.problems }),
+      })
+    : error

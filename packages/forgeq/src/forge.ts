@@ -1,0 +1,194 @@
+// The front door: enqueues jobs, makes workers and handles, and holds what they share. It decides nothing itself.
+import { Admin } from './admin.ts'
+import { EndedJobs } from './await-results.ts'
+import { defaults } from './core/caps.ts'
+import { toMs, type Duration } from './core/duration.ts'
+import { ForgeError, invalidOption, type Problem } from './core/errors.ts'
+import type { EngineEvents, EngineListener } from './core/events.ts'
+import { checkId, idSource } from './core/id.ts'
+import { explainPolicy, type EnqueueOptions, type Policy } from './core/policy.ts'
+import { Emitter } from './emitter.ts'
+import { Enqueuer, type Accepted } from './enqueue.ts'
+import { JobHandle, type Handle } from './handle.ts'
+import type { Call, Job } from './job.ts'
+import { lazyStore } from './lazy-store.ts'
+import { Preparer } from './prepare.ts'
+import type { NewJob } from './store/records.ts'
+import { defaultUrl, openStore } from './store/open.ts'
+import type { Store, StoreInfo } from './store/store.ts'
+import { StoreTime } from './store-time.ts'
+import { realTimers } from './timers.ts'
+import type { Around } from './worker/execute.ts'
+import type { WorkerOptions } from './worker/options.ts'
+import { Worker } from './worker/worker.ts'
+
+export interface ForgeOptions {
+  /** A store or its URL. Default: FORGEQ_STORE, else `sqlite:.forgeq/forgeq.db`. */
+  readonly store?: Store | string
+  /** Behind the policy of every job. Default: none. */
+  readonly defaults?: Policy
+  /** How long an enqueue is sent again while the store does not answer or its answer was lost. Default 2 s. */
+  readonly enqueueDeadline?: Duration
+}
+
+export class ForgeQ implements AsyncDisposable {
+  readonly store: Store
+  readonly admin: Admin
+  readonly #events = new Emitter()
+  readonly #time = new StoreTime(realTimers)
+  readonly #newId: () => string
+  readonly #defaults: Policy
+  readonly #preparer: Preparer
+  readonly #enqueuer: Enqueuer
+  readonly #ended: EndedJobs
+  readonly #arounds: Around[] = []
+  readonly #workers = new Set<Worker>()
+  #closing: Promise<void> | undefined
+
+  constructor(options: ForgeOptions = {}) {
+    const { store = process.env['FORGEQ_STORE'] ?? defaultUrl, enqueueDeadline = defaults.enqueueDeadlineMs } = options
+    this.store = typeof store === 'string' ? lazyStore(() => openStore(store)) : store
+    this.#newId = idSource(
+      () => this.#time.now(),
+      (bytes) => crypto.getRandomValues(bytes),
+    )
+    this.#defaults = options.defaults ?? {}
+    this.#preparer = new Preparer(this.#defaults, this.#newId)
+    this.#enqueuer = new Enqueuer(this.store, realTimers, Math.random, toMs(enqueueDeadline, 'enqueueDeadline'))
+    this.#ended = new EndedJobs(this.store, realTimers)
+    this.admin = new Admin(this.store, this.#ended)
+  }
+
+  /** Opens the store, which everything else does by itself at first use; rejects with what is wrong with it. */
+  async ready(): Promise<StoreInfo> {
+    const info = await this.store.open()
+    this.#time.hear(info.now)
+    return info
+  }
+
+  /**
+   * Stores a job; it is accepted once this resolves. INVALID_INPUT, INVALID_JSON, TOO_LARGE, INVALID_OPTION, ID_CONFLICT
+   * and STORE_UNAVAILABLE stored nothing; after OUTCOME_UNKNOWN enqueue again with the `id` of the error.
+   */
+  enqueue<Out>(job: Job<void, any, Out>): Promise<Handle<Out>>
+  enqueue<In, Out>(job: Job<In, any, Out>, input: NoInfer<In>, options?: EnqueueOptions): Promise<Handle<Out>>
+  async enqueue(job: Job, input?: unknown, options?: EnqueueOptions): Promise<Handle<unknown>> {
+    if (!this.#time.isFresh) await this.ready()
+    const accepted = await this.#enqueuer.enqueue(await this.#preparer.prepare(job, input, options))
+    return this.#handleOf(accepted, true)
+  }
+
+  /**
+   * Stores many jobs: all inputs are checked before the first is sent, every 1000 are stored together or not at all.
+   * Errors as with `enqueue`; their problems begin with the place in the list: `[3].to`.
+   */
+  enqueueMany<In, Out>(
+    job: Job<In, any, Out>,
+    inputs: readonly NoInfer<In>[],
+    options?: EnqueueOptions,
+  ): Promise<Handle<Out>[]>
+  enqueueMany(calls: readonly Call[]): Promise<Handle<unknown>[]>
+  async enqueueMany(
+    what: Job | readonly Call[],
+    inputs: readonly unknown[] = [],
+    options: EnqueueOptions = {},
+  ): Promise<Handle<unknown>[]> {
+    if (!this.#time.isFresh) await this.ready()
+    const calls = isCalls(what) ? what : inputs.map((input): Call => ({ job: what, input, options }))
+    if (!isCalls(what) && calls.length > 1 && options.id !== undefined) {
+      throw invalidOption('id', 'belongs to one job: give each its own with job.with(input, { id })')
+    }
+    const accepted = await this.#enqueuer.enqueueMany(await prepareAll(this.#preparer, calls))
+    return accepted.map((one) => this.#handleOf(one, true))
+  }
+
+  /** The job with this id, whoever enqueued it. */
+  handle<Out>(job: Job<any, any, Out>, id: string): Handle<Out>
+  handle(_job: Job, id: string): Handle<unknown> {
+    checkId(id)
+    return this.#handleOf({ id, duplicate: false }, false)
+  }
+
+  /** Puts `around` around every handler of workers made from now on; the first one is the outermost. */
+  use(around: Around): this {
+    this.#arounds.push(around)
+    return this
+  }
+
+  /** The policy a job would be stored with, with every default filled in. */
+  explain(job: Job, options?: EnqueueOptions): Required<Policy> {
+    return explainPolicy({ ...this.#defaults, ...job.policy }, options)
+  }
+
+  /** A worker in this process; nothing happens before its `run`. INVALID_OPTION when the options are out of range. */
+  worker(options: WorkerOptions): Worker {
+    const worker = new Worker(
+      {
+        store: this.store,
+        timers: realTimers,
+        time: this.#time,
+        random: Math.random,
+        events: this.#events,
+        arounds: [...this.#arounds],
+        newId: this.#newId,
+        preparer: this.#preparer,
+      },
+      options,
+    )
+    this.#workers.add(worker)
+    return worker
+  }
+
+  /** Hears what workers of this forge do; returns what stops it. */
+  on<E extends keyof EngineEvents>(name: E, listener: EngineListener<E>): () => void {
+    return this.#events.on(name, listener)
+  }
+
+  /** Stops its workers with their grace, then closes the store. Whoever still awaits a result gets STORE_CLOSED. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all(Array.from(this.#workers, (worker) => worker.stop()))
+    await this.#ended.close()
+    await this.store.close()
+  }
+
+  #handleOf({ id, duplicate }: Accepted, isKnown: boolean): Handle<unknown> {
+    return new JobHandle({ store: this.store, ended: this.#ended }, id, { duplicate, isKnown })
+  }
+}
+
+const isCalls = (what: Job | readonly Call[]): what is readonly Call[] => Array.isArray(what)
+
+const mostProblems = 100
+
+/** Everything is checked, so that the caller learns of all faulty inputs at once and nothing is stored. */
+async function prepareAll(preparer: Preparer, calls: readonly Call[]): Promise<readonly NewJob[]> {
+  const prepared: NewJob[] = []
+  const problems: Problem[] = []
+  for (const [i, { job, input, options }] of calls.entries()) {
+    try {
+      const one = preparer.prepare(job, input, options)
+      prepared.push(one instanceof Promise ? await one : one)
+    } catch (error) {
+      if (!ForgeError.is(error)) throw error
+      const { problems: found = [{ path: '', message: error.message }] } = error
+      const placed = found.map(({ path, message }) => ({ path: path === '' ? `[${i}]` : `[${i}].${path}`, message }))
+      if (error.code !== 'INVALID_INPUT')
+        throw new ForgeError(error.code, `[${i}]: ${error.message}`, { problems: placed })
+      problems.push(...placed)
+      if (problems.length >= mostProblems) break
+    }
+  }
+  if (problems.length === 0) return prepared
+  const shown = problems.slice(0, 3).map(({ path, message }) => `${path}: ${message}`)
+  const more = problems.length > shown.length ? `; and ${problems.length - shown.length} more` : ''
+  throw new ForgeError('INVALID_INPUT', `nothing was stored: ${shown.join('; ')}${more}`, { problems })
+}

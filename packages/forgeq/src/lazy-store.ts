@@ -1,0 +1,55 @@
+// The store behind a URL: its driver is loaded when it is first asked for something.
+import type { Store } from './store/store.ts'
+
+type Call = Exclude<keyof Store, 'listen'>
+
+export function lazyStore(load: () => Promise<Store>): Store {
+  let loading: Promise<Store> | undefined
+  const get = (): Promise<Store> => (loading ??= load())
+
+  const later =
+    <K extends Call>(name: K) =>
+    async (...args: Parameters<Store[K]>): Promise<Awaited<ReturnType<Store[K]>>> => {
+      const store = await get()
+      const call = store[name] as (...given: typeof args) => ReturnType<Store[K]>
+      return await call.apply(store, args)
+    }
+
+  const listen: Store['listen'] = (topics, fn) => {
+    let stop: (() => void) | undefined
+    let isOver = false
+    const start = (store: Store): void => {
+      if (!isOver) stop = store.listen(topics, fn)
+    }
+    // When it does not load, every other call says so.
+    get().then(start, () => {})
+    return () => {
+      isOver = true
+      stop?.()
+    }
+  }
+
+  return {
+    open: later('open'),
+    migrate: later('migrate'),
+    // What was never loaded needs no closing.
+    close: async () => (loading === undefined ? undefined : await (await loading).close()),
+    enqueue: later('enqueue'),
+    register: later('register'),
+    exchange: later('exchange'),
+    beat: later('beat'),
+    leave: later('leave'),
+    lost: later('lost'),
+    settle: later('settle'),
+    promote: later('promote'),
+    prune: later('prune'),
+    setQueue: later('setQueue'),
+    queues: later('queues'),
+    workers: later('workers'),
+    types: later('types'),
+    jobs: later('jobs'),
+    find: later('find'),
+    act: later('act'),
+    listen,
+  }
+}

@@ -1,0 +1,35 @@
+// Closes expired leases and brings the jobs of closed workers back: core decides how each goes on, the fence sorts out
+// rescuers that race.
+import { afterCrash } from '../core/outcome.ts'
+import type { LostJob, Settlement, Verdict } from '../store/records.ts'
+import { batchLimit, type Store } from '../store/store.ts'
+
+/** Looks at least this often, and never more often than that. */
+const idleMs = 5_000
+const leastMs = 100
+
+export interface Rescued {
+  readonly job: LostJob
+  readonly settlement: Settlement
+  readonly verdict: Verdict
+}
+
+/** One round; returns the delay until the next. `told` hears of every job it brought back. */
+export const rescue = async (
+  store: Store,
+  storeNow: () => number,
+  told: (rescued: Rescued) => void,
+): Promise<number> => {
+  const { jobs, nextExpiryAt } = await store.lost(batchLimit)
+  if (jobs.length > 0) {
+    const settlements = jobs.map(afterCrash)
+    const verdicts = await store.settle(settlements)
+    jobs.forEach((job, index) => {
+      const verdict = verdicts[index]!
+      if (verdict !== 'lost') told({ job, settlement: settlements[index]!, verdict })
+    })
+    if (jobs.length === batchLimit) return 0
+  }
+  if (nextExpiryAt === null) return idleMs
+  return Math.max(leastMs, Math.min(nextExpiryAt - storeNow(), idleMs))
+}

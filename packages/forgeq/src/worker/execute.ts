@@ -1,0 +1,213 @@
+// Runs claims: parse the input, call the handler inside what `use` put around it, turn what came of it into exactly one
+// settlement. Watches deadlines and carries out aborts. Which outcome follows from what is decided in core/outcome.
+import { afterFailure, afterSuccess } from '../core/outcome.ts'
+import { formatMs } from '../core/duration.ts'
+import { caps } from '../core/caps.ts'
+import { ForgeError } from '../core/errors.ts'
+import { encodeJson } from '../core/json.ts'
+import { parseStored } from '../core/schema.ts'
+import type { Context } from '../job.ts'
+import type { Hold, NewJob, Settlement } from '../store/records.ts'
+import type { Timers } from '../timers.ts'
+import { JobContext, type Desk } from './context.ts'
+import type { Run } from './run.ts'
+
+/** Runs around every handler; what it returns is the job's result. */
+export type Around = (context: Context<unknown>, next: () => Promise<unknown>) => Promise<unknown>
+
+/** Time for a handler to end after it was aborted; then its claim is settled without it. */
+export const abortGraceMs = 5_000
+/** Longer timers overflow; looking early does no harm. */
+const longestTimerMs = 3_600_000
+
+const abortKinds = { CANCELLED: 'cancel', TIMEOUT: 'timeout', SHUTDOWN: 'shutdown' } as const
+
+export interface Executing extends Desk {
+  readonly arounds: readonly Around[]
+  readonly timers: Timers
+  readonly random: () => number
+  /** Once for every run that was started. */
+  readonly ended: (run: Run) => void
+}
+
+export class Executor {
+  readonly #host: Executing
+  /** Handlers that have not ended, the aborted ones too. */
+  readonly #running = new Set<Run>()
+  #watchAt = Infinity
+  #unwatch: (() => void) | undefined
+
+  constructor(host: Executing) {
+    this.#host = host
+  }
+
+  get size(): number {
+    return this.#running.size
+  }
+
+  start(run: Run): void {
+    let value: unknown
+    try {
+      value = this.#call(run)
+      if (isThenable(value)) {
+        this.#running.add(run)
+        this.#watch(run.deadlineAt)
+        value.then(
+          (result) => this.#succeed(run, result),
+          (error: unknown) => this.#fail(run, error),
+        )
+        return
+      }
+    } catch (error) {
+      this.#fail(run, error)
+      return
+    }
+    this.#succeed(run, value)
+  }
+
+  /** Claimed too late to be started. */
+  handBack(run: Run): void {
+    const { job, claim } = run.claimed
+    this.#end(run, { job, claim, outcome: 'release' })
+  }
+
+  /** An operator cancelled the job. */
+  cancel({ job, claim }: Hold): void {
+    for (const run of this.#running) {
+      if (run.claimed.job !== job || run.claimed.claim !== claim) continue
+      this.#abort(run, new ForgeError('CANCELLED', `job ${job} was cancelled`, { id: job }), abortGraceMs)
+    }
+  }
+
+  /** The worker is stopping: what still runs is aborted and after `graceMs` handed back. */
+  shutDown(graceMs: number): void {
+    for (const run of this.#running) {
+      const { job } = run.claimed
+      const error = new ForgeError('SHUTDOWN', `the worker is stopping; job ${job} goes back to its queue`, { id: job })
+      this.#abort(run, error, graceMs)
+    }
+  }
+
+  /** The claims are no longer ours: nothing of what runs is settled any more. */
+  abandon(): void {
+    for (const run of this.#running) {
+      const { job } = run.claimed
+      // Whatever it was aborted for before no longer counts.
+      run.reason = undefined
+      this.#abort(
+        run,
+        new ForgeError('LEASE_LOST', `the worker lost its lease; another one may be running job ${job}`, { id: job }),
+        abortGraceMs,
+      )
+    }
+  }
+
+  close(): void {
+    this.#unwatch?.()
+  }
+
+  /** How the claim ends because of `error`. */
+  failureOf({ claimed, handler, reason }: Run, error: unknown): Settlement {
+    const { backoff } = handler.job.policy
+    return afterFailure(claimed, error, {
+      random: this.#host.random,
+      backoff: typeof backoff === 'function' ? backoff : undefined,
+      aborted: reason && abortKinds[reason.code as keyof typeof abortKinds],
+    })
+  }
+
+  #call(run: Run): unknown {
+    const { job, payload } = run.claimed
+    const input = parseStored(run.handler.job.input, payload, job)
+    return isThenable(input) ? input.then((value) => this.#handle(run, value)) : this.#handle(run, input)
+  }
+
+  #handle(run: Run, input: unknown): unknown {
+    const context = new JobContext(input, run, this.#host)
+    const { fn } = run.handler
+    const { arounds } = this.#host
+    if (arounds.length === 0) return fn(context)
+    const enter = async (index: number): Promise<unknown> => {
+      const around = arounds[index]
+      return around === undefined ? fn(context) : around(context, () => enter(index + 1))
+    }
+    return enter(0)
+  }
+
+  #succeed(run: Run, value: unknown): void {
+    if (run.ended) return
+    // Too late is a failure even when it worked: whoever waits for the result was promised the limit.
+    if (run.reason?.code === 'TIMEOUT' || run.reason?.code === 'LEASE_LOST') return this.#fail(run, run.reason)
+    let result: string
+    try {
+      result = encodeJson(value, 'result', caps.resultBytes)
+    } catch (error) {
+      return this.#fail(run, error)
+    }
+    const { followUps = [] } = run
+    if (!followUps.some((job) => job instanceof Promise)) {
+      return this.#end(run, afterSuccess(run.claimed, result, followUps as NewJob[]))
+    }
+    // Their schemas take their time; the run is still one that can be aborted.
+    Promise.all(followUps.map(async (job) => job)).then(
+      (jobs) => {
+        run.followUps = jobs
+        this.#succeed(run, value)
+      },
+      (error: unknown) => this.#fail(run, error),
+    )
+  }
+
+  #fail(run: Run, error: unknown): void {
+    if (run.ended) return
+    const code = run.reason?.code
+    if (code === 'LEASE_LOST') return this.#end(run, undefined)
+    this.#end(run, this.failureOf(run, error))
+  }
+
+  #end(run: Run, settlement: Settlement | undefined): void {
+    if (run.ended) return
+    run.ended = true
+    run.durationMs = this.#host.timers.now() - run.startedAt
+    run.settlement = settlement
+    this.#running.delete(run)
+    this.#host.ended(run)
+  }
+
+  #abort(run: Run, reason: ForgeError, graceMs: number): void {
+    const deadlineAt = this.#host.timers.now() + graceMs
+    if (run.reason === undefined) run.abort(reason, deadlineAt)
+    else run.deadlineAt = Math.min(run.deadlineAt, deadlineAt)
+    this.#watch(run.deadlineAt)
+  }
+
+  /** One timer for the earliest deadline; those of runs that ended meanwhile only make it look in vain. */
+  #watch(deadlineAt: number): void {
+    if (deadlineAt >= this.#watchAt) return
+    this.#watchAt = deadlineAt
+    this.#unwatch?.()
+    const ms = Math.min(Math.max(0, deadlineAt - this.#host.timers.now()), longestTimerMs)
+    this.#unwatch = this.#host.timers.after(ms, () => this.#look())
+  }
+
+  #look(): void {
+    this.#watchAt = Infinity
+    const now = this.#host.timers.now()
+    let nextAt = Infinity
+    for (const run of this.#running) {
+      if (run.deadlineAt <= now) this.#expire(run)
+      if (!run.ended) nextAt = Math.min(nextAt, run.deadlineAt)
+    }
+    this.#watch(nextAt)
+  }
+
+  #expire(run: Run): void {
+    if (run.reason !== undefined) return this.#fail(run, run.reason)
+    const { job, policy } = run.claimed
+    const message = `the handler of job ${job} did not end within its timeout of ${formatMs(policy.timeoutMs)}`
+    this.#abort(run, new ForgeError('TIMEOUT', message, { id: job }), abortGraceMs)
+  }
+}
+
+const isThenable = (value: unknown): value is PromiseLike<unknown> =>
+  typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'

@@ -1,0 +1,214 @@
+// The exchange with the store, one numbered turn at a time: tells how claims ended and asks for as many as there is room
+// for. A turn whose answer got lost is sent again unchanged, so that no claim is lost in between.
+import { defaults } from '../core/caps.ts'
+import { ForgeError } from '../core/errors.ts'
+import type {
+  Claimed,
+  Closed,
+  ExchangeReply,
+  ExchangeRequest,
+  Note,
+  Order,
+  Settlement,
+  Verdict,
+} from '../store/records.ts'
+import { batchLimit, type Store } from '../store/store.ts'
+import type { Timers } from '../timers.ts'
+import { pauseMs, willPass } from '../trouble.ts'
+import { Loop } from './loop.ts'
+import type { Run } from './run.ts'
+import type { Slots } from './slots.ts'
+
+/** Progress and logs wait at most this long for a turn to ride on. */
+const notesMs = 250
+/** Of settlements in one turn: each weighs one, one more per follow-up and per 4 KiB of result. */
+const turnWeight = batchLimit
+
+export interface Fetching {
+  readonly store: Store
+  readonly timers: Timers
+  readonly random: () => number
+  readonly slots: Slots
+  readonly claimed: (claimed: Claimed) => void
+  readonly settled: (run: Run, verdict: Verdict) => void
+  readonly ordered: (order: Order) => void
+  /** How a run ends instead, because the store refuses its completion. */
+  readonly refused: (run: Run, error: unknown) => Settlement
+  readonly heard: (reply: ExchangeReply) => void
+  /** The worker's record was closed: what it held is lost to it. */
+  readonly closed: (worker: string) => void
+  /** The store does not answer; the turn is sent again. */
+  readonly unavailable: (error: ForgeError) => void
+  /** Asked for jobs and got none while none was running. */
+  readonly idle: () => void
+  readonly failed: (error: unknown) => void
+}
+
+interface Turn {
+  readonly request: ExchangeRequest
+  /** In the order of the settlements. */
+  readonly runs: readonly Run[]
+}
+
+export class Fetch {
+  readonly #host: Fetching
+  readonly #loop: Loop
+  readonly #ended: Run[] = []
+  readonly #noted = new Set<Run>()
+  #worker: string | undefined
+  #turn = 0
+  /** Sent, and not answered yet. */
+  #open: Turn | undefined
+  #failures = 0
+  #retryAt = 0
+  #claims = true
+  #pollMs: number = defaults.pollBusyMs
+
+  constructor(host: Fetching) {
+    this.#host = host
+    this.#loop = new Loop(() => this.#exchange(), host.timers, host.failed)
+  }
+
+  /** Nothing waits to be settled. */
+  get isSettled(): boolean {
+    return this.#open === undefined && this.#ended.length === 0
+  }
+
+  /** Begins with turn 1 as a newly registered worker. */
+  begin(worker: string): void {
+    this.#worker = worker
+    this.#turn = 0
+    this.wake()
+  }
+
+  /** Forgets everything that belongs to a closed worker. */
+  reset(): void {
+    this.#worker = undefined
+    this.#open = undefined
+    this.#ended.length = 0
+    this.#noted.clear()
+  }
+
+  /** There may be work. */
+  wake(): void {
+    this.#pollMs = defaults.pollBusyMs
+    this.#loop.wake()
+  }
+
+  /** The run ended and its settlement is known. */
+  settle(run: Run): void {
+    this.#ended.push(run)
+    this.#loop.wake()
+  }
+
+  note(run: Run): void {
+    this.#noted.add(run)
+    this.#loop.wake(notesMs)
+  }
+
+  /** From now on only settles. */
+  stopClaiming(): void {
+    this.#claims = false
+  }
+
+  async stop(): Promise<void> {
+    await this.#loop.stop()
+  }
+
+  async #exchange(): Promise<number | undefined> {
+    const { store, timers, random } = this.#host
+    const worker = this.#worker
+    if (worker === undefined) return undefined
+    if (this.#open !== undefined && timers.now() < this.#retryAt) return this.#retryAt - timers.now()
+    this.#open ??= this.#nextTurn(worker)
+    const turn = this.#open
+    if (turn === undefined) return undefined
+    let reply: ExchangeReply | Closed
+    try {
+      reply = await store.exchange(turn.request)
+    } catch (error) {
+      if (!willPass(error)) return this.#amend(turn, error)
+      this.#host.unavailable(error)
+      this.#failures += 1
+      const delayMs = pauseMs(this.#failures, random)
+      this.#retryAt = timers.now() + delayMs
+      return delayMs
+    }
+    this.#failures = 0
+    // Closed and registered anew while the answer was on its way.
+    if (this.#worker !== worker) return 0
+    this.#open = undefined
+    if (!reply.closed) return this.#hear(turn, reply)
+    this.#host.closed(worker)
+    return undefined
+  }
+
+  #nextTurn(worker: string): Turn | undefined {
+    const { slots } = this.#host
+    const wants = this.#claims ? slots.wants() : []
+    if (this.#ended.length === 0 && this.#noted.size === 0 && wants.length === 0) return undefined
+    const notes = this.#takeNotes()
+    const runs = this.#takeEnded()
+    const settlements = runs.map((run) => run.settlement!)
+    this.#turn += 1
+    const free = wants.length === 0 ? 0 : Math.min(slots.free, batchLimit)
+    return { request: { worker, turn: this.#turn, settlements, wants, slots: free, notes }, runs }
+  }
+
+  /**
+   * The store refused the turn, and so changed nothing, because of what one handler did: that job fails with the error,
+   * the others need not pay for it.
+   */
+  #amend(turn: Turn, error: unknown): number {
+    const run = ForgeError.is(error) ? turn.runs.find(({ claimed }) => claimed.job === error.id) : undefined
+    if (run?.settlement?.outcome !== 'complete') throw error
+    run.settlement = this.#host.refused(run, error)
+    const settlements = turn.runs.map(({ settlement }) => settlement!)
+    this.#open = { request: { ...turn.request, settlements }, runs: turn.runs }
+    return 0
+  }
+
+  #hear(turn: Turn, reply: ExchangeReply): number | undefined {
+    const { request, runs } = turn
+    const { slots } = this.#host
+    this.#host.heard(reply)
+    runs.forEach((run, index) => this.#host.settled(run, reply.verdicts[index]!))
+    for (const order of reply.orders) this.#host.ordered(order)
+    for (const claimed of reply.claimed) this.#host.claimed(claimed)
+    if (request.slots > 0 && reply.claimed.length === 0 && slots.busy === 0 && this.#ended.length === 0)
+      this.#host.idle()
+    if (this.#ended.length > 0) return 0
+    if (!this.#claims || slots.free === 0) return undefined
+    const isBusy = reply.claimed.length > 0 || runs.length > 0
+    this.#pollMs = isBusy ? defaults.pollBusyMs : Math.min(this.#pollMs * 2, defaults.pollIdleMs)
+    return this.#pollMs * (0.75 + this.#host.random() * 0.5)
+  }
+
+  #takeEnded(): readonly Run[] {
+    let weight = 0
+    let count = 0
+    for (const { settlement } of this.#ended) {
+      weight += weigh(settlement!)
+      if (weight > turnWeight && count > 0) break
+      count += 1
+    }
+    return this.#ended.splice(0, count)
+  }
+
+  #takeNotes(): readonly Note[] {
+    if (this.#noted.size === 0) return []
+    const now = this.#host.timers.now()
+    const notes: Note[] = []
+    for (const run of this.#noted) {
+      const note = run.takeNote(now)
+      if (note !== undefined) notes.push(note)
+    }
+    this.#noted.clear()
+    return notes
+  }
+}
+
+const weigh = (settlement: Settlement): number =>
+  settlement.outcome === 'complete'
+    ? 1 + (settlement.followUps?.length ?? 0) + (settlement.result?.length ?? 0) / 4096
+    : 1

@@ -1,0 +1,115 @@
+// The worker's record in the store: registers, beats, and when the record was closed registers anew under a new id. What
+// becomes of the jobs that ran under a closed record is left to the worker.
+import { defaults } from '../core/caps.ts'
+import type { ForgeError } from '../core/errors.ts'
+import type { Order, Registration, WorkerFacts } from '../store/records.ts'
+import type { Store } from '../store/store.ts'
+import type { Timers } from '../timers.ts'
+import { pauseMs, willPass } from '../trouble.ts'
+import { Loop } from './loop.ts'
+
+export interface Leasing {
+  readonly store: Store
+  readonly timers: Timers
+  readonly random: () => number
+  readonly newId: () => string
+  readonly registration: Omit<Registration, 'id'>
+  readonly facts: (lateMs: number) => WorkerFacts
+  readonly heard: (now: number) => void
+  readonly registered: (worker: string) => void
+  readonly ordered: (order: Order) => void
+  /** The record was closed. */
+  readonly closed: (worker: string) => void
+  readonly unavailable: (error: ForgeError) => void
+  readonly failed: (error: unknown) => void
+}
+
+export class Lease {
+  readonly #host: Leasing
+  readonly #loop: Loop
+  #worker: string | undefined
+  #isRegistered = false
+  #unlisten: (() => void) | undefined
+  #failures = 0
+  #dueAt: number | undefined
+
+  constructor(host: Leasing) {
+    this.#host = host
+    this.#loop = new Loop(() => this.#turn(), host.timers, host.failed)
+  }
+
+  /** Three chances in a lease. */
+  get #beatMs(): number {
+    return Math.min(defaults.beatMs, this.#host.registration.leaseMs / 3)
+  }
+
+  /** Registers, and from then on beats. */
+  start(): void {
+    this.#loop.wake()
+  }
+
+  /** The record is closed: the next turn registers anew. Says whether that was news. */
+  lose(worker: string): boolean {
+    if (this.#worker !== worker) return false
+    this.#forget()
+    this.#loop.wake()
+    return true
+  }
+
+  /** Beats no more; closes the record, so that nobody waits for it to expire. */
+  async stop(): Promise<void> {
+    const worker = this.#isRegistered ? this.#worker : undefined
+    this.#forget()
+    await this.#loop.stop()
+    if (worker !== undefined) await this.#host.store.leave(worker)
+  }
+
+  async #turn(): Promise<number> {
+    const { timers } = this.#host
+    const lateMs = this.#dueAt === undefined ? 0 : Math.max(0, timers.now() - this.#dueAt)
+    try {
+      const delayMs = this.#isRegistered ? await this.#beat(lateMs) : await this.#register()
+      this.#failures = 0
+      this.#dueAt = timers.now() + delayMs
+      return delayMs
+    } catch (error) {
+      if (!willPass(error)) throw error
+      this.#host.unavailable(error)
+      this.#failures += 1
+      this.#dueAt = undefined
+      return pauseMs(this.#failures, this.#host.random)
+    }
+  }
+
+  async #register(): Promise<number> {
+    const { store, registration } = this.#host
+    // Kept over failures: an unknown outcome is repeated with the same id.
+    const id = (this.#worker ??= this.#host.newId())
+    const { now } = await store.register({ ...registration, id })
+    this.#isRegistered = true
+    this.#unlisten = store.listen([`orders:${id}`], () => this.#loop.wake())
+    this.#host.heard(now)
+    this.#host.registered(id)
+    return this.#beatMs
+  }
+
+  async #beat(lateMs: number): Promise<number> {
+    const worker = this.#worker!
+    const reply = await this.#host.store.beat(worker, this.#host.facts(lateMs), [])
+    if (this.#worker !== worker) return 0
+    if (reply.closed) {
+      this.#host.closed(worker)
+      return 0
+    }
+    this.#host.heard(reply.now)
+    for (const order of reply.orders) this.#host.ordered(order)
+    return this.#beatMs
+  }
+
+  #forget(): void {
+    this.#unlisten?.()
+    this.#unlisten = undefined
+    this.#worker = undefined
+    this.#isRegistered = false
+  }
+}

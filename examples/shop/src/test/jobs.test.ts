@@ -58,10 +58,19 @@ test('a mail whose job runs again is not sent again; one that bounced is a dead 
   await using forge = testForge()
   await writeFile(inData('invoices', '1.html'), '<h1>Invoice 1</h1>')
   const mail = { ref: 'order-1', to: 'anna@mail.example', subject: 'Your order', text: 'Thank you', invoice: '1.html' }
-  for (let run = 0; run < 2; run++) await forge.enqueue(sendMail, mail)
-  await forge.enqueue(sendMail, { ...mail, ref: 'order-2', to: 'tom@gone.example' })
-  const { completed, dead } = await forge.drain([sendMailHandler])
-  assert.deepEqual({ completed, dead }, { completed: 2, dead: 1 })
+  const outcomes = []
+  for (const input of [mail, mail, { ...mail, ref: 'order-2', to: 'tom@gone.example' }]) {
+    await forge.enqueue(sendMail, input)
+    outcomes.push(await forge.drain([sendMailHandler]))
+  }
+  assert.deepEqual(
+    outcomes.map(({ completed, dead }) => [completed, dead]),
+    [
+      [1, 0],
+      [1, 0],
+      [0, 1],
+    ],
+  )
   assert.deepEqual(await readdir(inData('mail')), ['order-1.eml'])
   assert.equal((await readReceipt('order-2'))?.outcome, 'bounced')
 })

@@ -52,7 +52,9 @@ test('timeout: a handler that does not react is settled without it after the gra
   await advance(5_000)
   assert.equal((await completed).id, second.id)
   assert.equal((await forge.admin.job(first.id))?.error?.code, 'TIMEOUT')
-  const settled = tapped.calls.flatMap(({ args }) => (args[0] as { settlements?: { job: string }[] })?.settlements ?? [])
+  const settled = tapped.calls.flatMap(
+    ({ args }) => (args[0] as { settlements?: { job: string }[] })?.settlements ?? [],
+  )
   late.open()
   await worker.stop()
   await running

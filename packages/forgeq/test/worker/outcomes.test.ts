@@ -1,13 +1,28 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
-import { defineJob, Discard, ForgeError, RetryIn, typed, type EnqueueOptions, type Handler, type Job, type JobView } from 'forgeq'
+import {
+  defineJob,
+  Discard,
+  ForgeError,
+  RetryIn,
+  typed,
+  type EnqueueOptions,
+  type Handler,
+  type Job,
+  type JobView,
+} from 'forgeq'
 import { testForge } from 'forgeq/testing'
 import { z } from 'zod'
 
 const exact = { backoff: { type: 'fixed', delay: '10s', jitter: false } } as const
 
 /** Runs one job until it has ended, moving time as its retries need, and shows it with its attempts. */
-async function runToEnd(t: TestContext, handler: Handler & Job, input: unknown, options?: EnqueueOptions): Promise<JobView> {
+async function runToEnd(
+  t: TestContext,
+  handler: Handler & Job,
+  input: unknown,
+  options?: EnqueueOptions,
+): Promise<JobView> {
   const forge = testForge()
   t.after(() => forge.close())
   const { id } = await forge.enqueue(handler, input, options)
@@ -20,10 +35,15 @@ async function runToEnd(t: TestContext, handler: Handler & Job, input: unknown, 
   }
 }
 
-const outcomes = (job: JobView): unknown => job.attempts?.map(({ attempt, outcome, error }) => [attempt, outcome, error?.code])
+const outcomes = (job: JobView): unknown =>
+  job.attempts?.map(({ attempt, outcome, error }) => [attempt, outcome, error?.code])
 
 test('a handler returns: the job completes with its result', async (t) => {
-  const job = await runToEnd(t, defineJob('add', { input: typed<{ a: number }>() }, ({ input }) => ({ sum: input.a + 1 })), { a: 1 })
+  const job = await runToEnd(
+    t,
+    defineJob('add', { input: typed<{ a: number }>() }, ({ input }) => ({ sum: input.a + 1 })),
+    { a: 1 },
+  )
   assert.equal(job.state, 'completed')
   assert.deepEqual(job.result, { sum: 2 })
   assert.deepEqual(outcomes(job), [[1, 'complete', undefined]])
@@ -82,7 +102,11 @@ test('a backoff function is asked in the worker', async (t) => {
   const asked: unknown[] = []
   const fail = defineJob(
     'fail',
-    { input: typed<void>(), retries: 2, backoff: (attempt, error) => (asked.push([attempt, (error as Error).message]), '10s') },
+    {
+      input: typed<void>(),
+      retries: 2,
+      backoff: (attempt, error) => (asked.push([attempt, (error as Error).message]), '10s'),
+    },
     ({ job }) => {
       throw new Error(`try ${job.attempt}`)
     },

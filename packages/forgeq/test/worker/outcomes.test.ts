@@ -41,7 +41,7 @@ const outcomes = (job: JobView): unknown =>
 type Then = (resolve: (value: unknown) => void, reject: (error: unknown) => void) => void
 
 /** A promise of somebody else's making. */
-const thenable = (then: Then): unknown => Object.fromEntries([['then', then]])
+const thenable = (then: Then): unknown => Object.fromEntries(new Map([['then', then]]))
 
 test('a handler returns: the job completes with its result', async (t) => {
   const job = await runToEnd(

@@ -1,0 +1,125 @@
+// Worker processes as `worker` and `dev` run them: the supervisor with its log, its banner, its signals and its end.
+import { defaults } from '../core/caps.ts'
+import { Emitter } from '../emitter.ts'
+import { createLog, logEvents, type Log, type LogOptions } from '../observe/log.ts'
+import { openStore } from '../store/open.ts'
+import { maskUrl } from '../store/url.ts'
+import { realTimers } from '../timers.ts'
+import { Supervisor, type News } from '../worker/supervise.ts'
+import { banner } from './banner.ts'
+import type { Config } from './config.ts'
+import { countdown } from './countdown.ts'
+import { paintFor } from './paint.ts'
+import type { WorkerDetails, WorkerTask } from './worker-process.ts'
+
+export interface CrewPlan {
+  readonly config: Config
+  readonly handlers: readonly string[]
+  readonly drain: boolean
+  /** All processes work for the first time. */
+  readonly ready?: () => void
+}
+
+export const logOptions = ({ logLevel, logFormat }: Config): LogOptions => ({
+  level: logLevel,
+  format: logFormat === 'auto' ? (process.stdout.isTTY ? 'pretty' : 'json') : logFormat,
+  colours: paintFor(process.stdout)('red', '') !== '',
+})
+
+/** Works until a signal comes or everything is drained; gives the exit code. Rejects when no process can work. */
+export async function runCrew({ config, handlers, drain, ready }: CrewPlan): Promise<number> {
+  const store = await openStore(config.store)
+  try {
+    const info = await store.open()
+    const log = createLog(logOptions(config))
+    const events = new Emitter()
+    logEvents(events, log)
+    const task: WorkerTask = {
+      store: config.store,
+      handlers,
+      folder: process.cwd(),
+      queues: config.queues,
+      concurrency: config.concurrency,
+      drain,
+      log: logOptions(config),
+    }
+    const waiting = new Set(Array.from({ length: config.processes }, (_, i) => i + 1))
+    const told = (news: News): void => {
+      if (news.news !== 'serving') return tell(log, news)
+      if (waiting.delete(news.place) && waiting.size === 0) {
+        present(config, info, news.details as WorkerDetails, log)
+        ready?.()
+      }
+    }
+    const supervisor = new Supervisor({
+      entry: new URL('./worker-process.js', import.meta.url),
+      task,
+      processes: config.processes,
+      store,
+      timers: realTimers,
+      random: Math.random,
+      events,
+      told,
+    })
+    return await untilOver(supervisor, config.shutdownTimeoutMs)
+  } finally {
+    await store.close()
+  }
+}
+
+const signals = { SIGTERM: 143, SIGINT: 130, SIGHUP: 129 } as const
+
+async function untilOver(supervisor: Supervisor, timeoutMs: number): Promise<number> {
+  let exitCode = 0
+  let stopShowing: (() => void) | undefined
+  const hear = (signal: NodeJS.Signals): void => {
+    if (stopShowing === undefined) {
+      supervisor.stop(timeoutMs)
+      stopShowing = countdown(() => supervisor.running, timeoutMs)
+      return
+    }
+    exitCode = signals[signal as keyof typeof signals]
+    supervisor.stop(defaults.handBackMs)
+  }
+  for (const signal of Object.keys(signals) as (keyof typeof signals)[]) process.on(signal, hear)
+  try {
+    await supervisor.run(timeoutMs)
+  } finally {
+    stopShowing?.()
+    for (const signal of Object.keys(signals)) process.off(signal, hear)
+  }
+  return exitCode
+}
+
+function present(config: Config, info: Parameters<typeof banner>[1], details: WorkerDetails, log: Log): void {
+  if (process.stdout.isTTY && logOptions(config).format === 'pretty') {
+    console.log(`${banner(config, info, details, paintFor(process.stdout)).join('\n')}\n`)
+    return
+  }
+  const { queues, concurrency, handlers, notes } = details
+  for (const problem of [...info.problems, ...notes]) log.warn(problem)
+  log.info(
+    {
+      store: maskUrl(config.store),
+      durability: info.durability,
+      processes: config.processes,
+      concurrency,
+      queues,
+      handlers: handlers.map(({ type }) => type),
+    },
+    'worker started',
+  )
+}
+
+function tell(log: Log, news: Exclude<News, { news: 'serving' }>): void {
+  switch (news.news) {
+    case 'died': {
+      const { place, pid, how, restartMs } = news
+      return log.warn({ process: place, pid, how, restartMs }, 'worker process died, starts again')
+    }
+    case 'killed':
+      return log.warn({ process: news.place, pid: news.pid }, 'worker process missed the deadline, was killed')
+    case 'store down':
+      return log.error({ err: { code: news.error.code, message: news.error.message } }, 'store does not answer')
+  }
+}

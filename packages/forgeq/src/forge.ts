@@ -17,7 +17,7 @@ import type { NewJob } from './store/records.ts'
 import { defaultUrl, openStore } from './store/open.ts'
 import type { Store, StoreInfo } from './store/store.ts'
 import { StoreTime } from './store-time.ts'
-import { realTimers } from './timers.ts'
+import { realTimers, type Timers } from './timers.ts'
 import type { Around } from './worker/execute.ts'
 import type { WorkerOptions } from './worker/options.ts'
 import { Worker } from './worker/worker.ts'
@@ -29,13 +29,16 @@ export interface ForgeOptions {
   readonly defaults?: Policy
   /** How long an enqueue is sent again while the store does not answer or its answer was lost. Default 2 s. */
   readonly enqueueDeadline?: Duration
+  /** For tests: time that is moved by hand. Default: the system's. */
+  readonly timers?: Timers
 }
 
 export class ForgeQ implements AsyncDisposable {
   readonly store: Store
   readonly admin: Admin
   readonly #events = new Emitter()
-  readonly #time = new StoreTime(realTimers)
+  readonly #timers: Timers
+  readonly #time: StoreTime
   readonly #newId: () => string
   readonly #defaults: Policy
   readonly #preparer: Preparer
@@ -46,7 +49,10 @@ export class ForgeQ implements AsyncDisposable {
   #closing: Promise<void> | undefined
 
   constructor(options: ForgeOptions = {}) {
-    const { store = process.env['FORGEQ_STORE'] ?? defaultUrl, enqueueDeadline = defaults.enqueueDeadlineMs } = options
+    const { store = process.env['FORGEQ_STORE'] ?? defaultUrl, timers = realTimers } = options
+    const { enqueueDeadline = defaults.enqueueDeadlineMs } = options
+    this.#timers = timers
+    this.#time = new StoreTime(timers)
     this.store = typeof store === 'string' ? lazyStore(() => openStore(store)) : store
     this.#newId = idSource(
       () => this.#time.now(),
@@ -54,8 +60,8 @@ export class ForgeQ implements AsyncDisposable {
     )
     this.#defaults = options.defaults ?? {}
     this.#preparer = new Preparer(this.#defaults, this.#newId)
-    this.#enqueuer = new Enqueuer(this.store, realTimers, Math.random, toMs(enqueueDeadline, 'enqueueDeadline'))
-    this.#ended = new EndedJobs(this.store, realTimers)
+    this.#enqueuer = new Enqueuer(this.store, timers, Math.random, toMs(enqueueDeadline, 'enqueueDeadline'))
+    this.#ended = new EndedJobs(this.store, timers)
     this.admin = new Admin(this.store, this.#ended)
   }
 
@@ -125,7 +131,7 @@ export class ForgeQ implements AsyncDisposable {
     const worker = new Worker(
       {
         store: this.store,
-        timers: realTimers,
+        timers: this.#timers,
         time: this.#time,
         random: Math.random,
         events: this.#events,

@@ -1,10 +1,43 @@
 // The cases that every store must pass, as data: `for (const c of conformance) test(c.name, () => c.run(tools))`.
+import { actCases } from './act.ts'
+import { attemptsCases } from './attempts.ts'
 import type { Case } from './case.ts'
 import { claimCases } from './claim.ts'
+import { delayCases } from './delay.ts'
 import { enqueueCases } from './enqueue.ts'
+import { exchangeCases } from './exchange.ts'
+import { expireCases } from './expire.ts'
+import { leaseCases } from './lease.ts'
+import { lifeCases } from './life.ts'
+import { listenCases } from './listen.ts'
+import { notesCases } from './notes.ts'
 import { orderCases } from './order.ts'
+import { pauseCases } from './pause.ts'
 import { payloadCases } from './payload.ts'
+import { pruneCases } from './prune.ts'
+import { queryCases } from './query.ts'
+import { settleCases } from './settle.ts'
+import { uniqueCases } from './unique.ts'
 
 export type { Case, CaseTools } from './case.ts'
 
-export const conformance: readonly Case[] = [...enqueueCases, ...payloadCases, ...orderCases, ...claimCases]
+export const conformance: readonly Case[] = [
+  ...lifeCases,
+  ...enqueueCases,
+  ...payloadCases,
+  ...orderCases,
+  ...claimCases,
+  ...settleCases,
+  ...exchangeCases,
+  ...leaseCases,
+  ...delayCases,
+  ...expireCases,
+  ...attemptsCases,
+  ...uniqueCases,
+  ...actCases,
+  ...notesCases,
+  ...queryCases,
+  ...pruneCases,
+  ...pauseCases,
+  ...listenCases,
+]

@@ -126,7 +126,16 @@ export function write(job: ModelJob, note: Note, now: number): void {
 }
 
 export function toRecord(job: ModelJob, now: number, include: readonly ('attempts' | 'logs')[]): JobRecord {
-  const { attemptBase: _base, parked: _parked, seq: _seq, readyAt: _at, settled: _settled, attempts, logs, ...record } = job
+  const {
+    attemptBase: _base,
+    parked: _parked,
+    seq: _seq,
+    readyAt: _at,
+    settled: _settled,
+    attempts,
+    logs,
+    ...record
+  } = job
   return {
     ...record,
     result: job.resultUntil !== null && job.resultUntil < now ? null : job.result,

@@ -79,7 +79,11 @@ export class ModelJobs {
     return answers.map((answer, index) => {
       if ('refused' in answer) return answer
       if (!answer.duplicate) this.byId.delete(answer.id)
-      return refuse(jobs[index]!.id, 'BATCH_REFUSED', 'Another job of the same atomic call was refused: nothing is stored.')
+      return refuse(
+        jobs[index]!.id,
+        'BATCH_REFUSED',
+        'Another job of the same atomic call was refused: nothing is stored.',
+      )
     })
   }
 

@@ -83,7 +83,9 @@ export class Model implements Store {
     if (request.turn > worker.turn) {
       // Before the settlements: what a try said last belongs to it.
       for (const note of request.notes) this.#jobs.note(request.worker, note, now)
-      const verdicts = request.settlements.map((settlement) => this.#jobs.settle(request.worker, settlement, false, now))
+      const verdicts = request.settlements.map((settlement) =>
+        this.#jobs.settle(request.worker, settlement, false, now),
+      )
       const claimed = []
       for (const want of request.wants) {
         const slots = Math.min(want.slots, request.slots - claimed.length)
@@ -112,12 +114,14 @@ export class Model implements Store {
 
   async lost(limit: number): Promise<{ readonly jobs: readonly LostJob[]; readonly nextExpiryAt: number | null }> {
     const nextExpiryAt = this.#crew.closeExpired(this.now())
-    const jobs = this.#jobs.all(() => true).flatMap((job): LostJob[] => {
-      const worker = this.#crew.closed(job.worker)
-      if (!worker) return []
-      const { id, claim, crashes, attempt, policy } = job
-      return [{ job: id, claim, crashes, attempt, policy, worker: worker.id, host: worker.host, pid: worker.pid }]
-    })
+    const jobs = this.#jobs
+      .all(() => true)
+      .flatMap((job): LostJob[] => {
+        const worker = this.#crew.closed(job.worker)
+        if (!worker) return []
+        const { id, claim, crashes, attempt, policy } = job
+        return [{ job: id, claim, crashes, attempt, policy, worker: worker.id, host: worker.host, pid: worker.pid }]
+      })
     return { jobs: jobs.slice(0, limit), nextExpiryAt }
   }
 
@@ -140,7 +144,7 @@ export class Model implements Store {
   async setQueue(queue: string, settings: { readonly paused: boolean }): Promise<void> {
     this.now()
     if (settings.paused) this.#jobs.paused.add(queue)
-    else this.#jobs.paused.delete(queue)
+    else if (this.#jobs.paused.delete(queue)) this.#hint(`ready:${queue}`)
   }
 
   async queues(): Promise<readonly QueueRecord[]> {

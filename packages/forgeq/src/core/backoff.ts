@@ -41,13 +41,15 @@ export const defaultBackoff: BackoffPlan & { readonly type: 'exponential' } = {
 /** Checks a backoff and turns it into numbers; INVALID_OPTION when it is out of range. */
 export function planBackoff(backoff: Backoff): BackoffPlan {
   if (typeof backoff === 'function') return { type: 'function' }
+  if (typeof backoff !== 'object' || backoff === null) throw invalidOption('backoff', 'must be an object or a function')
   const { type, jitter = true } = backoff
   if (typeof jitter !== 'boolean') throw invalidOption('backoff.jitter', 'must be true or false')
   switch (type) {
     case 'exponential': {
       const { base = defaultBackoff.baseMs, factor = defaultBackoff.factor, max } = backoff
       const baseMs = toMs(base, 'backoff.base')
-      if (!(factor >= 1 && factor <= 100)) throw invalidOption('backoff.factor', 'must be a number from 1 to 100')
+      if (!Number.isFinite(factor) || factor < 1 || factor > 100)
+        throw invalidOption('backoff.factor', 'must be a number from 1 to 100')
       const maxMs = max === undefined ? Math.max(baseMs, defaultBackoff.maxMs) : toMs(max, 'backoff.max')
       return { type, baseMs, factor, maxMs, jitter }
     }

@@ -14,7 +14,7 @@ const idsPerDraw = 400
 export function idSource(now: () => number, random: (bytes: Uint8Array) => void): () => string {
   const pool = new Uint8Array(idsPerDraw * bytesPerId)
   let next = pool.length
-  let lastAt = 0
+  let lastAt = -1
   let counter = 0
   let head = ''
 

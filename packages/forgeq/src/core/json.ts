@@ -173,9 +173,8 @@ function isTooDeep(text: string): boolean {
   for (let at = 0; at < text.length; at++) {
     const char = text.charCodeAt(at)
     if (char === quote) at = stringEnd(text, at) - 1
-    else if (char === openArray || char === openObject) depth++
     else if (char === closeArray || char === closeObject) depth--
-    if (depth > caps.jsonDepth) return true
+    else if ((char === openArray || char === openObject) && ++depth > caps.jsonDepth) return true
   }
   return false
 }

@@ -67,42 +67,42 @@ export const defaultPolicy: StoredPolicy = {
   delivery: 'at-least-once',
 }
 
-const resolved = new WeakMap<Policy, StoredPolicy>()
+const parts = [
+  'queue',
+  'priority',
+  'retries',
+  'backoff',
+  'timeout',
+  'keepResult',
+  'delivery',
+] as const satisfies (keyof Policy)[]
+
+const resolved = new WeakMap<Policy, { readonly base: StoredPolicy; readonly stored: StoredPolicy }>()
 
 /**
  * The policy as it is stored: `options` over `policy` over `base`; INVALID_OPTION names what is out of range. The same
- * `policy` object without options or base gives the same object again.
+ * `policy` and `base` without options give the same object again, which then crosses threads once for many jobs.
  */
 export function resolvePolicy(
   policy: Policy,
   options?: PolicyOverrides,
   base: StoredPolicy = defaultPolicy,
 ): StoredPolicy {
-  let stored = base === defaultPolicy ? resolved.get(policy) : undefined
-  if (stored === undefined) {
-    stored = override(base, policy)
-    if (base === defaultPolicy) resolved.set(policy, stored)
+  let known = resolved.get(policy)
+  if (known?.base !== base) {
+    known = { base, stored: override(base, policy) }
+    resolved.set(policy, known)
   }
-  if (options === undefined) return stored
+  if (options === undefined) return known.stored
   if (typeof options.backoff === 'function') {
     throw invalidOption('backoff', "cannot be a function for a single job: put it into the job's definition")
   }
-  return override(stored, options)
+  return override(known.stored, options)
 }
 
 function override(base: StoredPolicy, policy: Policy): StoredPolicy {
+  if (parts.every((part) => policy[part] === undefined)) return base
   const { queue, priority, retries, backoff, timeout, keepResult, delivery } = policy
-  if (
-    queue === undefined &&
-    priority === undefined &&
-    retries === undefined &&
-    backoff === undefined &&
-    timeout === undefined &&
-    keepResult === undefined &&
-    delivery === undefined
-  ) {
-    return base
-  }
   if (queue !== undefined) checkName(queue, 'queue')
   if (delivery !== undefined && delivery !== 'at-least-once' && delivery !== 'at-most-once') {
     throw invalidOption('delivery', "must be 'at-least-once' or 'at-most-once'")

@@ -33,18 +33,24 @@ export type TakesJson<S extends Schema> = S extends { readonly '~standard': { re
  * path of every problem; `what` names the value in the message.
  */
 export function parse<T>(schema: Schema<unknown, T>, value: unknown, what = 'input'): T | Promise<T> {
-  const result = schema['~standard'].validate(value)
-  return result instanceof Promise ? result.then((late) => accept(late, what)) : accept(result, what)
+  return after(schema['~standard'].validate(value), (result) => accept(result, what))
 }
 
-/** What the schema makes of the stored payload of job `id`; INVALID_INPUT names the job. */
-export async function parseStored<T>(schema: Schema<unknown, T>, payload: string, id: string): Promise<T> {
+/** What the schema makes of the stored payload of job `id`, as `parse` does; INVALID_INPUT names the job. */
+export function parseStored<T>(schema: Schema<unknown, T>, payload: string, id: string): T | Promise<T> {
   const value = decode(payload, id)
-  const result = await schema['~standard'].validate(value)
-  // JSON has no undefined: a job without input is stored as null.
-  const other = result.issues !== undefined && value === null ? await schema['~standard'].validate(undefined) : result
-  return accept(other.issues === undefined ? other : result, 'stored payload', id)
+  const { validate } = schema['~standard']
+  return after(validate(value), (result) => {
+    if (result.issues === undefined || value !== null) return accept(result, 'stored payload', id)
+    // JSON has no undefined: a job without input is stored as null.
+    return after(validate(undefined), (other) =>
+      accept(other.issues === undefined ? other : result, 'stored payload', id),
+    )
+  })
 }
+
+const after = <A, B>(value: A | Promise<A>, make: (value: A) => B | Promise<B>): B | Promise<B> =>
+  value instanceof Promise ? value.then(make) : make(value)
 
 function decode(payload: string, id: string): unknown {
   try {
@@ -56,12 +62,13 @@ function decode(payload: string, id: string): unknown {
 
 function accept<T>(result: StandardSchemaV1.Result<T>, what: string, id?: string): T {
   if (result.issues === undefined) return result.value
-  const problems = result.issues.map(({ path = [], message }) => ({ path: path.map(stepText).join('.'), message }))
+  // Not path.map: arktype's paths are arrays of a subclass that map() builds wrongly.
+  const problems = result.issues.map(({ path = [], message }) => ({
+    path: Array.from(path, (step) => String(typeof step === 'object' ? step.key : step)).join('.'),
+    message,
+  }))
   throw refuse(problems, what, id)
 }
-
-const stepText = (step: PropertyKey | StandardSchemaV1.PathSegment): string =>
-  String(typeof step === 'object' ? step.key : step)
 
 function refuse(problems: readonly Problem[], what: string, id?: string): ForgeError {
   const shown = problems.slice(0, 3).map(({ path, message }) => (path === '' ? message : `${path}: ${message}`))

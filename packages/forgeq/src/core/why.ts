@@ -1,11 +1,11 @@
-// Why a job is where it is, in one sentence that ends with what to do. Reads records, changes nothing.
+// Why a job is where it is, in one sentence that says what to do. Reads records, changes nothing.
 import type { JobRecord, QueueRecord, WorkerRecord } from '../store/records.ts'
 import { formatMs } from './duration.ts'
 import type { State } from './states.ts'
 
 export interface Explanation {
   readonly state: State
-  /** For programs: stays the same when the words change. */
+  /** For programs: stays when the words change. */
   readonly reason:
     | 'ended'
     | 'running'
@@ -23,7 +23,10 @@ export interface Explanation {
   readonly text: string
 }
 
-/** `queue`: the record of the job's queue, if it has one; `workers`: all of them; `now`: of the store. */
+type Answer = Omit<Explanation, 'state'>
+const say = (reason: Explanation['reason'], text: string): Answer => ({ reason, text })
+
+/** `queue`: the record of the job's queue, if there is one; `workers`: all of them; `now`: of the store. */
 export function explainWait(
   job: JobRecord,
   queue: QueueRecord | undefined,
@@ -31,93 +34,85 @@ export function explainWait(
   now: number,
 ): Explanation {
   const live = workers.filter((worker) => !worker.closed && worker.expiresAt > now)
-  const [reason, text] = explain(job, queue, live, now)
-  return { state: job.state, reason, text }
+  return { state: job.state, ...explain(job, queue, live, now) }
 }
-
-type Answer = readonly [Explanation['reason'], string]
 
 function explain(job: JobRecord, queue: QueueRecord | undefined, live: readonly WorkerRecord[], now: number): Answer {
   switch (job.state) {
-    case 'completed':
-      return ['ended', `It completed ${ago(job.finishedAt, now)}.`]
-    case 'cancelled':
-      return job.reason === 'expired'
-        ? [
-            'ended',
-            `It expired: it had not started by ${iso(job.expireAt)}. \`forgeq jobs retry ${job.id}\` runs it anyway.`,
-          ]
-        : ['ended', `It was cancelled ${ago(job.finishedAt, now)}. \`forgeq jobs retry ${job.id}\` runs it again.`]
-    case 'dead':
-      return [
-        'ended',
-        `It is dead (${job.reason}) after attempt ${job.attempt}${because(job)}. \`forgeq jobs retry ${job.id}\` runs it again.`,
-      ]
-    case 'running':
-      return explainRunning(job, live, now)
-    case 'blocked':
-      return ['blocked', 'It waits for other jobs to end.']
     case 'scheduled':
-      return job.runAt > now
-        ? [
-            'not-due',
-            `It is due in ${formatMs(job.runAt - now)}${because(job)}. \`forgeq jobs promote ${job.id}\` runs it now.`,
-          ]
-        : [
-            'not-promoted',
-            `It has been due for ${formatMs(now - job.runAt)}, but no worker or server is up to move it. Start one.`,
-          ]
+      return explainScheduled(job, now)
+    case 'blocked':
+      return say('blocked', 'It waits for other jobs to end.')
     case 'ready':
       return explainReady(job, queue, live)
+    case 'running':
+      return explainRunning(job, live, now)
+    case 'completed':
+    case 'dead':
+    case 'cancelled':
+      return explainEnded(job, now)
   }
+}
+
+function explainScheduled(job: JobRecord, now: number): Answer {
+  if (job.runAt <= now) {
+    const since = formatMs(now - job.runAt)
+    return say('not-promoted', `It has been due for ${since}, but no worker or server is there to move it: start one.`)
+  }
+  const dueIn = `It is due in ${formatMs(job.runAt - now)}${afterError(job)}`
+  return say('not-due', `${dueIn}. \`forgeq jobs promote ${job.id}\` makes it ready now.`)
+}
+
+function explainReady(
+  { type, policy }: JobRecord,
+  record: QueueRecord | undefined,
+  live: readonly WorkerRecord[],
+): Answer {
+  const { queue } = policy
+  if (record?.paused)
+    return say('queue-paused', `Queue ${queue} is paused. \`forgeq queues resume ${queue}\` starts it.`)
+  if (live.length === 0)
+    return say('no-worker', 'No worker is running: start one with `forgeq worker` or `forge.worker`.')
+
+  const serving = live.filter(({ queues }) => queues.includes(queue))
+  if (serving.length === 0) {
+    const served = [...new Set(live.flatMap(({ queues }) => queues))].join(', ')
+    return say('no-worker-for-queue', `No worker serves queue ${queue}, only ${served}: start one that does.`)
+  }
+  const able = serving.filter(({ types }) => types.includes(type))
+  if (able.length === 0)
+    return say('no-handler', `No worker of queue ${queue} handles ${type}: give its handler to one.`)
+
+  const slots = able.reduce((sum, worker) => sum + worker.slots, 0)
+  const held = able.reduce((sum, worker) => sum + worker.held, 0)
+  return held < slots
+    ? say('next', `It starts soon: ${slots - held} of ${slots} slots that can run it are free.`)
+    : say('no-free-slot', `All ${slots} slots that can run it are taken: wait, or start more workers.`)
 }
 
 function explainRunning(job: JobRecord, live: readonly WorkerRecord[], now: number): Answer {
   const worker = live.find(({ id }) => id === job.worker)
   if (worker === undefined) {
-    return [
-      'worker-lost',
-      `Its worker ${job.worker} is gone. Any live worker or server puts the job back; start one if there is none.`,
-    ]
+    return say('worker-lost', 'Its worker is gone. Any live worker or server puts it back: start one if there is none.')
   }
   const where = `on ${worker.host} (process ${worker.pid})`
   return job.cancelRequested
-    ? [
+    ? say(
         'cancelling',
-        `It is being cancelled: its handler ${where} has been told to stop and ends it by returning or throwing.`,
-      ]
-    : ['running', `Attempt ${job.attempt} has been running for ${formatMs(now - (job.startedAt ?? now))} ${where}.`]
+        `It is being cancelled: its handler ${where} was told to stop and ends it by returning or throwing.`,
+      )
+    : say('running', `Attempt ${job.attempt} has been running for ${formatMs(now - (job.startedAt ?? now))} ${where}.`)
 }
 
-function explainReady(job: JobRecord, queue: QueueRecord | undefined, live: readonly WorkerRecord[]): Answer {
-  const name = job.policy.queue
-  if (queue?.paused) return ['queue-paused', `Queue ${name} is paused. \`forgeq queues resume ${name}\` starts it.`]
-  if (live.length === 0) return ['no-worker', 'No worker is running. Start one with `forgeq worker` or `forge.worker`.']
-  const serving = live.filter(({ queues }) => queues.includes(name))
-  if (serving.length === 0) {
-    const served = [...new Set(live.flatMap(({ queues }) => queues))].join(', ')
-    return [
-      'no-worker-for-queue',
-      `No worker serves queue ${name}: the running ones serve ${served}. Add it to a worker's queues.`,
-    ]
-  }
-  const able = serving.filter(({ types }) => types.includes(job.type))
-  if (able.length === 0) {
-    return [
-      'no-handler',
-      `No worker of queue ${name} handles ${job.type}. Deploy its handler, or give it to a running worker.`,
-    ]
-  }
-  const slots = able.reduce((sum, worker) => sum + worker.slots, 0)
-  const held = able.reduce((sum, worker) => sum + worker.held, 0)
-  if (held < slots) return ['next', 'It is next: a worker that can run it has a free slot.']
-  return ['no-free-slot', `All ${slots} slots of the workers that can run it are busy. Wait, or start more workers.`]
+function explainEnded(job: JobRecord, now: number): Answer {
+  const ended = `${formatMs(now - (job.finishedAt ?? now))} ago`
+  const again = `\`forgeq jobs retry ${job.id}\` runs it again.`
+  if (job.state === 'completed') return say('ended', `It completed ${ended}.`)
+  if (job.state === 'dead') return say('ended', `It died ${ended} (${job.reason})${afterError(job)}. ${again}`)
+  return job.reason === 'expired'
+    ? say('ended', `It expired ${ended}, before any worker started it. ${again}`)
+    : say('ended', `It was cancelled ${ended}. ${again}`)
 }
 
-const ago = (at: number | null, now: number): string =>
-  at === null ? 'earlier' : `${formatMs(Math.max(0, now - at))} ago`
-
-const iso = (at: number | null): string => (at === null ? 'then' : new Date(at).toISOString())
-
-const because = ({ error }: JobRecord): string =>
-  error === null ? '' : ` (last error: ${error.message.slice(0, 200)})`
+const afterError = ({ attempt, error }: JobRecord): string =>
+  error === null ? '' : `, attempt ${attempt}, after ${error.name}: ${error.message.slice(0, 200)}`

@@ -54,7 +54,7 @@ export const act = (turn: Turn, request: ActRequest): readonly ActVerdict[] =>
         takeOut(turn, job, place)
         if (job.uniq !== null) releaseUnique(turn, job.seq)
         removeBodies(turn, [job.seq])
-        turn.hint(`ended:${id}`)
+        turn.hintEnded(id)
         return { id, done: true, state: 'gone' }
     }
   })

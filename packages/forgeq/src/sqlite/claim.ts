@@ -1,9 +1,9 @@
 // Hands out ready jobs: per queue in strict order of (lane, seq), never a job whose type the worker does not know, never
 // from a paused queue. One contiguous range of `ready` moves to `running` by two statements.
 import type { Claimed, Want } from '../store/records.ts'
-import { finish } from './finish.ts'
+import { finish, neverClaimed } from './finish.ts'
 import { laneOf, unparkedLane } from './place.ts'
-import { unpackPolicy } from './policy.ts'
+import { claimedPolicy, unpackPolicy } from './policy.ts'
 import { stateCodes } from './schema.ts'
 import type { Turn } from './turn.ts'
 
@@ -18,15 +18,30 @@ export interface Claimer {
 const isPaused = /* sql */ `SELECT paused FROM forgeq_queue WHERE id = ?`
 
 const head = /* sql */ `
-  SELECT r.lane, r.seq, r.job, r.type, r.at, r.claim, r.attempt, r.crashes, r.settler,
-    j.id, j.payload, j.created_at, j.expire_at, j.policy, j.attempt_base, j.priority, j.uniq IS NOT NULL AS uniq
+  SELECT r.lane, r.seq, r.job, r.type, r.claim, r.attempt, r.crashes, j.id, j.payload, j.created_at, j.expire_at, j.policy,
+    j.attempt_base
   FROM forgeq_ready r CROSS JOIN forgeq_job j ON j.seq = r.job
   WHERE r.queue = ? ORDER BY r.lane, r.seq LIMIT ?`
+type Row = readonly [
+  lane: number,
+  seq: number,
+  job: number,
+  type: number,
+  claim: number,
+  attempt: number,
+  crashes: number,
+  id: string,
+  payload: string,
+  createdAt: number,
+  expireAt: number | null,
+  policy: string | null,
+  attemptBase: number,
+]
 
 // What of the range was not taken out before is exactly what was read: this transaction has the write lock.
 const run = /* sql */ `
-  INSERT INTO forgeq_running (job, worker, claim, turn, queue, lane, attempt, crashes, settler, started_at, keep_ms, uniq)
-  SELECT r.job, ?, r.claim + 1, ?, r.queue, r.lane, r.attempt, r.crashes, r.settler, ?,
+  INSERT INTO forgeq_running (job, worker, claim, turn, queue, lane, seq, attempt, crashes, settler, started_at, keep_ms, uniq)
+  SELECT r.job, ?, r.claim + 1, ?, r.queue, r.lane, r.seq, r.attempt, r.crashes, r.settler, ?,
     coalesce(j.policy ->> '$.keepResultMs', ?), j.uniq IS NOT NULL
   FROM forgeq_ready r CROSS JOIN forgeq_job j ON j.seq = r.job WHERE r.queue = ? AND r.lane = ? AND r.seq <= ?`
 const takeRange = /* sql */ `DELETE FROM forgeq_ready WHERE queue = ? AND lane = ? AND seq <= ?`
@@ -54,17 +69,6 @@ interface Parked {
   readonly attempt: number
   readonly crashes: number
   readonly settler: number
-}
-
-interface Row extends Parked {
-  readonly id: string
-  readonly payload: string
-  readonly created_at: number
-  readonly expire_at: number | null
-  readonly policy: string | null
-  readonly attempt_base: number
-  readonly priority: number
-  readonly uniq: number
 }
 
 /** A claim parks at most this many jobs of unknown types before it answers; it is called again at once. */
@@ -95,17 +99,17 @@ const claimFrom = (
   let parked = 0
   while (claimed.length < target) {
     const wanted = target - claimed.length
-    const rows = turn.sql(head).all(queue.id, wanted) as Row[]
-    const taken = rows.filter((row) => {
-      if (!worker.types.has(row.type)) {
-        turn.sql(park).run(queue.id, row.lane, row.seq)
+    const rows = turn.tuples(head).all(queue.id, wanted) as Row[]
+    const taken = rows.filter(([lane, seq, job, type, claims, , , id, , , expireAt]) => {
+      if (!worker.types.has(type)) {
+        turn.sql(park).run(queue.id, lane, seq)
         parked++
-      } else if (row.claim === 0 && row.expire_at !== null && row.expire_at <= turn.now) {
-        expire(turn, queue.id, row)
+      } else if (claims === 0 && expireAt !== null && expireAt <= turn.now) {
+        expire(turn, queue.id, job, id)
       } else {
         return true
       }
-      turn.sql(takeOne).run(queue.id, row.lane, row.seq)
+      turn.sql(takeOne).run(queue.id, lane, seq)
       return false
     })
     moveRanges(turn, worker, queue.id, taken)
@@ -120,11 +124,10 @@ const claimFrom = (
 
 /** Moves the taken rows lane by lane: within a lane they are all that is left up to the last one. */
 const moveRanges = (turn: Turn, worker: Claimer, queue: number, taken: readonly Row[]): void => {
-  for (let i = 0; i < taken.length; i++) {
-    const row = taken[i]!
-    if (taken[i + 1]?.lane === row.lane) continue
-    turn.sql(run).run(worker.id, worker.turn, turn.now, unpackPolicy(null).keepResultMs, queue, row.lane, row.seq)
-    turn.sql(takeRange).run(queue, row.lane, row.seq)
+  for (const [i, [lane, seq]] of taken.entries()) {
+    if (taken[i + 1]?.[0] === lane) continue
+    turn.sql(run).run(worker.id, worker.turn, turn.now, unpackPolicy(null).keepResultMs, queue, lane, seq)
+    turn.sql(takeRange).run(queue, lane, seq)
   }
   if (taken.length > 0) {
     turn.tally(queue, stateCodes.ready, -taken.length)
@@ -132,33 +135,23 @@ const moveRanges = (turn: Turn, worker: Claimer, queue: number, taken: readonly 
   }
 }
 
-const expire = (turn: Turn, queue: number, row: Row): void => {
+const expire = (turn: Turn, queue: number, seq: number, id: string): void => {
   turn.tally(queue, stateCodes.ready, -1)
-  finish(turn, {
-    ...row,
-    seq: row.job,
-    queue,
-    state: 'cancelled',
-    reason: 'expired',
-    result: null,
-    startedAt: null,
-    keepResultMs: 0,
-    holdsUnique: row.uniq !== 0,
-  })
+  finish(turn, { ...neverClaimed, seq, id, queue, state: 'cancelled', reason: 'expired' })
 }
 
 const claimedOf = (turn: Turn, queue: string, row: Row): Claimed => {
-  const policy = unpackPolicy(row.policy)
+  const [lane, , , type, claims, attempt, crashes, id, payload, createdAt, , policy, attemptBase] = row
   return {
-    job: row.id,
-    claim: row.claim + 1,
-    type: turn.names.type.name(row.type),
-    payload: row.payload,
-    attempt: row.attempt,
-    attemptBase: row.attempt_base,
-    crashes: row.crashes,
-    createdAt: row.created_at,
-    policy: { ...policy, queue, priority: row.priority, maxAttempts: row.attempt_base + policy.maxAttempts },
+    job: id,
+    claim: claims + 1,
+    type: turn.names.type.name(type),
+    payload,
+    attempt,
+    attemptBase,
+    crashes,
+    createdAt,
+    policy: claimedPolicy(policy, queue, Math.floor(lane / 4), attemptBase),
   }
 }
 

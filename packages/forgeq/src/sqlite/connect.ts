@@ -16,6 +16,7 @@ export interface Statement {
   run(...values: Value[]): { changes: number | bigint }
   get(...values: Value[]): unknown
   all(...values: Value[]): unknown[]
+  setReturnArrays(enabled: boolean): void
 }
 
 interface Driver {
@@ -81,16 +82,22 @@ export const findDriver = (allowUnsafe: boolean): FoundDriver => {
   )
 }
 
+/** How long the settings of a new connection wait for others that are just opening or closing the file. */
+const openDeadlineMs = 5_000
+
+// busy_timeout stays 0: the built-in handler sleeps without jitter or say of ours. The engine alone checkpoints.
+const settings = /* sql */ `
+  PRAGMA busy_timeout = 0;
+  PRAGMA auto_vacuum = INCREMENTAL;
+  PRAGMA journal_mode = WAL;
+  PRAGMA wal_autocheckpoint = 0;
+  PRAGMA cache_size = -65536;
+  PRAGMA temp_store = MEMORY`
+
 /** Opens a file. Called in the DB thread, or in the caller's for an inline store. */
 export const connect = (driver: Driver, path: string): Database => {
   const db = new driver.DatabaseSync(path)
-  // busy_timeout stays 0: the built-in handler sleeps the whole connection, ours retries with jitter and a deadline.
-  db.exec(
-    'PRAGMA busy_timeout = 0; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY',
-  )
-  withBusyRetry(() => db.exec('PRAGMA journal_mode = WAL'), 5_000)
-  // One checkpointer per process and only between transactions: see engine.ts.
-  db.exec('PRAGMA wal_autocheckpoint = 0')
+  withBusyRetry(() => db.exec(settings), openDeadlineMs)
   return db
 }
 

@@ -121,7 +121,12 @@ export class Engine {
   }
 
   #reader(): Reader {
-    return { sql: (text) => this.#statements.sql(text), names: this.#names, now: this.#now() }
+    return {
+      sql: (text) => this.#statements.sql(text),
+      tuples: (text) => this.#statements.tuples(text),
+      names: this.#names,
+      now: this.#now(),
+    }
   }
 
   /** When every call can be answered by a look, it is, and no lock is taken. */
@@ -152,7 +157,7 @@ export class Engine {
     try {
       this.#setSynchronous(calls.some((call) => operationOf(call).isPromise!(...call.args)))
       withBusyRetry(() => this.#db.exec('BEGIN IMMEDIATE'), lockDeadlineMs)
-      turn = new Turn(this.#statements, this.#names, this.#now())
+      turn = new Turn(this.#statements, this.#names, this.#now(), this.topics.isAwaited)
       for (const call of calls) {
         outcomes.push({ call, ...this.#run(turn, call) })
         if (performance.now() > endAt) break

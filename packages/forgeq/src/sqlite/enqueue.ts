@@ -1,7 +1,7 @@
 // Stores new jobs: bodies one by one (ids and unique keys decide), places by one statement for the whole batch.
 import type { Enqueued, NewJob, Refusal, StoredPolicy } from '../store/records.ts'
 import { caps } from '../core/caps.ts'
-import { idTime } from '../core/id.ts'
+import { idTime, isId } from '../core/id.ts'
 import { freshLane } from './place.ts'
 import { packPolicy } from './policy.ts'
 import { stateCodes } from './schema.ts'
@@ -31,6 +31,8 @@ interface PolicyFacts {
   readonly text: string | null
 }
 
+const isTimely = (id: string, now: number): boolean => isId(id) && Math.abs(idTime(id) - now) <= caps.idDriftMs
+
 const refuse = (id: string, code: Refusal['code'], message: string): Enqueued => ({ id, refused: { code, message } })
 
 const duplicateOf = (turn: Turn, job: NewJob): Enqueued | undefined => {
@@ -51,10 +53,10 @@ export const enqueue = (
   const faulty = options.atomic && answers.some((answer) => 'refused' in answer)
   if (!faulty) return answers
   throw new Refused(
-    answers.map((answer) =>
+    answers.map((answer, i) =>
       'refused' in answer
         ? answer
-        : refuse(answer.id, 'BATCH_REFUSED', 'not stored: another job of this call was refused'),
+        : refuse(jobs[i]!.id, 'BATCH_REFUSED', 'not stored: another job of this call was refused'),
     ),
   )
 }
@@ -88,10 +90,10 @@ export const place = (turn: Turn, jobs: readonly NewJob[], checkAge: boolean): E
       const holder = turn.sql(holderOf).get(type, job.unique) as { id: string } | undefined
       if (holder !== undefined) return { id: holder.id, duplicate: true }
     }
-    if (checkAge && Math.abs(idTime(job.id) - turn.now) > caps.idDriftMs) {
+    if (checkAge && !isTimely(job.id, turn.now)) {
       return (
         duplicateOf(turn, job) ??
-        refuse(job.id, 'INVALID_ID', `the time in id ${job.id} is more than a day from the store's; make a new id`)
+        refuse(job.id, 'INVALID_ID', `${job.id} is no UUIDv7 made within a day of the store's time; make a new id`)
       )
     }
     const seq = turn.nextSeq()

@@ -31,6 +31,18 @@ export interface End extends Counters {
   readonly holdsUnique: boolean
 }
 
+/** What is true of a job that ends before its first claim. The key is freed if it holds one. */
+export const neverClaimed = {
+  claim: 0,
+  attempt: 1,
+  crashes: 0,
+  settler: 0,
+  startedAt: null,
+  result: null,
+  keepResultMs: 0,
+  holdsUnique: true,
+} as const
+
 export const finish = (turn: Turn, end: End): void => {
   const state = stateCodes[end.state]
   turn
@@ -51,5 +63,5 @@ export const finish = (turn: Turn, end: End): void => {
     )
   turn.tally(end.queue, state, 1)
   if (end.holdsUnique) releaseUnique(turn, end.seq)
-  turn.hint(`ended:${end.id}`)
+  turn.hintEnded(end.id)
 }

@@ -17,7 +17,7 @@ import type {
 } from '../store/records.ts'
 import { claim } from './claim.ts'
 import { addNotes } from './notes.ts'
-import { packPolicy, unpackPolicy } from './policy.ts'
+import { claimedPolicy, packPolicy } from './policy.ts'
 import { settle } from './settle.ts'
 import type { Sql } from './statements.ts'
 import type { Turn } from './turn.ts'
@@ -47,7 +47,7 @@ const heldOfTurn = /* sql */ `
     j.attempt_base, j.priority
   FROM forgeq_running r CROSS JOIN forgeq_job j ON j.seq = r.job JOIN forgeq_queue q ON q.id = j.queue
     JOIN forgeq_type t ON t.id = j.type
-  WHERE r.worker = ? AND r.turn = ? ORDER BY r.queue, r.lane, r.job`
+  WHERE r.worker = ? AND r.turn = ? ORDER BY r.lane, r.seq`
 
 const openLeases = /* sql */ `SELECT min(lease_ms) AS shortest, max(lease_ms) AS longest FROM forgeq_worker WHERE closed = 0`
 
@@ -64,6 +64,7 @@ const heldByClosed = /* sql */ `
     CROSS JOIN forgeq_job j ON j.seq = r.job JOIN forgeq_queue q ON q.id = j.queue
   ORDER BY r.job LIMIT ?`
 const nextExpiry = /* sql */ `SELECT min(expires_at) AS at FROM forgeq_worker WHERE closed = 0`
+const guardOf = /* sql */ `SELECT guard_until FROM forgeq_meta`
 const anyLost = /* sql */ `SELECT 1 FROM forgeq_worker WHERE (closed = 1 AND left_at IS NULL) OR (closed = 0 AND expires_at <= ?) LIMIT 1`
 
 export const register = (turn: Turn, worker: Registration): { readonly now: number } => {
@@ -130,13 +131,14 @@ export const exchange = (turn: Turn, request: ExchangeRequest): ExchangeReply | 
     )
   }
   const isRepeat = request.turn === worker.turn
-  const verdicts = settle(turn, { worker: worker.id, rescue: false }, request.settlements)
   if (!isRepeat) {
+    // Before the settlements: the last words of a claim are still under its fence.
     addNotes(turn, worker.id, request.notes)
     turn.sql(setTurn).run(request.turn, worker.id)
   }
+  const verdicts = settle(turn, { worker: worker.id, rescue: false }, request.settlements)
   const claimed = isRepeat
-    ? heldSince(turn, worker.id, request.turn)
+    ? heldSince(turn, worker.id, request)
     : claim(turn, { id: worker.id, turn: request.turn, types: typesOf(worker.types) }, request.wants, request.slots)
   return {
     closed: false,
@@ -161,12 +163,15 @@ export const typesOf = (text: string): ReadonlySet<number> => {
   return types
 }
 
-const heldSince = (turn: Turn, worker: number, exchangeTurn: number): Claimed[] => {
-  const rows = turn.sql(heldOfTurn).all(worker, exchangeTurn) as (HeldRow & {
+/** What the last turn claimed, in the same order. */
+const heldSince = (turn: Turn, worker: number, request: ExchangeRequest): Claimed[] => {
+  const order = new Map(request.wants.map((want, i) => [want.queue, i]))
+  const rows = turn.sql(heldOfTurn).all(worker, request.turn) as (HeldRow & {
     type: string
     payload: string
     created_at: number
   })[]
+  rows.sort((a, b) => (order.get(a.queue) ?? 0) - (order.get(b.queue) ?? 0))
   return rows.map((row) => ({
     job: row.job,
     claim: row.claim,
@@ -191,10 +196,8 @@ interface HeldRow {
   readonly priority: number
 }
 
-const policyOf = (row: HeldRow): Claimed['policy'] => {
-  const policy = unpackPolicy(row.policy)
-  return { ...policy, queue: row.queue, priority: row.priority, maxAttempts: row.attempt_base + policy.maxAttempts }
-}
+const policyOf = (row: HeldRow): Claimed['policy'] =>
+  claimedPolicy(row.policy, row.queue, row.priority, row.attempt_base)
 
 export const leave = (turn: Turn, uid: string): void => {
   turn.sql(close).run(uid)
@@ -206,7 +209,11 @@ interface Lost {
   readonly nextExpiryAt: number | null
 }
 
-const expiryAt = (db: Sql): number | null => (db.sql(nextExpiry).get() as { at: number | null }).at
+/** When the next lease may be closed. */
+const expiryAt = (db: Sql, guardUntil: number): number | null => {
+  const { at } = db.sql(nextExpiry).get() as { at: number | null }
+  return at === null ? null : Math.max(at, guardUntil)
+}
 
 /** `seenAt`: when this process last looked; a rescuer that looked all the time knows that the store was not away. */
 export const lost = (turn: Turn, limit: number, seenAt: number): Lost => {
@@ -228,13 +235,16 @@ export const lost = (turn: Turn, limit: number, seenAt: number): Lost => {
       host: row.host,
       pid: row.pid,
     })),
-    nextExpiryAt: expiryAt(turn),
+    nextExpiryAt: expiryAt(turn, turn.guardUntil),
   }
 }
 
 /** The answer without a write when no worker is closed or due to be. */
-export const nothingLost = (db: Sql, now: number): Lost | undefined =>
-  db.sql(anyLost).get(now) === undefined ? { jobs: [], nextExpiryAt: expiryAt(db) } : undefined
+export const nothingLost = (db: Sql, now: number): Lost | undefined => {
+  if (db.sql(anyLost).get(now) !== undefined) return undefined
+  const { guard_until: guardUntil } = db.sql(guardOf).get() as { guard_until: number }
+  return { jobs: [], nextExpiryAt: expiryAt(db, guardUntil) }
+}
 
 /** Settles for closed workers: a worker that is still open speaks for itself. */
 export const settleLost = (

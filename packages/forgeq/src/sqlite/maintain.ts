@@ -1,6 +1,6 @@
 // What time does to jobs: due ones become ready, those that never started in time end, ended ones are deleted.
 import { keepWorkerMs } from '../core/retention.ts'
-import { finish } from './finish.ts'
+import { finish, neverClaimed } from './finish.ts'
 import { nextDueAt } from './lease.ts'
 import { makeReady, placeOf, takeOut, type Body, type Counters } from './place.ts'
 import { stateCodes } from './schema.ts'
@@ -13,7 +13,7 @@ const dueJobs = /* sql */ `
 // Exactly the rows read above: this transaction has the write lock.
 const takeDue = /* sql */ `DELETE FROM forgeq_later WHERE (run_at, seq) <= (?, ?)`
 const overdue = /* sql */ `
-  SELECT d.at, j.seq, j.id, j.type, j.queue, j.priority, j.run_at, j.uniq IS NOT NULL AS uniq, j.expire_at
+  SELECT d.at, j.seq, j.id, j.type, j.queue, j.priority, j.run_at, j.expire_at
   FROM forgeq_deadline d LEFT JOIN forgeq_job j ON j.seq = d.job WHERE d.at <= ? ORDER BY d.at, d.job LIMIT ?`
 const takeOverdue = /* sql */ `DELETE FROM forgeq_deadline WHERE (at, job) IN (
   SELECT at, job FROM forgeq_deadline WHERE at <= ? ORDER BY at, job LIMIT ?)`
@@ -54,16 +54,12 @@ const expire = (turn: Turn, limit: number): number => {
     if (place === undefined || place.claim > 0 || place.tree === 'done' || place.tree === 'running') continue
     takeOut(turn, body, place)
     finish(turn, {
-      ...place,
+      ...neverClaimed,
       seq: body.seq,
       id: body.id,
       queue: body.queue,
       state: 'cancelled',
       reason: 'expired',
-      result: null,
-      startedAt: null,
-      keepResultMs: 0,
-      holdsUnique: body.uniq !== 0,
     })
     ended++
   }

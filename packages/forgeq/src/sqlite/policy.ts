@@ -31,3 +31,28 @@ export const unpackPolicy = (text: string | null): Packed => {
   }
   return policy
 }
+
+/**
+ * The policy a claim carries. The same object for the same policy: a reply with 200 of them crosses threads as one.
+ */
+export const claimedPolicy = (
+  text: string | null,
+  queue: string,
+  priority: number,
+  attemptBase: number,
+): StoredPolicy => {
+  const packed = unpackPolicy(text)
+  let shared = claimed.get(packed)
+  if (
+    shared === undefined ||
+    shared.queue !== queue ||
+    shared.priority !== priority ||
+    shared.maxAttempts !== attemptBase + packed.maxAttempts
+  ) {
+    shared = { ...packed, queue, priority, maxAttempts: attemptBase + packed.maxAttempts }
+    claimed.set(packed, shared)
+  }
+  return shared
+}
+
+const claimed = new WeakMap<Packed, StoredPolicy>()

@@ -5,7 +5,7 @@ import type { AttemptRecord, Failure, JobFilter, JobPage, JobRecord, LogRecord, 
 import type { Outcome } from '../core/states.ts'
 import { stateName } from './act.ts'
 import { placeOf, type Body, type Place } from './place.ts'
-import { unpackPolicy } from './policy.ts'
+import { claimedPolicy } from './policy.ts'
 import { stateCodes } from './schema.ts'
 import type { Names } from './names.ts'
 import type { Sql } from './statements.ts'
@@ -65,17 +65,11 @@ const recordOf = (db: Reader, body: BodyRow, include: Include): JobRecord | unde
   const done = place.tree === 'done' ? (db.sql(doneOf).get(body.seq) as DoneRow) : undefined
   const error = place.claim === 0 ? undefined : (db.sql(lastError).get(body.seq) as { error: string } | undefined)
   const progress = db.sql(progressOf).get(body.seq) as { progress: string } | undefined
-  const policy = unpackPolicy(body.policy)
   return {
     id: body.id,
     type: db.names.type.name(body.type),
     state: stateName(place.state),
-    policy: {
-      ...policy,
-      queue: db.names.queue.name(body.queue),
-      priority: body.priority,
-      maxAttempts: body.attempt_base + policy.maxAttempts,
-    },
+    policy: claimedPolicy(body.policy, db.names.queue.name(body.queue), body.priority, body.attempt_base),
     payload: body.payload,
     result: done === undefined || (done.result_until ?? 0) < db.now ? null : done.result,
     reason: done?.reason ?? null,
@@ -96,9 +90,12 @@ const recordOf = (db: Reader, body: BodyRow, include: Include): JobRecord | unde
     tags: body.tags === null ? [] : (JSON.parse(body.tags) as string[]),
     unique: body.uniq,
     ...(include.includes('attempts') ? { attempts: attempts(db, body.seq, place, done) } : {}),
-    ...(include.includes('logs') ? { logs: db.sql(logsOf).all(body.seq) as LogRecord[] } : {}),
+    ...(include.includes('logs') ? { logs: logs(db, body.seq) } : {}),
   }
 }
+
+// Drivers give rows without a prototype; a record is a plain object.
+const logs = (db: Sql, job: number): LogRecord[] => (db.sql(logsOf).all(job) as LogRecord[]).map((row) => ({ ...row }))
 
 const attempts = (db: Sql, job: number, place: Place, done: DoneRow | undefined): AttemptRecord[] => {
   const past = (

@@ -1,5 +1,5 @@
 // The calling thread's side of the DB thread: calls out, answers and hints in. Holds the process open only while a call
-// waits for its answer.
+// waits for its answer or someone listens.
 import { Worker } from 'node:worker_threads'
 import { ForgeError } from '../core/errors.ts'
 import type { Migration, StoreInfo, Topic } from '../store/store.ts'
@@ -27,6 +27,7 @@ export class Remote implements Link {
   readonly #thread: Worker
   readonly #waiting = new Map<number, Waiting>()
   #lastId = 0
+  #listened = 0
 
   private constructor(thread: Worker, info: StoreInfo, hint: (topics: readonly Topic[]) => void) {
     this.#thread = thread
@@ -68,23 +69,28 @@ export class Remote implements Link {
   }
 
   listen(topics: readonly Topic[]): void {
+    this.#listened += topics.length
+    this.#holdOpen()
     this.#post({ kind: 'listen', topics })
   }
 
   unlisten(topics: readonly Topic[]): void {
+    this.#listened -= topics.length
+    this.#holdOpen()
     this.#post({ kind: 'unlisten', topics })
   }
 
   async close(): Promise<void> {
     const gone = new Promise<void>((resolve) => this.#thread.once('exit', () => resolve()))
     await this.#ask({ kind: 'close', id: ++this.#lastId })
+    this.#thread.ref()
     await gone
   }
 
   #ask(request: Request & { readonly id: number }): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      if (this.#waiting.size === 0) this.#thread.ref()
       this.#waiting.set(request.id, { resolve, reject })
+      this.#holdOpen()
       this.#post(request)
     })
   }
@@ -102,7 +108,12 @@ export class Remote implements Link {
       if ('error' in answer) waiting?.reject(receiveError(answer.error))
       else waiting?.resolve(answer.value)
     }
-    if (this.#waiting.size === 0) this.#thread.unref()
+    this.#holdOpen()
+  }
+
+  #holdOpen(): void {
+    if (this.#waiting.size + this.#listened > 0) this.#thread.ref()
+    else this.#thread.unref()
   }
 
   #lose(cause: unknown): void {

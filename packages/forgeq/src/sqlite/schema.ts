@@ -65,10 +65,11 @@ CREATE TABLE forgeq_later (
 ) WITHOUT ROWID;
 CREATE INDEX forgeq_later_moved ON forgeq_later (job) WHERE seq <> job;
 
--- settler = the worker that settled the claim before this one, 0 after a rescue: it alone may hear 'applied' again.
+-- lane and seq = where it was claimed from, the order in which a repeated turn hands it out again. settler = the worker that
+-- settled the claim before this one, 0 after a rescue: it alone may hear 'applied' again.
 CREATE TABLE forgeq_running (
   job INTEGER PRIMARY KEY, worker INTEGER NOT NULL, claim INTEGER NOT NULL, turn INTEGER NOT NULL, queue INTEGER NOT NULL,
-  lane INTEGER NOT NULL, attempt INTEGER NOT NULL, crashes INTEGER NOT NULL, settler INTEGER NOT NULL,
+  lane INTEGER NOT NULL, seq INTEGER NOT NULL, attempt INTEGER NOT NULL, crashes INTEGER NOT NULL, settler INTEGER NOT NULL,
   started_at INTEGER NOT NULL, keep_ms INTEGER NOT NULL, uniq INTEGER NOT NULL, cancelled INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX forgeq_running_cancelled ON forgeq_running (worker) WHERE cancelled;

@@ -2,43 +2,37 @@
 // decided in core/; here it is carried out.
 import { caps } from '../core/caps.ts'
 import { ForgeError } from '../core/errors.ts'
+import { rememberMs } from '../core/retention.ts'
 import type { Failure, Settlement, Verdict } from '../store/records.ts'
 import { place } from './enqueue.ts'
-import { finish } from './finish.ts'
+import { finish, releaseUnique } from './finish.ts'
 import { makeLater, makeReady, placeOf, type Body } from './place.ts'
 import { stateCodes } from './schema.ts'
 import type { Turn } from './turn.ts'
 
-interface Held {
-  readonly i: number
-  readonly id: string
-  readonly seq: number
-  readonly type: number
-  readonly worker: number
-  readonly claim: number
-  readonly queue: number
-  readonly lane: number
-  readonly attempt: number
-  readonly crashes: number
-  readonly settler: number
-  readonly started_at: number
-  readonly keep_ms: number
-  readonly uniq: number
-  readonly cancelled: number
-}
-
 // CROSS JOIN fixes the order: id -> body -> held row, one seek each.
 const heldRows = /* sql */ `
-  SELECT e.key AS i, j.id, j.seq, j.type, r.worker, r.claim, r.queue, r.lane, r.attempt, r.crashes, r.settler, r.started_at,
-    r.keep_ms, r.uniq, r.cancelled
+  SELECT e.key, j.seq, r.worker, r.claim, r.settler, r.cancelled, r.queue, r.keep_ms, r.uniq
   FROM json_each(?) e CROSS JOIN forgeq_job j ON j.id = e.value CROSS JOIN forgeq_running r ON r.job = j.seq`
-const bodyOf = /* sql */ `SELECT seq, id, type, queue, priority, run_at FROM forgeq_job WHERE id = ?`
-const endClaim = /* sql */ `DELETE FROM forgeq_running WHERE job = ?`
+type HeldRow = readonly [
+  index: number,
+  seq: number,
+  worker: number,
+  claim: number,
+  settler: number,
+  cancelled: number,
+  queue: number,
+  keepMs: number,
+  uniq: number,
+]
+
+// All that completed with the same result in one statement: most have none.
+const addCompleted = /* sql */ `
+  INSERT INTO forgeq_done (job, state, claim, attempt, crashes, settler, started_at, finished_at, result_until, expires_at, result)
+  SELECT r.job, ${stateCodes.completed}, r.claim, r.attempt, r.crashes, r.worker, r.started_at, ?, ? + r.keep_ms,
+    ? + max(r.keep_ms, ${rememberMs}), ?
+  FROM json_each(?) e CROSS JOIN forgeq_running r ON r.job = e.value`
 const endClaims = /* sql */ `DELETE FROM forgeq_running WHERE job IN (SELECT value FROM json_each(?))`
-const addAttempt = /* sql */ `
-  INSERT INTO forgeq_attempt (job, claim, attempt, outcome, worker, started_at, ended_at, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
-// A claim leaves at most one attempt, so cutting by claim number bounds how many are kept.
-const cutAttempts = /* sql */ `DELETE FROM forgeq_attempt WHERE job = ? AND claim <= ?`
 
 /** Who settles: the holder itself, or a rescuer for a closed worker, whose repeats must not be taken for the holder's. */
 export interface Settler {
@@ -46,50 +40,89 @@ export interface Settler {
   readonly rescue: boolean
 }
 
+type Completion = Extract<Settlement, { outcome: 'complete' }>
+
 export const settle = (turn: Turn, settler: Settler, settlements: readonly Settlement[]): Verdict[] => {
   if (settlements.length === 0) return []
-  const rows = turn.sql(heldRows).all(JSON.stringify(settlements.map((s) => s.job))) as Held[]
-  const held = new Map(rows.map((row) => [row.id, row]))
-  const completed: number[] = []
-  const verdicts = settlements.map((settlement): Verdict => {
-    const row = held.get(settlement.job)
-    if (row === undefined || row.worker !== settler.worker || row.claim !== settlement.claim) {
-      return row === undefined ? verdictOfPast(turn, settler, settlement) : verdictOfRunning(row, settler, settlement)
+  const ids = JSON.stringify(settlements.map((settlement) => settlement.job))
+  const held = new Map<number, HeldRow>()
+  for (const row of turn.tuples(heldRows).all(ids) as HeldRow[]) held.set(row[0], row)
+  const settled = new Map<number, Verdict>()
+  const completed = new Map<string | null, number[]>()
+  const verdicts = settlements.map((settlement, i): Verdict => {
+    const row = held.get(i)
+    if (row === undefined) return verdictOfPast(turn, settler, settlement)
+    const [, seq, worker, claim, lastSettler, cancelled] = row
+    if (worker !== settler.worker || claim !== settlement.claim) {
+      // The job runs under another fence: only the claim just before it, settled by this very worker, was applied.
+      const wasOurs = claim === settlement.claim + 1 && lastSettler === settler.worker
+      return wasOurs && !settler.rescue ? 'applied' : 'lost'
     }
-    // A second settlement of this claim in the same call is a repeat.
-    held.delete(settlement.job)
-    turn.tally(row.queue, stateCodes.running, -1)
-    if (settlement.outcome === 'complete' && row.cancelled === 0) {
-      completed.push(row.seq)
+    const before = settled.get(seq)
+    if (before !== undefined) return before
+    let verdict: Verdict = 'applied'
+    if (settlement.outcome === 'complete' && cancelled === 0) {
       complete(turn, row, settlement)
-      return 'applied'
+      const alike = completed.get(settlement.result)
+      if (alike === undefined) completed.set(settlement.result, [seq])
+      else alike.push(seq)
+    } else {
+      verdict = endOtherwise(turn, seq, settler, settlement)
     }
-    turn.sql(endClaim).run(row.seq)
-    return row.cancelled === 0 ? goOn(turn, row, settler, settlement) : cancel(turn, row, settler, settlement)
+    settled.set(seq, verdict)
+    return verdict
   })
-  if (completed.length === 1) turn.sql(endClaim).run(completed[0]!)
-  else if (completed.length > 1) turn.sql(endClaims).run(JSON.stringify(completed))
+  for (const [result, seqs] of completed) {
+    const list = JSON.stringify(seqs)
+    turn.sql(addCompleted).run(turn.now, turn.now, turn.now, result, list)
+    turn.sql(endClaims).run(list)
+  }
   return verdicts
 }
 
-const complete = (turn: Turn, row: Held, settlement: Extract<Settlement, { outcome: 'complete' }>): void => {
-  finish(turn, {
-    ...countersOf(row, row.worker),
-    seq: row.seq,
-    id: row.id,
-    queue: row.queue,
-    state: 'completed',
-    reason: null,
-    result: settlement.result,
-    startedAt: row.started_at,
-    keepResultMs: row.keep_ms,
-    holdsUnique: row.uniq !== 0,
-  })
-  const followUps = settlement.followUps ?? []
-  const refused = place(turn, followUps, false).find((answer) => 'refused' in answer)
+/** What completion means beside the rows that are written for all of them together. */
+const complete = (turn: Turn, row: HeldRow, settlement: Completion): void => {
+  const [, seq, , , , , queue, keepMs, uniq] = row
+  turn.tally(queue, stateCodes.running, -1)
+  turn.tally(queue, stateCodes.completed, 1)
+  turn.expire(seq, keepMs)
+  if (uniq !== 0) releaseUnique(turn, seq)
+  turn.hintEnded(settlement.job)
+  if (settlement.followUps === undefined) return
+  const refused = place(turn, settlement.followUps, false).find((answer) => 'refused' in answer)
   if (refused !== undefined && 'refused' in refused) {
-    throw new ForgeError('INTERNAL', `follow-up job of ${row.id} refused: ${refused.refused.message}`, { id: row.id })
+    throw new ForgeError('INTERNAL', `follow-up job of ${settlement.job} refused: ${refused.refused.message}`, {
+      id: settlement.job,
+    })
   }
+}
+
+interface Held {
+  readonly seq: number
+  readonly id: string
+  readonly type: number
+  readonly worker: number
+  readonly claim: number
+  readonly queue: number
+  readonly lane: number
+  readonly attempt: number
+  readonly crashes: number
+  readonly started_at: number
+  readonly keep_ms: number
+  readonly uniq: number
+  readonly cancelled: number
+}
+
+const heldJob = /* sql */ `
+  SELECT j.seq, j.id, j.type, r.worker, r.claim, r.queue, r.lane, r.attempt, r.crashes, r.started_at, r.keep_ms, r.uniq, r.cancelled
+  FROM forgeq_running r CROSS JOIN forgeq_job j ON j.seq = r.job WHERE r.job = ?`
+const endClaim = /* sql */ `DELETE FROM forgeq_running WHERE job = ?`
+
+const endOtherwise = (turn: Turn, seq: number, settler: Settler, settlement: Settlement): Verdict => {
+  const row = turn.sql(heldJob).get(seq) as Held
+  turn.sql(endClaim).run(seq)
+  turn.tally(row.queue, stateCodes.running, -1)
+  return row.cancelled === 0 ? goOn(turn, row, settler, settlement) : cancel(turn, row, settler, settlement)
 }
 
 /** Everything but completion of a job that was not cancelled. */
@@ -169,18 +202,23 @@ const finishHeld = (
   })
 }
 
+const addAttempt = /* sql */ `
+  INSERT INTO forgeq_attempt (job, claim, attempt, outcome, worker, started_at, ended_at, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
+// A claim leaves at most one attempt, so cutting by claim number bounds how many are kept.
+const cutAttempts = /* sql */ `DELETE FROM forgeq_attempt WHERE job = ? AND claim <= ?`
+
 const addHistory = (turn: Turn, row: Held, outcome: string, error: Failure | null): void => {
   const text = error === null ? null : JSON.stringify(error)
   turn.sql(addAttempt).run(row.seq, row.claim, row.attempt, outcome, row.worker, row.started_at, turn.now, text)
   if (row.claim > caps.attemptsKept) turn.sql(cutAttempts).run(row.seq, row.claim - caps.attemptsKept)
 }
 
-/** The job runs, but not under this fence: only the claim just before it, settled by this very worker, was applied. */
-const verdictOfRunning = (row: Held, settler: Settler, settlement: Settlement): Verdict =>
-  row.claim === settlement.claim + 1 && row.settler === settler.worker ? 'applied' : 'lost'
+const bodyOf = /* sql */ `SELECT seq, id, type, queue, priority, run_at FROM forgeq_job WHERE id = ?`
 
 /** The job does not run: its last claim says who settled it. */
 const verdictOfPast = (turn: Turn, settler: Settler, settlement: Settlement): Verdict => {
+  // The holder settled before its record was closed: the rescuer comes too late.
+  if (settler.rescue) return 'lost'
   const body = turn.sql(bodyOf).get(settlement.job) as Body | undefined
   const now = body === undefined ? undefined : placeOf(turn, body)
   if (now === undefined || now.claim !== settlement.claim || now.settler !== settler.worker) return 'lost'

@@ -23,6 +23,7 @@ export class SqliteStore implements Store {
   readonly #options: HostOptions & { readonly inline: boolean }
   readonly #listeners = new Map<Topic, Set<(topic: Topic) => void>>()
   #link: Promise<Link> | undefined
+  #inline: Inline | undefined
   #isClosed = false
 
   constructor(path: string, options: SqliteOptions) {
@@ -135,6 +136,11 @@ export class SqliteStore implements Store {
     }
   }
 
+  /** Reads without waiting; only an inline store can. `undefined` before it is open. */
+  readNow(...[method, ...args]: ['find', ...Parameters<Store['find']>]): Answer<'find'> | undefined {
+    return this.#inline?.callNow(method, args) as Answer<'find'> | undefined
+  }
+
   async #call<M extends Method>(method: M, ...args: unknown[]): Promise<Answer<M>> {
     const link = await this.#connected('schema')
     return (await link.call(method, args)) as Answer<M>
@@ -160,9 +166,8 @@ export class SqliteStore implements Store {
 
   async #connect(checks: 'schema' | 'none'): Promise<Link> {
     const hint = (topics: readonly Topic[]): void => this.#spread(topics)
-    const link = this.#options.inline
-      ? new Inline(this.#options, checks, hint)
-      : await Remote.open(this.#options, checks, hint, () => this.#forget(this.#link))
+    if (this.#options.inline) this.#inline = new Inline(this.#options, checks, hint)
+    const link = this.#inline ?? (await Remote.open(this.#options, checks, hint, () => this.#forget(this.#link)))
     const topics = [...this.#listeners].flatMap(([topic, fns]) => Array.from(fns, () => topic))
     if (topics.length > 0) link.listen(topics)
     return link

@@ -23,6 +23,7 @@ export class Topics {
   readonly #statements: Statements
   readonly #hint: (topics: readonly Topic[]) => void
   readonly #listened = new Map<Topic, number>()
+  #awaited = 0
   #ended: string[] = []
   #version: number | undefined
   /** The earliest due time that listeners know of. */
@@ -33,18 +34,23 @@ export class Topics {
     this.#hint = hint
   }
 
+  /** Whether anyone here waits for a job; nearly always asked when nobody does. */
+  readonly isAwaited = (id: string): boolean => this.#awaited > 0 && this.#listened.has(`ended:${id}`)
+
   get isListening(): boolean {
     return this.#listened.size > 0
   }
 
   listen(topic: Topic): void {
-    this.#listened.set(topic, (this.#listened.get(topic) ?? 0) + 1)
+    const before = this.#listened.get(topic) ?? 0
+    if (before === 0 && topic.startsWith('ended:')) this.#awaited++
+    this.#listened.set(topic, before + 1)
   }
 
   unlisten(topic: Topic): void {
     const left = (this.#listened.get(topic) ?? 0) - 1
     if (left > 0) this.#listened.set(topic, left)
-    else this.#listened.delete(topic)
+    else if (this.#listened.delete(topic) && topic.startsWith('ended:')) this.#awaited--
   }
 
   /** Hints of a commit of ours. */

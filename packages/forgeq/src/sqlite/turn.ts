@@ -41,12 +41,14 @@ export class Turn implements Sql {
   readonly names: Names
   readonly #statements: Statements
   readonly #meta: Meta
+  readonly #isAwaited: (id: string) => boolean
   #done: Ledger = ledger()
   #open: Ledger = ledger()
 
-  constructor(statements: Statements, names: Names, clockMs: number) {
+  constructor(statements: Statements, names: Names, clockMs: number, isAwaited: (id: string) => boolean) {
     this.#statements = statements
     this.names = names
+    this.#isAwaited = isAwaited
     this.#meta = { ...(statements.sql(readMeta).get() as Meta) }
     this.now = Math.max(clockMs, this.#meta.now)
     this.#meta.now = this.now
@@ -54,6 +56,10 @@ export class Turn implements Sql {
 
   sql(text: string): Statement {
     return this.#statements.sql(text)
+  }
+
+  tuples(text: string): Statement {
+    return this.#statements.tuples(text)
   }
 
   nextSeq(): number {
@@ -94,6 +100,11 @@ export class Turn implements Sql {
 
   hint(topic: Topic): void {
     this.#open.hints.add(topic)
+  }
+
+  /** For those who wait for a job, if anyone does. */
+  hintEnded(id: string): void {
+    if (this.#isAwaited(id)) this.hint(`ended:${id}`)
   }
 
   dueAt(at: number): void {

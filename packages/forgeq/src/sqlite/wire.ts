@@ -1,6 +1,7 @@
 // What the calling thread and the DB thread say to each other.
 import { ForgeError, type ErrorCode } from '../core/errors.ts'
 import type { StoreInfo, Topic } from '../store/store.ts'
+import { explainFailure } from './failures.ts'
 import type { Method } from './operations.ts'
 
 export type Request =
@@ -27,7 +28,8 @@ export interface SentError {
   readonly stack?: string
 }
 
-export const sendError = (error: unknown): SentError => {
+export const sendError = (thrown: unknown): SentError => {
+  const error = explainFailure(thrown)
   if (error instanceof ForgeError) {
     return { code: error.code, message: error.message, ...(error.id === undefined ? {} : { id: error.id }) }
   }

@@ -1,0 +1,237 @@
+// Workers are the lease: beats keep it, silence ends it, and what a closed worker held comes back exactly once.
+import assert from 'node:assert/strict'
+import { area } from './area.ts'
+import type { Case } from './case.ts'
+import { complete, crash } from './endings.ts'
+import { leaseMs, policy, type Scene } from './scene.ts'
+import type { ScriptedWorker } from './scripted-worker.ts'
+
+const beat = (s: Scene, worker: ScriptedWorker): Promise<unknown> => s.store.beat(worker.id, null, [])
+
+/** Lets time pass while these workers beat, so that the store is never silent for a lease. */
+async function passWhileBeating(s: Scene, ms: number, ...workers: readonly ScriptedWorker[]): Promise<void> {
+  for (let left = ms; left > 0; left -= 5000) {
+    await s.advance(Math.min(left, 5000))
+    for (const worker of workers) await beat(s, worker)
+  }
+}
+
+export const leaseCases: readonly Case[] = area('lease', {
+  'a worker that beats keeps what it holds': async (s) => {
+    await s.add()
+    const worker = await s.worker()
+    const claimed = await worker.claimOne()
+    for (let i = 0; i < 10; i++) {
+      await passWhileBeating(s, leaseMs, worker)
+      assert.deepEqual((await s.store.lost(10)).jobs, [])
+    }
+    assert.deepEqual(await worker.settle(complete(claimed)), ['applied'])
+  },
+
+  'a silent worker is closed when its lease is over, not before': async (s) => {
+    const [silent, other] = [await s.worker(), await s.worker()]
+    const id = await s.add({ delivery: 'at-most-once' })
+    const claimed = await silent.claimOne()
+    await passWhileBeating(s, leaseMs - 1, other)
+    const early = await s.store.lost(10)
+    assert.deepEqual(early.jobs, [])
+    assert.equal(early.nextExpiryAt, s.now() + 1)
+    await s.advance(1)
+    assert.deepEqual((await s.store.lost(10)).jobs, [
+      {
+        job: id,
+        claim: claimed.claim,
+        worker: silent.id,
+        crashes: 0,
+        attempt: 1,
+        policy: { ...policy, delivery: 'at-most-once' },
+        host: 'host',
+        pid: 1,
+      },
+    ])
+    assert.equal(await silent.isClosed(), true)
+    assert.equal(await other.isClosed(), false)
+  },
+
+  'a worker chooses its lease': async (s) => {
+    const short = await s.worker({ leaseMs: 5000 })
+    const long = await s.worker({ leaseMs: 60_000 })
+    await s.advance(4999)
+    await beat(s, long)
+    await s.store.lost(10)
+    await s.advance(1)
+    assert.equal((await s.store.workers()).length, 2)
+    await s.store.lost(10)
+    assert.equal(await short.isClosed(), true)
+    await s.advance(4999)
+    await s.store.lost(10)
+    assert.equal(await long.isClosed(), false)
+  },
+
+  'a beat after the lease, before anyone closed it, keeps the worker': async (s) => {
+    await s.add()
+    const [late, other] = [await s.worker(), await s.worker()]
+    await late.claimOne()
+    await passWhileBeating(s, leaseMs, other)
+    await beat(s, late)
+    assert.deepEqual((await s.store.lost(10)).jobs, [])
+    assert.equal(await late.isClosed(), false)
+  },
+
+  'a worker that leaves gives up what it holds at once': async (s) => {
+    const id = await s.add()
+    const worker = await s.worker()
+    await worker.claimOne()
+    const lost = await worker.vanish()
+    assert.deepEqual(
+      lost.map(({ job }) => job),
+      [id],
+    )
+    // It is held until a rescuer decides, and listed until then.
+    assert.equal((await s.job(id)).state, 'running')
+    assert.equal((await s.store.lost(10)).jobs.length, 1)
+    await s.store.leave(worker.id)
+    assert.deepEqual(await s.rescue(), ['applied'])
+    assert.deepEqual((await s.store.lost(10)).jobs, [])
+    assert.equal((await s.job(id)).state, 'ready')
+  },
+
+  'lost lists at most as many as asked': async (s) => {
+    await s.addMany(5)
+    const worker = await s.worker()
+    await worker.claim(5)
+    await s.store.leave(worker.id)
+    const seen = new Set<string>()
+    for (let i = 0; i < 3; i++) {
+      const { jobs } = await s.store.lost(2)
+      assert.ok(jobs.length <= 2)
+      for (const { job } of jobs) seen.add(job)
+      await s.store.settle(jobs.map((lost) => ({ ...crash(lost), worker: lost.worker })))
+    }
+    assert.equal(seen.size, 5)
+  },
+
+  'racing rescuers bring a job back once': async (s) => {
+    const id = await s.add()
+    const worker = await s.worker()
+    await worker.claimOne()
+    const lost = await worker.vanish()
+    const rescue = lost.map((job) => ({ ...crash(job), worker: job.worker }))
+    assert.deepEqual(await s.store.settle(rescue), ['applied'])
+    assert.notDeepEqual(await s.store.settle(rescue), ['applied'])
+    const job = await s.job(id)
+    assert.deepEqual([job.state, job.crashes, job.attempts?.length], ['ready', 1, 1])
+    assert.equal((await s.queue()).counts.ready, 1)
+  },
+
+  'a late rescuer does not touch the next holder': async (s) => {
+    const id = await s.add()
+    const [first, second] = [await s.worker(), await s.worker()]
+    await first.claimOne()
+    const rescue = (await first.vanish()).map((job) => ({ ...crash(job), worker: job.worker }))
+    await s.store.settle(rescue)
+    const held = await second.claimOne()
+    assert.deepEqual(await s.store.settle(rescue), ['lost'])
+    assert.equal((await s.job(id)).worker, second.id)
+    assert.deepEqual(await second.settle(complete(held)), ['applied'])
+  },
+
+  'a rescuer that comes after the completion changes nothing': async (s) => {
+    const id = await s.add()
+    const worker = await s.worker()
+    const held = await worker.claimOne()
+    await worker.settle(complete(held))
+    await s.store.leave(worker.id)
+    assert.notDeepEqual(await s.store.settle([{ ...crash(held), worker: worker.id }]), ['applied'])
+    const job = await s.job(id)
+    assert.deepEqual([job.state, job.crashes], ['completed', 0])
+  },
+
+  'nobody settles for a worker that is open': async (s) => {
+    const id = await s.add()
+    const worker = await s.worker()
+    const held = await worker.claimOne()
+    assert.deepEqual(await s.store.settle([{ ...crash(held), worker: worker.id }]), ['lost'])
+    assert.equal((await s.job(id)).state, 'running')
+  },
+
+  'a rescuer may bury': async (s) => {
+    const id = await s.add()
+    const worker = await s.worker()
+    await worker.claimOne()
+    await s.store.leave(worker.id)
+    await s.rescue((lost) => crash(lost, 'lost'))
+    const job = await s.job(id)
+    assert.deepEqual([job.state, job.reason, job.crashes], ['dead', 'lost', 1])
+  },
+
+  'after a silence longer than a lease nobody is closed for one full lease': async (s) => {
+    await s.add()
+    const [worker, gone] = [await s.worker(), await s.worker()]
+    const claimed = await worker.claimOne()
+    await s.advance(leaseMs + 1)
+    const { jobs, nextExpiryAt } = await s.store.lost(10)
+    assert.deepEqual(jobs, [])
+    assert.ok(nextExpiryAt !== null && nextExpiryAt > s.now(), 'a rescuer would look again without a pause')
+    await s.advance(1)
+    await beat(s, worker)
+    await s.advance(leaseMs - 2)
+    await s.store.lost(10)
+    assert.equal((await s.store.workers()).length, 2)
+    await beat(s, worker)
+    await s.advance(1)
+    await s.store.lost(10)
+    assert.equal(await gone.isClosed(), true)
+    assert.deepEqual(await worker.settle(complete(claimed)), ['applied'])
+  },
+
+  'the first beat after a silence protects the others too': async (s) => {
+    const [first, late] = [await s.worker(), await s.worker()]
+    await s.advance(10 * leaseMs)
+    await beat(s, first)
+    await s.store.lost(10)
+    await s.advance(5000)
+    await s.store.lost(10)
+    assert.equal(await late.isClosed(), false)
+  },
+
+  'a worker that starts after a silence protects the others too': async (s) => {
+    const late = await s.worker()
+    await s.advance(10 * leaseMs)
+    await s.worker()
+    await s.store.lost(10)
+    assert.equal(await late.isClosed(), false)
+  },
+
+  'a lone worker that died is closed while someone keeps looking': async (s) => {
+    const id = await s.add()
+    const worker = await s.worker()
+    await worker.claimOne()
+    for (let ms = 0; ms < 2 * leaseMs + 1000; ms += 1000) {
+      await s.advance(1000)
+      await s.store.lost(10)
+    }
+    await s.rescue()
+    assert.equal((await s.job(id)).state, 'ready')
+  },
+
+  'registering again, as after a lost answer, changes nothing': async (s) => {
+    const id = await s.add()
+    const worker = await s.worker({ id: 'w' })
+    const held = await worker.claimOne()
+    await s.worker({ id: 'w' })
+    assert.equal((await s.job(id)).worker, 'w')
+    assert.deepEqual(await worker.settle(complete(held)), ['applied'])
+    await s.store.leave('w')
+    await s.worker({ id: 'w' })
+    assert.equal(await worker.isClosed(), true)
+  },
+
+  'beats and exchanges tell the store time': async (s) => {
+    const worker = await s.worker()
+    await s.advance(777)
+    const reply = await s.store.beat(worker.id, null, [])
+    assert.ok(!reply.closed)
+    assert.deepEqual([reply.now, (await worker.exchange()).now], [s.now(), s.now()])
+  },
+})

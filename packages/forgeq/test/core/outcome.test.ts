@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { planBackoff, type BackoffPlan } from '#src/core/backoff.js'
+import { Discard, RetryIn } from '#src/core/decisions.js'
+import type { Duration } from '#src/core/duration.js'
+import { ForgeError } from '#src/core/errors.js'
+import { afterCrash, afterFailure, afterSuccess, type FailureContext } from '#src/core/outcome.js'
+import { defaultPolicy } from '#src/core/policy.js'
+import type { Claimed, LostJob, Settlement, StoredPolicy } from '#src/store/records.js'
+
+const hold = { job: '018f4e3a-7c00-7abc-8def-0123456789ab', claim: 7 }
+
+function claimed(over: Partial<Claimed> = {}, policy: Partial<StoredPolicy> = {}): Claimed {
+  const backoff: BackoffPlan = planBackoff({ type: 'exponential', base: 1000, jitter: false })
+  return {
+    ...hold,
+    type: 'send-email',
+    payload: '{}',
+    attempt: 1,
+    attemptBase: 0,
+    crashes: 0,
+    createdAt: 0,
+    policy: { ...defaultPolicy, backoff, ...policy },
+    ...over,
+  }
+}
+
+const context: FailureContext = { random: () => 0.5 }
+const fail = (job: Claimed, error: unknown, more: Partial<FailureContext> = {}): Settlement =>
+  afterFailure(job, error, { ...context, ...more })
+
+/** A settlement without what an error looks like. */
+function decision(settlement: Settlement): unknown {
+  const { error, ...rest } = settlement as Settlement & { error?: { code: string } | null }
+  return error ? { ...rest, code: error.code } : rest
+}
+
+test('a success completes with its result, and with what the handler enqueued', () => {
+  assert.deepEqual(afterSuccess(claimed(), '5', []), { ...hold, outcome: 'complete', result: '5' })
+  const followUp = { id: 'x', type: 'next', payload: '1', policy: defaultPolicy }
+  const expected = { ...hold, outcome: 'complete', result: null, followUps: [followUp] }
+  assert.deepEqual(afterSuccess(claimed(), null, [followUp]), expected)
+})
+
+test('a failure runs again after its backoff until its tries are used up', () => {
+  const ends = [1, 2, 3, 4].map((attempt) => decision(fail(claimed({ attempt }, { maxAttempts: 4 }), new Error('x'))))
+  assert.deepEqual(ends, [
+    { ...hold, outcome: 'retry', delayMs: 1000, code: 'HANDLER_ERROR' },
+    { ...hold, outcome: 'retry', delayMs: 2000, code: 'HANDLER_ERROR' },
+    { ...hold, outcome: 'retry', delayMs: 4000, code: 'HANDLER_ERROR' },
+    { ...hold, outcome: 'bury', reason: 'exhausted', code: 'HANDLER_ERROR' },
+  ])
+})
+
+test('after a retry by hand backoff starts over', () => {
+  const job = claimed({ attempt: 8, attemptBase: 6 }, { maxAttempts: 12 })
+  assert.deepEqual(decision(fail(job, null)), { ...hold, outcome: 'retry', delayMs: 2000, code: 'HANDLER_ERROR' })
+})
+
+test('a timeout is a failure with its own code', () => {
+  const end = fail(claimed(), new Error('aborted'), { aborted: 'timeout' })
+  assert.deepEqual(decision(end), { ...hold, outcome: 'retry', delayMs: 1000, code: 'TIMEOUT' })
+})
+
+test('a discarded job is dead at once, even when the worker had aborted it', () => {
+  for (const aborted of [undefined, 'timeout', 'shutdown'] as const) {
+    const end = fail(claimed(), new Discard('address bounces'), { aborted })
+    assert.deepEqual(decision(end), { ...hold, outcome: 'bury', reason: 'discarded', code: 'DISCARDED' })
+  }
+})
+
+test('RetryIn names the delay, and counts as an attempt unless it says otherwise', () => {
+  const counted = new RetryIn('5m')
+  const free = new RetryIn(20, { countAttempt: false, cause: new Error('busy') })
+  const last = claimed({ attempt: 6 })
+  assert.deepEqual(decision(fail(claimed(), counted)), {
+    ...hold,
+    outcome: 'retry',
+    delayMs: 300_000,
+    code: 'RETRY_IN',
+  })
+  assert.deepEqual(decision(fail(last, counted)), { ...hold, outcome: 'bury', reason: 'exhausted', code: 'RETRY_IN' })
+  assert.deepEqual(decision(fail(last, free)), { ...hold, outcome: 'snooze', delayMs: 20, code: 'RETRY_IN' })
+})
+
+test('RetryIn refuses a bad delay where it is made', () => {
+  assert.throws(
+    () => new RetryIn('soon' as Duration),
+    (error) => ForgeError.is(error, 'INVALID_OPTION'),
+  )
+})
+
+test('input that does not parse is dead at once, but only if it is its own', () => {
+  const own = new ForgeError('INVALID_INPUT', 'bad', { id: hold.job, problems: [{ path: 'to', message: 'x' }] })
+  const others = new ForgeError('INVALID_INPUT', 'bad')
+  assert.deepEqual(decision(fail(claimed(), own)), {
+    ...hold,
+    outcome: 'bury',
+    reason: 'invalid',
+    code: 'INVALID_INPUT',
+  })
+  assert.deepEqual(decision(fail(claimed(), others)), {
+    ...hold,
+    outcome: 'retry',
+    delayMs: 1000,
+    code: 'INVALID_INPUT',
+  })
+})
+
+test('a cancelled job ends cancelled whatever its handler threw', () => {
+  const aborted = 'cancel' as const
+  const told = new ForgeError('CANCELLED', 'cancelled by an operator')
+  assert.deepEqual(fail(claimed(), told, { aborted }), { ...hold, outcome: 'cancel', error: null })
+  for (const error of [new Error('half done'), new Discard('x'), new RetryIn(5)]) {
+    assert.equal(fail(claimed({ attempt: 6 }), error, { aborted }).outcome, 'cancel')
+  }
+})
+
+test('a job that the shutdown aborted is handed back and no attempt is used up', () => {
+  assert.deepEqual(fail(claimed({ attempt: 6 }), new Error('aborted'), { aborted: 'shutdown' }), {
+    ...hold,
+    outcome: 'release',
+  })
+  const asked = fail(claimed(), new RetryIn('1m'), { aborted: 'shutdown' })
+  assert.deepEqual(decision(asked), { ...hold, outcome: 'retry', delayMs: 60_000, code: 'RETRY_IN' })
+})
+
+test('at-most-once never starts again by itself', () => {
+  const once = claimed({}, { delivery: 'at-most-once', maxAttempts: 1 })
+  const ends = [fail(once, new Error('x')), fail(once, new Error('x'), { aborted: 'timeout' })].map(decision)
+  assert.deepEqual(ends, [
+    { ...hold, outcome: 'bury', reason: 'exhausted', code: 'HANDLER_ERROR' },
+    { ...hold, outcome: 'bury', reason: 'exhausted', code: 'TIMEOUT' },
+  ])
+  const stopped = fail(once, new Error('x'), { aborted: 'shutdown' })
+  assert.deepEqual(decision(stopped), { ...hold, outcome: 'bury', reason: 'lost', code: 'SHUTDOWN' })
+})
+
+test('a backoff function is asked with the count of failures and the error', () => {
+  const job = claimed({ attempt: 9, attemptBase: 6 }, { backoff: { type: 'function' }, maxAttempts: 12 })
+  const thrown = new Error('x')
+  const asked: unknown[] = []
+  const end = fail(job, thrown, {
+    backoff: (...args) => {
+      asked.push(args)
+      return '7s'
+    },
+  })
+  assert.deepEqual(decision(end), { ...hold, outcome: 'retry', delayMs: 7000, code: 'HANDLER_ERROR' })
+  assert.deepEqual(asked, [[3, thrown]])
+})
+
+test('a backoff function that fails is named in the error, and the default is used', () => {
+  const job = claimed({}, { backoff: { type: 'function' } })
+  const broken = (): Duration => {
+    throw new Error('division by zero')
+  }
+  for (const [backoff, said] of [
+    [broken, 'division by zero'],
+    [() => 'soon' as Duration, "'soon'"],
+  ] as const) {
+    const end = fail(job, new Error('the real one'), { backoff })
+    assert(end.outcome === 'retry')
+    assert.equal(end.delayMs, 750)
+    assert(end.error.message.includes(said), end.error.message)
+    assert.match(end.error.stack ?? '', /Caused by: Error: the real one/)
+  }
+})
+
+test('a hostile proxy is a failure like any other', () => {
+  const trap = (): never => {
+    throw new Error('trapped')
+  }
+  const proxy: unknown = new Proxy({}, { get: trap, getPrototypeOf: trap })
+  for (const aborted of [undefined, 'timeout', 'shutdown', 'cancel'] as const) {
+    assert(fail(claimed(), proxy, { aborted }))
+  }
+})
+
+test('a crash goes on until the third, which is poison', () => {
+  const lost: LostJob = { ...hold, worker: 'w', crashes: 0, attempt: 1, policy: defaultPolicy, host: 'h', pid: 5 }
+  const crash = { ...hold, worker: 'w', outcome: 'crash', code: 'WORKER_LOST' }
+  assert.deepEqual(
+    [0, 1, 2, 3].map((crashes) => decision(afterCrash({ ...lost, crashes }))),
+    [crash, crash, { ...crash, bury: 'poison' }, { ...crash, bury: 'poison' }],
+  )
+  const once = { ...lost, policy: { ...defaultPolicy, delivery: 'at-most-once' } as const }
+  assert.deepEqual(decision(afterCrash(once)), { ...crash, bury: 'lost' })
+})

@@ -1,0 +1,89 @@
+// Two connections on one file, as two processes have them: hints cross, locks are waited for, nothing is lost.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { foreignConnection, hinted, openStore, someJob, someWorker, temporaryFile } from './files.ts'
+
+test('a job of another connection is hinted', async (t) => {
+  const path = temporaryFile(t)
+  const here = openStore(t, path)
+  await here.open()
+  const heard = hinted(here, 'ready:default')
+  await openStore(t, path).enqueue([someJob()], { atomic: true })
+  assert.equal(await heard, 'ready:default')
+})
+
+test('the end of a job on another connection is hinted', async (t) => {
+  const path = temporaryFile(t)
+  const [here, there] = [openStore(t, path), openStore(t, path)]
+  const job = someJob()
+  await here.enqueue([job], { atomic: true })
+  const heard = hinted(here, `ended:${job.id}`)
+  await there.act({ action: 'cancel', ids: [job.id] })
+  await heard
+})
+
+test('a cancel from another connection is hinted to the holder', async (t) => {
+  const path = temporaryFile(t)
+  const [here, there] = [openStore(t, path), openStore(t, path)]
+  const [job, worker] = [someJob(), someWorker()]
+  await here.enqueue([job], { atomic: true })
+  await here.register(worker)
+  await here.exchange({
+    worker: worker.id,
+    turn: 1,
+    settlements: [],
+    wants: [{ queue: 'default', slots: 1 }],
+    slots: 1,
+    notes: [],
+  })
+  const heard = hinted(here, `orders:${worker.id}`)
+  await there.act({ action: 'cancel', ids: [job.id] })
+  await heard
+  const reply = await here.beat(worker.id, null, [])
+  assert.deepEqual(!reply.closed && reply.orders, [{ job: job.id, claim: 1, order: 'cancel' }])
+})
+
+test('an earlier due time on another connection is hinted', async (t) => {
+  const path = temporaryFile(t)
+  const [here, there] = [openStore(t, path), openStore(t, path)]
+  await here.open()
+  const heard = hinted(here, 'due')
+  await there.enqueue([someJob({ delayMs: 60_000 })], { atomic: true })
+  await heard
+})
+
+test('a lock held by an application is waited for', async (t) => {
+  const path = temporaryFile(t)
+  const store = openStore(t, path)
+  await store.open()
+  const app = foreignConnection(t, path)
+  app.exec('BEGIN IMMEDIATE')
+  const stored = store.enqueue([someJob()], { atomic: true })
+  // The call has reached the other thread when this read, which follows it there, would be next.
+  setImmediate(() => app.exec('COMMIT'))
+  assert.equal((await stored).length, 1)
+})
+
+test('a lock that is never given back is a definite failure', async (t) => {
+  const path = temporaryFile(t)
+  const store = openStore(t, path)
+  await store.open()
+  const app = foreignConnection(t, path)
+  app.exec('BEGIN IMMEDIATE')
+  const job = someJob()
+  await assert.rejects(store.enqueue([job], { atomic: true }), { code: 'STORE_UNAVAILABLE', message: /write lock/ })
+  app.exec('COMMIT')
+  assert.deepEqual(await store.jobs([job.id]), [])
+})
+
+test('sixteen connections that write at once all get through', async (t) => {
+  const path = temporaryFile(t)
+  const stores = Array.from({ length: 16 }, () => openStore(t, path, { durability: 'relaxed' }))
+  await Promise.all(
+    stores.map(async (store) => {
+      for (let i = 0; i < 20; i++) await store.enqueue([someJob(), someJob()], { atomic: true })
+    }),
+  )
+  const [queue] = await stores[0]!.queues()
+  assert.equal(queue?.counts.ready, 16 * 20 * 2)
+})

@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { test } from 'node:test'
+import { openStore as openUrl } from '#src/store/open.js'
+import { foreignConnection, openStore, someJob, temporaryFile } from './files.ts'
+
+test('makes the file and its folder at first use', async (t) => {
+  const path = join(dirname(temporaryFile(t)), 'deep', 'er', 'jobs.db')
+  const store = openStore(t, path)
+  assert.equal(existsSync(path), false)
+  const info = await store.open()
+  assert.ok(existsSync(path))
+  assert.equal(info.kind, 'sqlite')
+  assert.match(info.durability, /power loss \(synchronous=FULL\)/)
+  assert.deepEqual(info.problems, [])
+})
+
+test('relaxed durability is said', async (t) => {
+  const info = await openStore(t, temporaryFile(t), { durability: 'relaxed' }).open()
+  assert.match(info.problems.join(), /power loss may take back/)
+})
+
+test('what is stored is there for the next one who opens the file', async (t) => {
+  const path = temporaryFile(t)
+  const job = someJob()
+  const first = openStore(t, path)
+  await first.enqueue([job], { atomic: true })
+  await first.close()
+  const [again] = await openStore(t, path).jobs([job.id])
+  assert.equal(again?.payload, job.payload)
+})
+
+test('a closed store refuses calls', async (t) => {
+  const store = openStore(t, temporaryFile(t))
+  await store.open()
+  await store.close()
+  await assert.rejects(store.queues(), { code: 'STORE_CLOSED' })
+})
+
+test('lives beside the tables of an application', async (t) => {
+  const path = temporaryFile(t)
+  const app = foreignConnection(t, path)
+  app.exec('CREATE TABLE job (mine TEXT); PRAGMA user_version = 7')
+  await openStore(t, path).enqueue([someJob()], { atomic: true })
+  assert.equal((app.prepare('PRAGMA user_version').get() as { user_version: number }).user_version, 7)
+})
+
+test('refuses the schema of a newer version', async (t) => {
+  const path = temporaryFile(t)
+  const store = openStore(t, path)
+  await store.open()
+  foreignConnection(t, path).exec("INSERT INTO forgeq_migration VALUES (99, '099 later', 0)")
+  await assert.rejects(openStore(t, path).open(), { code: 'MIGRATION_NEEDED', message: /upgrade forgeq/ })
+})
+
+test('refuses an older schema until it is migrated', async (t) => {
+  const path = temporaryFile(t)
+  const store = openStore(t, path)
+  await store.open()
+  await store.close()
+  foreignConnection(t, path).exec(
+    'DELETE FROM forgeq_migration WHERE version > 1; DROP TRIGGER forgeq_enqueue_insert; DROP VIEW forgeq_enqueue',
+  )
+  await assert.rejects(openStore(t, path).open(), { code: 'MIGRATION_NEEDED', message: /forgeq migrate/ })
+  const migrator = openStore(t, path)
+  assert.deepEqual((await migrator.migrate('plan')).steps, ['002 enqueue view'])
+  assert.deepEqual((await migrator.migrate('apply')).steps, ['002 enqueue view'])
+  assert.deepEqual((await migrator.migrate('apply')).steps, [])
+  await openStore(t, path).open()
+})
+
+test('two migrators at once make one schema', async (t) => {
+  const path = temporaryFile(t)
+  const stores = [openStore(t, path), openStore(t, path), openStore(t, path)]
+  const done = await Promise.all(stores.map((store) => store.migrate('apply')))
+  assert.deepEqual(
+    done.map((migration) => migration.version),
+    done.map((migration) => migration.target),
+  )
+})
+
+test('a file that is no database is named as such', async (t) => {
+  const path = temporaryFile(t)
+  writeFileSync(path, 'this is not a database, it is a letter to a friend. '.repeat(50))
+  await assert.rejects(openStore(t, path).open(), { code: 'STORE_UNAVAILABLE', message: /not an SQLite database/ })
+  assert.match(readFileSync(path, 'utf8'), /letter/)
+})
+
+for (const [url, problem] of [
+  ['jobs.db', /no scheme/],
+  ['mysql://host/db', /scheme mysql is not known/],
+  ['sqlite:', /names no file/],
+  ['sqlite:a.db?mode=ro', /option mode is not known/],
+  ['sqlite:a.db?durability=maybe', /must be full or relaxed/],
+] as const) {
+  test(`the URL ${url} is refused`, async () => {
+    await assert.rejects(openUrl(url), { code: 'CONFIG', message: problem })
+  })
+}

@@ -1,0 +1,83 @@
+// The enqueue view, as a program in another language uses it.
+import assert from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+import { isId } from '#src/core/id.js'
+import type { Database } from '#src/sqlite/connect.js'
+import type { Store } from '#src/store/store.js'
+import { foreignConnection, newId, openStore, someWorker, temporaryFile } from './files.ts'
+
+async function scene(t: TestContext): Promise<{ store: Store; app: Database }> {
+  const path = temporaryFile(t)
+  const store = openStore(t, path)
+  await store.open()
+  return { store, app: foreignConnection(t, path) }
+}
+
+test('an insert becomes a job with the defaults', async (t) => {
+  const { store, app } = await scene(t)
+  app.exec(`INSERT INTO forgeq_enqueue (type, payload) VALUES ('mail', '{"n": 9007199254740993}')`)
+  const { jobs } = await store.find({}, null, 10)
+  assert.equal(jobs.length, 1)
+  const [job] = jobs
+  assert.ok(isId(job!.id), job!.id)
+  assert.equal(job!.state, 'ready')
+  assert.equal(job!.payload, '{"n": 9007199254740993}')
+  assert.equal(job!.policy.maxAttempts, 6)
+  assert.equal(job!.policy.queue, 'default')
+  const [queue] = await store.queues()
+  assert.equal(queue?.counts.ready, 1)
+})
+
+test('many rows in the transaction of the application, or none', async (t) => {
+  const { store, app } = await scene(t)
+  const insert = `INSERT INTO forgeq_enqueue (type, payload, priority)
+    SELECT 'mail', json_object('n', value), value % 10 FROM generate_series(1, 30)`.replace(
+    'generate_series(1, 30)',
+    `(WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < 30) SELECT value FROM n)`,
+  )
+  app.exec(`BEGIN; ${insert}; ROLLBACK`)
+  assert.equal((await store.find({}, null, 100)).jobs.length, 0)
+  app.exec(`BEGIN; ${insert}; COMMIT`)
+  const { jobs } = await store.find({}, null, 100)
+  assert.equal(jobs.length, 30)
+  assert.equal(new Set(jobs.map((job) => job.id)).size, 30)
+})
+
+test('a delay, a unique key, an id and an announced policy hold', async (t) => {
+  const { store, app } = await scene(t)
+  const [type] = someWorker().types
+  const policy = { ...type!.policy, queue: 'slow', priority: 2, timeoutMs: 7_000, maxAttempts: 3 }
+  await store.register(someWorker({ types: [{ ...type!, policy }] }))
+  const id = newId()
+  for (let i = 0; i < 2; i++) {
+    app
+      .prepare(
+        `INSERT INTO forgeq_enqueue (type, payload, id, delay_ms, unique_key, max_attempts) VALUES ('mail', '1', ?, 60000, 'k', 9)`,
+      )
+      .run(id)
+  }
+  app.exec(`INSERT INTO forgeq_enqueue (type, unique_key) VALUES ('mail', 'k')`)
+  const { jobs } = await store.find({}, null, 10)
+  assert.equal(jobs.length, 1)
+  assert.equal(jobs[0]?.id, id)
+  assert.equal(jobs[0]?.state, 'scheduled')
+  assert.deepEqual(jobs[0]?.policy, { ...policy, maxAttempts: 9 })
+})
+
+for (const [columns, values, problem] of [
+  ['type', `'no spaces please'`, /type must be/],
+  ['type', 'NULL', /type must be/],
+  ['type, payload', `'mail', '{nope'`, /payload must be JSON/],
+  ['type, payload', `'mail', '"' || printf('%.*c', 1048576, 'x') || '"'`, /at most 1 MiB/],
+  ['type, priority', `'mail', 10`, /priority must be 0 to 9/],
+  ['type, delay_ms', `'mail', -1`, /must not be negative/],
+  ['type, max_attempts', `'mail', 0`, /at least 1/],
+  ['type, id', `'mail', 'order-17'`, /UUIDv7/],
+  ['type, queue', `'mail', 'a b'`, /queue must be/],
+] as const) {
+  test(`(${columns}) = (${values}) is refused`, async (t) => {
+    const { store, app } = await scene(t)
+    assert.throws(() => app.exec(`INSERT INTO forgeq_enqueue (${columns}) VALUES (${values})`), problem)
+    assert.equal((await store.find({}, null, 10)).jobs.length, 0)
+  })
+}

@@ -3,14 +3,15 @@ import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
 import { ForgeError } from '../core/errors.ts'
 import { configOf } from './connect.ts'
-import { crewOptions, type CrewFlags } from './crew-options.ts'
+import type { Flags } from './config.ts'
+import { crewOptions } from './options.ts'
 import { defaultFolder } from './default-folder.ts'
 
 export function define(command: Command): void {
   crewOptions(command)
     .argument('[handlers...]', `modules that export handlers: files, folders, patterns (default: ${defaultFolder})`)
     .option('--drain', 'end when nothing is left to do')
-    .action(async (paths: string[], flags: CrewFlags & { drain?: true }) => {
+    .action(async (paths: string[], flags: Flags & { drain?: true }) => {
       const config = await configOf(flags)
       const { runCrew } = await import('./crew.ts')
       process.exitCode = await runCrew({ config, handlers: handlersOf(paths), drain: flags.drain === true })

@@ -14,7 +14,9 @@ export async function awaitJob(forge: ForgeQ, id: string, timeout: string, asJso
   const { state, reason, error, resultJson } = ended
   if (asJson) console.log(jobJson(await jobOf(forge, id)))
   if (state === 'dead') {
-    throw new ForgeError('JOB_DEAD', `Job ${id} is dead (${reason}): ${error?.message}\n  forgeq jobs show ${id}`, { id })
+    throw new ForgeError('JOB_DEAD', `Job ${id} is dead (${reason}): ${error?.message}\n  forgeq jobs show ${id}`, {
+      id,
+    })
   }
   if (state === 'cancelled') {
     const how = reason === 'expired' ? 'expired before it was started' : 'was cancelled'

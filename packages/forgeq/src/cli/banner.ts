@@ -2,6 +2,7 @@
 import type { StoreInfo } from '../store/store.ts'
 import { maskUrl } from '../store/url.ts'
 import type { Config } from './config.ts'
+import { demoFile } from './demo-file.ts'
 import type { Paint } from './paint.ts'
 import type { WorkerDetails } from './worker-process.ts'
 
@@ -18,7 +19,7 @@ export function banner(config: Config, info: StoreInfo, details: WorkerDetails, 
     ['queues', slots.join(', ')],
     ...handlers.map(({ type, file }, i): [string, string] => [
       i === 0 ? 'handlers' : '',
-      `${type.padEnd(longest)}  ${paint('dim', file)}`,
+      `${type.padEnd(longest)}  ${paint('dim', file === demoFile ? 'built in' : file)}`,
     ]),
   ]
   return [

@@ -13,15 +13,26 @@ export function define(command: Command): void {
       const config = await configOf(flags)
       const rows = (Object.keys(settings) as SettingName[]).map((name) => {
         const { key, variable, show } = settings[name]
-        return { key, value: (show as (value: unknown) => string)(config[name]), origin: config.origins[name], variable }
+        return {
+          key,
+          value: (show as (value: unknown) => string)(config[name]),
+          origin: config.origins[name],
+          variable,
+        }
       })
       if (flags.json) {
-        return console.log(JSON.stringify(Object.fromEntries(rows.map(({ key, value, origin }) => [key, { value, origin }]))))
+        return console.log(
+          JSON.stringify(Object.fromEntries(rows.map(({ key, value, origin }) => [key, { value, origin }]))),
+        )
       }
       printTable(rows, [
         { title: 'SETTING', cell: ({ key }) => key, paint: (text) => paint('bold', text) },
         { title: 'VALUE', cell: ({ value }) => value },
-        { title: 'ORIGIN', cell: ({ origin }) => origin, paint: (text, { origin }) => (origin === 'default' ? paint('dim', text) : text) },
+        {
+          title: 'ORIGIN',
+          cell: ({ origin }) => origin,
+          paint: (text, { origin }) => (origin === 'default' ? paint('dim', text) : text),
+        },
         { title: 'VARIABLE', cell: ({ variable }) => variable, paint: (text) => paint('dim', text) },
       ])
     })

@@ -60,7 +60,12 @@ interface Found extends Origin {
   readonly said: string
 }
 
-function find(name: SettingName, { flags, env }: ConfigSource, file: ConfigFile, problems: Problem[]): Found | undefined {
+function find(
+  name: SettingName,
+  { flags, env }: ConfigSource,
+  file: ConfigFile,
+  problems: Problem[],
+): Found | undefined {
   const { variable, key } = settings[name]
   const flag = flags[name]
   if (flag !== undefined) return { value: flag, origin: 'flag', said: `--${flagOf(key)}` }
@@ -73,9 +78,16 @@ function find(name: SettingName, { flags, env }: ConfigSource, file: ConfigFile,
   }
   if (path) {
     try {
-      return { value: readFileSync(path, 'utf8').trim(), origin: `${variable}_FILE (${path})`, said: `${variable}_FILE` }
+      return {
+        value: readFileSync(path, 'utf8').trim(),
+        origin: `${variable}_FILE (${path})`,
+        said: `${variable}_FILE`,
+      }
     } catch (error) {
-      problems.push({ path: `${variable}_FILE`, message: `names a file that cannot be read: ${(error as Error).message}` })
+      problems.push({
+        path: `${variable}_FILE`,
+        message: `names a file that cannot be read: ${(error as Error).message}`,
+      })
       return undefined
     }
   }

@@ -10,7 +10,11 @@ interface Stream {
 const namesShown = 3
 
 /** On a terminal one line that counts down, elsewhere a line whenever the jobs change. Returns what ends it. */
-export function countdown(running: () => readonly RunningJob[], timeoutMs: number, stream: Stream = process.stderr): () => void {
+export function countdown(
+  running: () => readonly RunningJob[],
+  timeoutMs: number,
+  stream: Stream = process.stderr,
+): () => void {
   const endsAt = performance.now() + timeoutMs
   const paint = paintFor(stream)
   let said = ''

@@ -26,14 +26,19 @@ const isTest = (path: string): boolean =>
 
 /** CONFIG names what is missing, cannot be loaded, or handles a type twice. `folder`: paths are relative to it. */
 export async function findHandlers(paths: readonly string[], folder: string): Promise<FoundHandlers> {
-  const named = (path: string): string => relative(folder, path) || path
+  const named = (path: string): string => {
+    const near = relative(folder, path)
+    return near.startsWith('..') ? path : near
+  }
   const found: FoundHandler[] = []
   const notes: string[] = []
   const modules = paths.flatMap((path) => modulesOf(path, folder))
   for (const path of new Set(modules)) {
     const file = named(path)
     const exported = Object.entries(await load(path, file))
-    const handlers = new Set(exported.flatMap(([, value]) => (Array.isArray(value) ? value : [value])).filter(isHandler))
+    const handlers = new Set(
+      exported.flatMap(([, value]) => (Array.isArray(value) ? value : [value])).filter(isHandler),
+    )
     const contracts = exported.filter(([, value]) => isContract(value)).map(([name]) => name)
     if (handlers.size === 0) notes.push(whyNone(file, contracts))
     for (const handler of handlers) {
@@ -72,7 +77,8 @@ async function load(path: string, file: string): Promise<object> {
   try {
     return (await import(pathToFileURL(path).href)) as object
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ERR_UNKNOWN_FILE_EXTENSION') {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ERR_UNKNOWN_FILE_EXTENSION') {
       throw new ForgeError(
         'CONFIG',
         `${file} leads to TypeScript, which Node ${process.version} does not run. Build it and give the built folder, use ` +
@@ -80,7 +86,9 @@ async function load(path: string, file: string): Promise<object> {
         { cause: error },
       )
     }
-    const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+    const isOwnName = code === 'ERR_MODULE_NOT_FOUND' && /'forgeq'/.test((error as Error).message)
+    const hint = isOwnName ? ' `npm install forgeq` in this folder brings it.' : ''
+    const message = `${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}${hint}`
     throw new ForgeError('CONFIG', `${file} cannot be loaded. ${message}`, { cause: error })
   }
 }
@@ -90,7 +98,10 @@ const isHandler = (value: unknown): value is Handler =>
   isObject(value) && typeof value['fn'] === 'function' && isContract(value['job'])
 
 const isContract = (value: unknown): boolean =>
-  isObject(value) && typeof value['name'] === 'string' && isObject(value['policy']) && typeof value['with'] === 'function'
+  isObject(value) &&
+  typeof value['name'] === 'string' &&
+  isObject(value['policy']) &&
+  typeof value['with'] === 'function'
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null
 

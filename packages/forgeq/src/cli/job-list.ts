@@ -56,7 +56,11 @@ function printJobs(jobs: readonly JobRecord[], now: number): void {
     { title: 'ID', cell: ({ id }) => id },
     { title: 'TYPE', cell: ({ type }) => type, shrinks: true },
     { title: 'QUEUE', cell: ({ policy }) => policy.queue, shrinks: true },
-    { title: 'STATE', cell: ({ state }) => state, paint: (text, { state }) => text.replace(state, paintState(paint, state)) },
+    {
+      title: 'STATE',
+      cell: ({ state }) => state,
+      paint: (text, { state }) => text.replace(state, paintState(paint, state)),
+    },
     { title: 'TRY', cell: ({ attempt, policy }) => `${attempt}/${policy.maxAttempts}`, align: 'right' },
     { title: 'CREATED', cell: ({ createdAt }) => when(createdAt, now) },
     { title: 'NOW', cell: (job) => situation(job, now), shrinks: true },
@@ -70,7 +74,8 @@ function situation(job: JobRecord, now: number): string {
     case 'scheduled':
       return `due ${when(runAt, now)}${because(job)}`
     case 'running': {
-      const done = progress === null ? '' : `, ${progress.done}${progress.total === undefined ? '' : `/${progress.total}`}`
+      const done =
+        progress === null ? '' : `, ${progress.done}${progress.total === undefined ? '' : `/${progress.total}`}`
       return `for ${lasting(now - (startedAt ?? now))}${done}`
     }
     case 'completed':

@@ -45,11 +45,13 @@ export async function showJob(forge: ForgeQ, id: string, asJson: boolean): Promi
   if (logs.length === 0) return
   console.log(`\n${paint('bold', 'Log')}`)
   printLogs(logs.slice(-logLinesShown))
-  if (logs.length > logLinesShown) console.log(paint('dim', `(the last ${logLinesShown} of ${logs.length} lines: forgeq jobs logs ${id})`))
+  if (logs.length > logLinesShown)
+    console.log(paint('dim', `(the last ${logLinesShown} of ${logs.length} lines: forgeq jobs logs ${id})`))
 }
 
 export function printLogs(logs: readonly LogRecord[]): void {
-  for (const { at, level, message } of logs) console.log(`${paint('dim', iso(at))} ${level.padEnd(5)} ${harmless(message)}`)
+  for (const { at, level, message } of logs)
+    console.log(`${paint('dim', iso(at))} ${level.padEnd(5)} ${harmless(message)}`)
 }
 
 function printAttempts(attempts: readonly AttemptRecord[]): void {
@@ -66,7 +68,8 @@ function printAttempts(attempts: readonly AttemptRecord[]): void {
 }
 
 function stateDetail({ state, reason, cancelRequested, startedAt }: JobRecord, now: number): string {
-  if (state === 'running') return ` for ${lasting(now - (startedAt ?? now))}${cancelRequested ? ', being cancelled' : ''}`
+  if (state === 'running')
+    return ` for ${lasting(now - (startedAt ?? now))}${cancelRequested ? ', being cancelled' : ''}`
   return reason === null || reason === state ? '' : ` (${reason})`
 }
 

@@ -11,8 +11,17 @@ interface Entry {
 }
 
 const commands: Readonly<Record<string, Entry>> = {
-  dev: { about: 'API and workers in one tree, for trying and developing', load: () => import('./dev.ts') },
-  worker: { about: 'run jobs', load: () => import('./worker.ts') },
+  dev: { about: 'API and workers in one tree, to try and to develop', load: () => import('./dev.ts') },
+  server: { about: 'the HTTP API, without workers', load: () => import('./server.ts') },
+  worker: { about: 'run jobs in supervised processes', load: () => import('./worker.ts') },
+  enqueue: { about: 'send a job, or a file of jobs', load: () => import('./enqueue.ts') },
+  status: { about: 'queues, workers and what needs attention', load: () => import('./status.ts') },
+  jobs: { about: 'look at jobs and act on them', load: () => import('./jobs.ts') },
+  dead: { about: 'dead letters: jobs that gave up', load: () => import('./dead.ts') },
+  queues: { about: 'list, pause and resume queues', load: () => import('./queues.ts') },
+  workers: { about: 'list worker processes', load: () => import('./workers.ts') },
+  migrate: { about: "bring the store's schema up to date", load: () => import('./migrate.ts') },
+  config: { about: 'show the settings and where they come from', load: () => import('./config-command.ts') },
 }
 
 process.exitCode = await run(process.argv.slice(2))
@@ -22,7 +31,7 @@ async function run(args: readonly string[]): Promise<number | undefined> {
     .description('Background jobs that survive crashes.')
     .version(version)
     .exitOverride()
-    .showHelpAfterError('\n(`--help` shows what is there)')
+    .showHelpAfterError('`--help` shows what there is.')
   for (const [name, { about }] of Object.entries(commands)) program.command(name).description(about)
   const [name = ''] = args
   const entry = Object.hasOwn(commands, name) ? commands[name] : undefined

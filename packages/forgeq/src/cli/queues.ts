@@ -29,7 +29,12 @@ export function define(command: Command): void {
   }
 }
 
-async function setPaused(forge: ForgeQ, verb: 'pause' | 'resume', names: readonly string[], flags: LookFlags): Promise<void> {
+async function setPaused(
+  forge: ForgeQ,
+  verb: 'pause' | 'resume',
+  names: readonly string[],
+  flags: LookFlags,
+): Promise<void> {
   for (const name of names) checkName(name, 'queue')
   const known = new Set((await forge.admin.queues()).map(({ queue }) => queue))
   for (const name of names) {

@@ -1,7 +1,7 @@
 // What can be set about ForgeQ's processes, once: its variable, how its value is read, its default. Where values come
 // from and which one counts: config.ts.
 import { defaults } from '../core/caps.ts'
-import { toMs, type Duration } from '../core/duration.ts'
+import { formatMs, toMs, type Duration } from '../core/duration.ts'
 import { checkName } from '../core/name.ts'
 import { maskUrl } from '../store/url.ts'
 import { defaultUrl } from '../store/open.ts'
@@ -123,7 +123,7 @@ export const settings: { readonly [K in SettingName]: Setting<Settings[K]> } = {
     example: '25s',
     default: defaults.graceMs,
     read: (given) => readTimeout(given),
-    show: (value) => `${value} ms`,
+    show: formatMs,
   },
 }
 
@@ -158,7 +158,7 @@ function readQueues(given: unknown): QueueSlots {
       ? given.split(',').map((part) => readQueue(part.trim()))
       : Array.isArray(given)
         ? given.map((name): [unknown, null] => [name, null])
-        : Object.entries((given ?? {}) as object)
+        : Object.entries(given ?? {})
   if (entries.length === 0) throw new Error('must name at least one queue')
   const queues: Record<string, number | null> = {}
   for (const [name, slots] of entries) {

@@ -38,10 +38,7 @@ export function table<Row>(
     shown.map(({ title }) => title),
     (text) => paint('dim', text),
   )
-  return [
-    head,
-    ...cells.map((texts, at) => line(texts, (text, i) => shown[i]!.paint?.(text, rows[at]!) ?? text)),
-  ]
+  return [head, ...cells.map((texts, at) => line(texts, (text, i) => shown[i]!.paint?.(text, rows[at]!) ?? text))]
 }
 
 function shrink(columns: readonly Column<never>[], widths: number[], width: number): void {

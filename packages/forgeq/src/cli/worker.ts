@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
 import { ForgeError } from '../core/errors.ts'
-import { configOf } from './connect.ts'
+import { configOf, withForge } from './connect.ts'
 import type { Flags } from './config.ts'
 import { crewOptions } from './options.ts'
 import { defaultFolder } from './default-folder.ts'
@@ -13,8 +13,10 @@ export function define(command: Command): void {
     .option('--drain', 'end when nothing is left to do')
     .action(async (paths: string[], flags: Flags & { drain?: true }) => {
       const config = await configOf(flags)
+      const handlers = handlersOf(paths)
+      const drain = flags.drain === true
       const { runCrew } = await import('./crew.ts')
-      process.exitCode = await runCrew({ config, handlers: handlersOf(paths), drain: flags.drain === true })
+      process.exitCode = await withForge(config, ({ store }) => runCrew({ config, store, handlers, drain }))
     })
 }
 

@@ -26,10 +26,18 @@ function printWorkers(workers: readonly WorkerRecord[], now: number): void {
     { title: 'BUSY', cell: ({ held, slots }) => `${held}/${slots}`, align: 'right' },
     { title: 'QUEUES', cell: ({ queues }) => queues.join(','), shrinks: true },
     { title: 'TYPES', cell: ({ types }) => types.join(','), shrinks: true },
-    { title: 'MEMORY', cell: ({ facts }) => (facts === null ? '' : `${Math.round(facts.rssBytes / 1e6)} MB`), align: 'right' },
+    {
+      title: 'MEMORY',
+      cell: ({ facts }) => (facts === null ? '' : `${Math.round(facts.rssBytes / 1e6)} MB`),
+      align: 'right',
+    },
     { title: 'LAG', cell: ({ facts }) => (facts === null ? '' : `${facts.loopLagMs} ms`), align: 'right' },
     { title: 'STARTED', cell: ({ startedAt }) => when(startedAt, now) },
-    { title: 'BEAT', cell: (worker) => liveness(worker, now), paint: (text, worker) => (isLive(worker, now) ? text : paint('red', text)) },
+    {
+      title: 'BEAT',
+      cell: (worker) => liveness(worker, now),
+      paint: (text, worker) => (isLive(worker, now) ? text : paint('red', text)),
+    },
   ])
 }
 

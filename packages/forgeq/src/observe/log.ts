@@ -43,7 +43,9 @@ export function logEvents(events: Announcing, log: Log): void {
     durationMs: Math.round(event.durationMs * 10) / 10,
   })
   if (log.isLevelEnabled('debug')) {
-    events.on('job:started', (event) => log.debug({ ...about(event), waitedMs: Math.round(event.waitedMs) }, 'job started'))
+    events.on('job:started', (event) =>
+      log.debug({ ...about(event), waitedMs: Math.round(event.waitedMs) }, 'job started'),
+    )
   }
   if (log.isLevelEnabled('info')) events.on('job:completed', (event) => log.info(tried(event), 'job completed'))
   events.on('job:retried', (event) => {
@@ -52,7 +54,9 @@ export function logEvents(events: Announcing, log: Log): void {
     if (error === null) log.info(words, 'job put off')
     else log.warn(words, 'job failed, runs again')
   })
-  events.on('job:dead', (event) => log.error({ ...tried(event), reason: event.reason, err: event.error }, 'job is dead'))
+  events.on('job:dead', (event) =>
+    log.error({ ...tried(event), reason: event.reason, err: event.error }, 'job is dead'),
+  )
   events.on('job:cancelled', (event) => log.info(tried(event), 'job cancelled'))
   events.on('job:released', (event) => log.info(about(event), 'job handed back'))
   events.on('job:crashed', (event) => {
@@ -62,10 +66,10 @@ export function logEvents(events: Announcing, log: Log): void {
     else log.error(words, 'job lost its worker and is dead')
   })
   events.on('job:log', (event) => log[event.level](about(event), event.message))
-  events.on('worker:started', ({ worker, queues, slots }) => log.info({ worker, queues, slots }, 'worker started'))
+  events.on('worker:started', ({ worker, queues, slots }) => log.debug({ worker, queues, slots }, 'worker registered'))
   events.on('worker:closed', ({ worker, reason }) => {
     if (reason === 'lost') log.warn({ worker }, 'worker lost its lease, registers anew')
-    else log.info({ worker }, 'worker stopped')
+    else log.debug({ worker }, 'worker left')
   })
   events.on('store:down', ({ error }) => log.error({ err: describe(error) }, 'store does not answer'))
   events.on('store:up', ({ downMs }) => log.info({ durationMs: Math.round(downMs) }, 'store answers again'))

@@ -1,39 +1,52 @@
 // One log line for people: time, level, what happened, then what it happened to.
 import { harmless, oneLine } from './printable.ts'
 
-const styles: Record<string, number> = { debug: 2, info: 32, warn: 33, error: 31, fatal: 31 }
+const styles: Record<string, number> = { debug: 2, info: 32, warn: 33, error: 31 }
+
+/** Said first and in their own words; every other field follows with its name, these are left out. */
+const known = ['type', 'jobId', 'queue', 'attempt', 'worker', 'durationMs', 'delayMs']
 
 interface Line {
   readonly level: string
   readonly time: string
   readonly msg?: string
+  readonly err?: { readonly name?: string; readonly message?: string }
   readonly type?: string
   readonly jobId?: string
-  readonly queue?: string
   readonly attempt?: number
+  readonly worker?: string
   readonly durationMs?: number
   readonly delayMs?: number
-  readonly err?: { readonly name?: string; readonly message?: string; readonly stack?: string }
 }
 
 /** `json` is what pino wrote. */
 export function prettyLine(json: string, colours: boolean): string {
-  const { level, time, msg = '', err, ...rest } = JSON.parse(json) as Line & Record<string, unknown>
+  const { level, time, msg = '', err, ...fields } = JSON.parse(json) as Line
   const paint = (style: number, text: string): string => (colours ? `\u001B[${style}m${text}\u001B[0m` : text)
-  const { type, jobId, attempt, durationMs, delayMs, queue, worker, ...others } = rest
-  const facts = [
-    type,
-    jobId === undefined ? worker : jobId,
-    attempt !== undefined && attempt > 1 ? `attempt ${attempt}` : undefined,
-    durationMs === undefined ? undefined : `${durationMs} ms`,
-    delayMs === undefined ? undefined : `again in ${delayMs} ms`,
-    ...Object.entries(others).map(([key, value]) => `${key} ${typeof value === 'string' ? value : JSON.stringify(value)}`),
-  ]
-  const words = facts.filter((fact) => fact !== undefined).join(' · ')
   const clock = new Date(time).toTimeString().slice(0, 8)
-  const failure = err === undefined ? '' : `\n               ${oneLine(`${err.name ?? 'Error'}: ${err.message ?? ''}`)}`
-  const head = `${paint(2, clock)} ${paint(styles[level] ?? 0, level.padEnd(5))} ${harmless(msg)}`
-  const line = `${head}${words === '' ? '' : ` ${paint(2, words)}`}${paint(31, failure)}`
+  const facts = factsOf(fields)
+  const parts = [
+    paint(2, clock),
+    paint(styles[level] ?? 0, level.padEnd(5)),
+    harmless(msg),
+    ...(facts === '' ? [] : [paint(2, facts)]),
+    ...(err === undefined ? [] : [paint(31, oneLine(`${err.name ?? 'Error'}: ${err.message ?? ''}`))]),
+  ]
   // What is left of a countdown that stood on this line is wiped out.
-  return colours ? `${line}\u001B[K` : line
+  return `${parts.join(' ')}${colours ? '\u001B[K' : ''}`
+}
+
+function factsOf(fields: Omit<Line, 'level' | 'time'>): string {
+  const { type, jobId, attempt = 1, worker, durationMs, delayMs } = fields
+  const facts: string[] = []
+  if (type !== undefined) facts.push(type)
+  if (jobId !== undefined) facts.push(jobId)
+  else if (worker !== undefined) facts.push(worker)
+  if (attempt > 1) facts.push(`attempt ${attempt}`)
+  if (durationMs !== undefined) facts.push(`${durationMs} ms`)
+  if (delayMs !== undefined) facts.push(`again in ${delayMs} ms`)
+  for (const [name, value] of Object.entries(fields)) {
+    if (!known.includes(name)) facts.push(`${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`)
+  }
+  return oneLine(facts.join(' · '))
 }

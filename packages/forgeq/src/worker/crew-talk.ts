@@ -13,8 +13,10 @@ export interface RunningJob {
 }
 
 export type Report =
-  /** It is registered and works; `details` are those of whoever started the worker. */
-  | { readonly report: 'serving'; readonly worker: string; readonly details: unknown }
+  /** It is about to work; `details` are those of whoever made the worker. */
+  | { readonly report: 'loaded'; readonly details: unknown }
+  /** It is registered and works. */
+  | { readonly report: 'serving'; readonly worker: string }
   /** It closed its record, or lost it. */
   | { readonly report: 'left'; readonly worker: string }
   /** What still runs, told while it stops. */
@@ -22,4 +24,9 @@ export type Report =
   /** It was to end when nothing is left to do, and nothing is. */
   | { readonly report: 'drained' }
   /** It cannot work, and could not the next time. */
-  | { readonly report: 'refused'; readonly code: ErrorCode; readonly message: string; readonly problems?: readonly Problem[] }
+  | {
+      readonly report: 'refused'
+      readonly code: ErrorCode
+      readonly message: string
+      readonly problems?: readonly Problem[]
+    }

@@ -34,8 +34,15 @@ export interface Supervising {
 
 /** What happened to a process. `place`: 1 to the number of processes, kept over restarts. */
 export type News =
-  | { readonly news: 'serving'; readonly place: number; readonly pid: number; readonly details: unknown }
-  | { readonly news: 'died'; readonly place: number; readonly pid: number; readonly how: string; readonly restartMs: number }
+  | { readonly news: 'loaded'; readonly place: number; readonly details: unknown }
+  | { readonly news: 'serving'; readonly place: number }
+  | {
+      readonly news: 'died'
+      readonly place: number
+      readonly pid: number
+      readonly how: string
+      readonly restartMs: number
+    }
   | { readonly news: 'killed'; readonly place: number; readonly pid: number }
   /** The store does not take the news of a death yet. */
   | { readonly news: 'store down'; readonly error: ForgeError }
@@ -82,7 +89,11 @@ export class Supervisor {
       refusal: undefined,
       cancelRestart: undefined,
     }))
-    this.#bury = new Loop(() => this.#tellDeaths(), host.timers, (error) => this.#fail(error))
+    this.#bury = new Loop(
+      () => this.#tellDeaths(),
+      host.timers,
+      (error) => this.#fail(error),
+    )
   }
 
   /** Jobs that still run, known while it stops. */
@@ -141,10 +152,13 @@ export class Supervisor {
 
   #hear(place: Place, message: Report): void {
     switch (message.report) {
+      case 'loaded':
+        this.#host.told({ news: 'loaded', place: place.number, details: message.details })
+        break
       case 'serving':
         place.worker = message.worker
         this.#hasServed = true
-        this.#host.told({ news: 'serving', place: place.number, pid: place.child!.pid!, details: message.details })
+        this.#host.told({ news: 'serving', place: place.number })
         break
       case 'left':
         if (place.worker === message.worker) place.worker = undefined

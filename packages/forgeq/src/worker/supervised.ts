@@ -39,13 +39,14 @@ export function runSupervised(start: (task: unknown) => Promise<SupervisedWorker
         tellRunning()
       })
     }
-    forge.on('worker:started', (event) => tell({ report: 'serving', worker: event.worker, details }))
+    forge.on('worker:started', (event) => tell({ report: 'serving', worker: event.worker }))
     forge.on('worker:closed', (event) => {
       running.clear()
       tell({ report: 'left', worker: event.worker })
     })
     worker = started.worker
     if (isStopping) return
+    tell({ report: 'loaded', details })
     await worker.run()
     if (!isStopping) tell({ report: 'drained' })
   }

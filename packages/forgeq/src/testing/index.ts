@@ -113,7 +113,7 @@ export class TestForge extends ForgeQ {
     }
     // A queue of its own keeps other jobs out.
     const queue = `testing:${(this.#runs += 1)}`
-    const { id } = await this.enqueue(handler.job as Job, input, { queue, retries: 0 })
+    const { id } = await this.enqueue(handler.job, input, { queue, retries: 0 })
     await this.#work([observed], [queue])
     const job = await this.admin.job(id)
     await this.admin.remove([id])

@@ -8,8 +8,8 @@ interface Timer {
   readonly fn: () => void
 }
 
-/** What a timer sets off goes on for some turns of the event loop before it waits for the next timer. */
-const turnsPerTimer = 10
+/** Whatever is under way goes on for some turns of the event loop before it waits for a timer. */
+const settlingTurns = 10
 
 export class ManualTimers implements Timers {
   readonly #clock: ManualClock
@@ -31,13 +31,14 @@ export class ManualTimers implements Timers {
 
   async advance(ms: number): Promise<void> {
     const until = this.now() + ms
+    await settle()
     for (;;) {
       const next = this.#nextBy(until)
       if (next === undefined) break
       this.#timers.delete(next)
       this.#clock.advance(Math.max(0, next.at - this.now()))
       next.fn()
-      for (let turn = 0; turn < turnsPerTimer; turn += 1) await turnOfTheLoop()
+      await settle()
     }
     this.#clock.advance(until - this.now())
   }
@@ -49,4 +50,8 @@ export class ManualTimers implements Timers {
     }
     return next
   }
+}
+
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < settlingTurns; turn += 1) await turnOfTheLoop()
 }

@@ -60,7 +60,10 @@ test('a dead job runs again with another payload, which its schema must take', a
 
 test('all dead letters, or those of a type, are retried together', async (t) => {
   const { forgeq } = commandIn(t)
-  const fails = [await enqueue(forgeq, 'fail', '1', '--retries', '0'), await enqueue(forgeq, 'fail', '2', '--retries', '0')]
+  const fails = [
+    await enqueue(forgeq, 'fail', '1', '--retries', '0'),
+    await enqueue(forgeq, 'fail', '2', '--retries', '0'),
+  ]
   const greet = await enqueue(forgeq, 'greet', '{}', '--retries', '0')
   await drain(forgeq)
   assert.equal((await forgeq(['dead', 'retry'])).code, 2)

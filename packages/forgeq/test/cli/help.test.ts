@@ -33,8 +33,13 @@ test('help needs neither the engine nor the store', async (t) => {
   const { forgeq } = commandIn(t)
   const { stderr } = await forgeq(['--help'], { env: { NODE_DEBUG: 'esm' } })
   const loaded = stderr.match(/dist\/[\w/-]+\.js/g) ?? []
-  assert.ok(loaded.some((file) => file.endsWith('cli/main.js')), stderr.slice(0, 500))
-  const heavy = [...new Set(loaded)].filter((file) => !/cli\/(main|report|paint)|version|core\/errors|observe\/printable/.test(file))
+  assert.ok(
+    loaded.some((file) => file.endsWith('cli/main.js')),
+    stderr.slice(0, 500),
+  )
+  const heavy = [...new Set(loaded)].filter(
+    (file) => !/cli\/(main|report|paint)|version|core\/errors|observe\/printable/.test(file),
+  )
   assert.deepEqual(heavy, [])
 })
 

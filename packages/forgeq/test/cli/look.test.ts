@@ -41,13 +41,17 @@ test('a store that is not there is said to be missing, and not made', async (t) 
 test('jobs are listed, filtered and paged', async (t) => {
   const { forgeq } = commandIn(t)
   const { done, dead, later, ready } = await scene(forgeq)
-  const ids = async (...args: string[]): Promise<unknown[]> => (await listed(forgeq, 'jobs', 'ls', ...args)).map(({ id }) => id)
+  const ids = async (...args: string[]): Promise<unknown[]> =>
+    (await listed(forgeq, 'jobs', 'ls', ...args)).map(({ id }) => id)
   assert.deepEqual(await ids(), [ready, later, dead, done])
   assert.deepEqual(await ids('--state', 'scheduled'), [later])
   assert.deepEqual(await ids('--queue', 'greetings'), [ready, later, done])
   assert.deepEqual(await ids('--type', 'fail'), [dead])
   assert.deepEqual(await ids('--tag', 'vip'), [done])
-  assert.deepEqual((await listed(forgeq, 'dead', 'ls')).map(({ id }) => id), [dead])
+  assert.deepEqual(
+    (await listed(forgeq, 'dead', 'ls')).map(({ id }) => id),
+    [dead],
+  )
 
   const first = (await json(forgeq, 'jobs', 'ls', '-n', '3')) as { page: { next: string; hasMore: boolean } }
   assert.equal(first.page.hasMore, true)
@@ -56,7 +60,10 @@ test('jobs are listed, filtered and paged', async (t) => {
   const { stdout } = await forgeq(['jobs', 'ls'])
   const rows = stdout.trim().split('\n')
   assert.match(rows[0]!, /^ID +TYPE +QUEUE +STATE +TRY +CREATED +NOW$/)
-  assert.match(rows[2]!, new RegExp(`^${later} +greet +greetings +scheduled +1/2 +\\S.* +due in 1h`.replace('1h', '\\S+')))
+  assert.match(
+    rows[2]!,
+    new RegExp(`^${later} +greet +greetings +scheduled +1/2 +\\S.* +due in 1h`.replace('1h', '\\S+')),
+  )
   // What a job says must not reach the terminal as a command.
   assert.match(rows[3]!, /exhausted: \\x1b\[31mred/)
   assert.equal(stdout.includes('\u001B'), false)
@@ -77,7 +84,10 @@ test('a job is shown with its past', async (t) => {
   assert.match(stdout, /^1 +1 +bury +\d{4}-/m)
 
   const logs = await listed(forgeq, 'jobs', 'logs', done)
-  assert.deepEqual(logs.map(({ level, message }) => [level, message]), [['info', 'greeting Ada']])
+  assert.deepEqual(
+    logs.map(({ level, message }) => [level, message]),
+    [['info', 'greeting Ada']],
+  )
   assert.match((await forgeq(['jobs', 'logs', done])).stdout, /^\d{4}-\S+ info  greeting Ada$/m)
 })
 
@@ -106,7 +116,9 @@ test('an unknown id is exit code 3 everywhere', async (t) => {
   const { forgeq } = commandIn(t)
   await enqueue(forgeq, 'greet')
   const unknown = '01a20331-d99f-771c-b9e0-0a63e1b94a6a'
-  const asked = ['show', 'logs', 'wait', 'why', 'cancel'].flatMap((verb) => [unknown, 'nonsense'].map((id) => [verb, id]))
+  const asked = ['show', 'logs', 'wait', 'why', 'cancel'].flatMap((verb) =>
+    [unknown, 'nonsense'].map((id) => [verb, id]),
+  )
   for (const args of asked) {
     const { code, stderr } = await forgeq(['jobs', ...args])
     assert.equal(code, 3, `${args.join(' ')}: ${stderr}`)
@@ -117,7 +129,12 @@ test('an unknown id is exit code 3 everywhere', async (t) => {
 test('status, queues and workers have the field names of the HTTP API', async (t) => {
   const { forgeq } = commandIn(t)
   await scene(forgeq)
-  const status = (await json(forgeq, 'status')) as { store: Fields; queues: Fields[]; workers: Fields[]; problems: string[] }
+  const status = (await json(forgeq, 'status')) as {
+    store: Fields
+    queues: Fields[]
+    workers: Fields[]
+    problems: string[]
+  }
   assert.equal(status.store['kind'], 'sqlite')
   assert.match(status.problems.join('\n'), /One job is dead/)
   assert.match(status.problems.join('\n'), /No worker serves queue greetings: 1 job/)

@@ -88,13 +88,8 @@ const complete = (turn: Turn, row: HeldRow, settlement: Completion): void => {
   turn.expire(seq, keepMs)
   if (uniq !== 0) releaseUnique(turn, seq)
   turn.hintEnded(settlement.job)
-  if (settlement.followUps === undefined) return
-  const refused = place(turn, settlement.followUps, false).find((answer) => 'refused' in answer)
-  if (refused !== undefined && 'refused' in refused) {
-    throw new ForgeError('INTERNAL', `follow-up job of ${settlement.job} refused: ${refused.refused.message}`, {
-      id: settlement.job,
-    })
-  }
+  // One whose id another job has is left out: it must not hold up the settlements of the same call.
+  if (settlement.followUps !== undefined) place(turn, settlement.followUps, false)
 }
 
 interface Held {
@@ -222,5 +217,7 @@ const verdictOfPast = (turn: Turn, settler: Settler, settlement: Settlement): Ve
   const body = turn.sql(bodyOf).get(settlement.job) as Body | undefined
   const now = body === undefined ? undefined : placeOf(turn, body)
   if (now === undefined || now.claim !== settlement.claim || now.settler !== settler.worker) return 'lost'
-  return now.state === stateCodes.cancelled && settlement.outcome !== 'cancel' ? 'cancelled' : 'applied'
+  // Started_at: it was this claim that ended cancelled, not the job that waited for its next one.
+  const endedSo = now.state === stateCodes.cancelled && now.started_at !== null
+  return endedSo && settlement.outcome !== 'cancel' ? 'cancelled' : 'applied'
 }

@@ -13,11 +13,11 @@ import { JobHandle, type Handle } from './handle.ts'
 import type { Call, Job } from './job.ts'
 import { lazyStore } from './lazy-store.ts'
 import { Preparer } from './prepare.ts'
-import type { NewJob } from './store/records.ts'
+import type { NewJob, StoredPolicy } from './store/records.ts'
 import { defaultUrl, openStore } from './store/open.ts'
 import type { Store, StoreInfo } from './store/store.ts'
 import { StoreTime } from './store-time.ts'
-import { realTimers } from './timers.ts'
+import { realTimers, type Timers } from './timers.ts'
 import type { Around } from './worker/execute.ts'
 import type { WorkerOptions } from './worker/options.ts'
 import { Worker } from './worker/worker.ts'
@@ -29,13 +29,16 @@ export interface ForgeOptions {
   readonly defaults?: Policy
   /** How long an enqueue is sent again while the store does not answer or its answer was lost. Default 2 s. */
   readonly enqueueDeadline?: Duration
+  /** For tests: time that is moved by hand. Default: the system's. */
+  readonly timers?: Timers
 }
 
 export class ForgeQ implements AsyncDisposable {
   readonly store: Store
   readonly admin: Admin
   readonly #events = new Emitter()
-  readonly #time = new StoreTime(realTimers)
+  readonly #timers: Timers
+  readonly #time: StoreTime
   readonly #newId: () => string
   readonly #defaults: Policy
   readonly #preparer: Preparer
@@ -46,7 +49,10 @@ export class ForgeQ implements AsyncDisposable {
   #closing: Promise<void> | undefined
 
   constructor(options: ForgeOptions = {}) {
-    const { store = process.env['FORGEQ_STORE'] ?? defaultUrl, enqueueDeadline = defaults.enqueueDeadlineMs } = options
+    const { store = process.env['FORGEQ_STORE'] ?? defaultUrl, timers = realTimers } = options
+    const { enqueueDeadline = defaults.enqueueDeadlineMs } = options
+    this.#timers = timers
+    this.#time = new StoreTime(timers)
     this.store = typeof store === 'string' ? lazyStore(() => openStore(store)) : store
     this.#newId = idSource(
       () => this.#time.now(),
@@ -54,8 +60,8 @@ export class ForgeQ implements AsyncDisposable {
     )
     this.#defaults = options.defaults ?? {}
     this.#preparer = new Preparer(this.#defaults, this.#newId)
-    this.#enqueuer = new Enqueuer(this.store, realTimers, Math.random, toMs(enqueueDeadline, 'enqueueDeadline'))
-    this.#ended = new EndedJobs(this.store, realTimers)
+    this.#enqueuer = new Enqueuer(this.store, timers, Math.random, toMs(enqueueDeadline, 'enqueueDeadline'))
+    this.#ended = new EndedJobs(this.store, timers)
     this.admin = new Admin(this.store, this.#ended)
   }
 
@@ -125,11 +131,12 @@ export class ForgeQ implements AsyncDisposable {
     const worker = new Worker(
       {
         store: this.store,
-        timers: realTimers,
+        timers: this.#timers,
         time: this.#time,
         random: Math.random,
         events: this.#events,
         arounds: [...this.#arounds],
+        ready: () => this.ready(),
         newId: this.#newId,
         preparer: this.#preparer,
       },
@@ -173,9 +180,16 @@ const mostProblems = 100
 async function prepareAll(preparer: Preparer, calls: readonly Call[]): Promise<readonly NewJob[]> {
   const prepared: NewJob[] = []
   const problems: Problem[] = []
-  for (const [i, { job, input, options }] of calls.entries()) {
+  let last: Call | undefined
+  let policy: StoredPolicy | undefined
+  for (const [i, call] of calls.entries()) {
+    const { job, input, options } = call
     try {
-      const one = preparer.prepare(job, input, options)
+      // The same job with the same options: the same policy, which then crosses threads once.
+      if (policy === undefined || job !== last?.job || options !== last.options)
+        policy = preparer.policyOf(job, options)
+      last = call
+      const one = preparer.prepare(job, input, options, policy)
       prepared.push(one instanceof Promise ? await one : one)
     } catch (error) {
       if (!ForgeError.is(error)) throw error

@@ -39,11 +39,10 @@ export function parse<T>(schema: Schema<unknown, T>, value: unknown, what = 'inp
 /** What the schema makes of the stored payload of job `id`, as `parse` does; INVALID_INPUT names the job. */
 export function parseStored<T>(schema: Schema<unknown, T>, payload: string, id: string): T | Promise<T> {
   const value = decode(payload, id)
-  const { validate } = schema['~standard']
-  return after(validate(value), (result) => {
+  return after(schema['~standard'].validate(value), (result) => {
     if (result.issues === undefined || value !== null) return accept(result, 'stored payload', id)
     // JSON has no undefined: a job without input is stored as null.
-    return after(validate(undefined), (other) =>
+    return after(schema['~standard'].validate(undefined), (other) =>
       accept(other.issues === undefined ? other : result, 'stored payload', id),
     )
   })

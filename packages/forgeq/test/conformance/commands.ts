@@ -59,7 +59,10 @@ const command = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('goBack'), worker: index }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('register'), isExpert: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('leave'), worker: index }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('beat'), worker: index, notes: fc.array(note, { maxLength: 2 }) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant('beat'), worker: index, notes: fc.array(note, { maxLength: 2 }) }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('look') }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('rescue'), isPoison: fc.boolean(), isLate: fc.boolean() }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('promote') }) },
@@ -75,7 +78,10 @@ const command = fc.oneof(
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('setQueue'), queue, paused: fc.boolean() }) },
   { weight: 5, arbitrary: fc.record({ do: fc.constant('advance'), ms: fc.constantFrom(1, 500, 1000, 5000) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('stay away'), ms: fc.constantFrom(20_000, 700_000, 90_000_000) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('stay away'), ms: fc.constantFrom(20_000, 700_000, 90_000_000) }),
+  },
 )
 
 export type Command = typeof command extends fc.Arbitrary<infer C> ? C : never

@@ -208,7 +208,10 @@ export class Twin {
     const notes: records.Note[] = []
     for (const { index, isStale, done, lines } of given) {
       const hold = await this.#hold(worker, index, isStale)
-      const logs = Array.from({ length: lines }, (_, n) => ({ level: 'info', message: `${done}.${n}`, ageMs: n }) as const)
+      const logs = Array.from(
+        { length: lines },
+        (_, n) => ({ level: 'info', message: `${done}.${n}`, ageMs: n }) as const,
+      )
       if (hold) notes.push({ ...hold, progress: { done }, logs })
     }
     return notes

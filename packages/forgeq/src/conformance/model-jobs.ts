@@ -87,11 +87,12 @@ export class ModelJobs {
     })
   }
 
-  protected add(job: NewJob, now: number): Enqueued {
+  /** A follow-up may be old: its claim, not its age, proves that it is no late repetition. */
+  protected add(job: NewJob, now: number, isFollowUp = false): Enqueued {
     const known = this.byId.get(job.id)
     if (known?.type === job.type && known.payload === job.payload) return { id: job.id, duplicate: true }
     if (known) return refuse(job.id, 'ID_CONFLICT', 'This id belongs to a job with another type or payload.')
-    if (!isId(job.id) || Math.abs(idTime(job.id) - now) > caps.idDriftMs) {
+    if (!isFollowUp && (!isId(job.id) || Math.abs(idTime(job.id) - now) > caps.idDriftMs)) {
       return refuse(job.id, 'INVALID_ID', 'An id is a UUIDv7 made within a day of the time of the store.')
     }
     const holder = this.holder(job.type, job.unique ?? null)
@@ -178,7 +179,7 @@ export class ModelJobs {
       case 'complete':
         job.result = settlement.result
         this.end(job, verb, 'completed', null, now)
-        this.enqueue(settlement.followUps ?? [], false, now)
+        for (const next of settlement.followUps ?? []) this.add(next, now, true)
         break
       case 'retry':
         job.attempt += 1

@@ -49,7 +49,10 @@ const command = fc.oneof(
       do: fc.constant('exchange'),
       worker: index,
       settlements: fc.array(settlement, { maxLength: 3 }),
-      wants: fc.array(fc.record({ queue, slots: fc.nat({ max: 3 }) }), { maxLength: 3 }),
+      wants: fc.uniqueArray(fc.record({ queue, slots: fc.nat({ max: 3 }) }), {
+        maxLength: 3,
+        selector: (want) => want.queue,
+      }),
       slots: fc.nat({ max: 5 }),
       notes: fc.array(note, { maxLength: 1 }),
     }),

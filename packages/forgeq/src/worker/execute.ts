@@ -16,7 +16,7 @@ import type { Run } from './run.ts'
 export type Around = (context: Context<unknown>, next: () => Promise<unknown>) => Promise<unknown>
 
 /** Time for a handler to end after it was aborted; then its claim is settled without it. */
-export const abortGraceMs = 5_000
+const abortGraceMs = 5_000
 /** Longer timers overflow; looking early does no harm. */
 const longestTimerMs = 3_600_000
 

@@ -16,7 +16,7 @@ import type { Run } from './run.ts'
 export type Around = (context: Context<unknown>, next: () => Promise<unknown>) => Promise<unknown>
 
 /** Time for a handler to end after it was aborted; then its claim is settled without it. */
-export const abortGraceMs = 5_000
+const abortGraceMs = 5_000
 /** Longer timers overflow; looking early does no harm. */
 const longestTimerMs = 3_600_000
 
@@ -74,7 +74,8 @@ export class Executor {
   /** An operator cancelled the job. */
   cancel({ job, claim }: Hold): void {
     for (const run of this.#running) {
-      if (run.claimed.job !== job || run.claimed.claim !== claim) continue
+      // The order is repeated until the claim has ended.
+      if (run.claimed.job !== job || run.claimed.claim !== claim || run.reason !== undefined) continue
       this.#abort(run, new ForgeError('CANCELLED', `job ${job} was cancelled`, { id: job }), abortGraceMs)
     }
   }

@@ -23,6 +23,12 @@ test('every command has help of its own', async (t) => {
   }
 })
 
+test('help <command> is the help of that command', async (t) => {
+  const { forgeq } = commandIn(t)
+  const [asked, flagged] = await Promise.all([forgeq(['help', 'jobs', 'show']), forgeq(['jobs', 'show', '--help'])])
+  assert.deepEqual([asked.code, asked.stdout], [0, flagged.stdout])
+})
+
 test('the version is that of the package', async (t) => {
   const { forgeq } = commandIn(t)
   const { code, stdout } = await forgeq(['--version'])

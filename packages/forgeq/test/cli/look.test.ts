@@ -1,7 +1,9 @@
 // The commands that look: what people read, and what programs parse.
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
-import { commandIn, handlersFile } from './command.ts'
+import { test, type TestContext } from 'node:test'
+import { commandIn } from './command.ts'
+import { drain, forgeIn } from './forge-in.ts'
+import { fail, greet } from './handlers/jobs.ts'
 
 type Command = ReturnType<typeof commandIn>['forgeq']
 type Fields = Record<string, unknown>
@@ -15,18 +17,24 @@ const json = async (forgeq: Command, ...args: string[]): Promise<unknown> => {
 const listed = async (forgeq: Command, ...args: string[]): Promise<Fields[]> =>
   ((await json(forgeq, ...args)) as { data: Fields[] }).data
 
-const enqueue = async (forgeq: Command, ...args: string[]): Promise<string> =>
-  (await forgeq(['enqueue', ...args])).stdout.trim()
+interface Scene {
+  readonly forgeq: Command
+  readonly done: string
+  readonly dead: string
+  readonly later: string
+  readonly ready: string
+}
 
 /** A completed, a dead, a scheduled and a ready job. */
-async function scene(forgeq: Command): Promise<{ done: string; dead: string; later: string; ready: string }> {
-  const done = await enqueue(forgeq, 'greet', '{"name":"Ada"}', '-q', 'greetings', '--tag', 'vip')
-  const dead = await enqueue(forgeq, 'fail', '{"message":"\\u001b[31mred"}', '--retries', '0')
-  const { code, stderr } = await forgeq(['worker', handlersFile, '--drain'])
-  assert.equal(code, 0, stderr)
-  const later = await enqueue(forgeq, 'greet', '{"name":"Bo"}', '--in', '1h')
-  const ready = await enqueue(forgeq, 'greet', '{"name":"Cy"}')
-  return { done, dead, later, ready }
+async function scene(t: TestContext): Promise<Scene> {
+  const { folder, forgeq } = commandIn(t)
+  const forge = forgeIn(t, folder)
+  const { id: done } = await forge.enqueue(greet, { name: 'Ada' }, { tags: ['vip'] })
+  const { id: dead } = await forge.enqueue(fail, { message: '\u001B[31mred' })
+  await drain(forge)
+  const { id: later } = await forge.enqueue(greet, { name: 'Bo' }, { delay: '1h' })
+  const { id: ready } = await forge.enqueue(greet, { name: 'Cy' })
+  return { forgeq, done, dead, later, ready }
 }
 
 test('a store that is not there is said to be missing, and not made', async (t) => {
@@ -39,8 +47,7 @@ test('a store that is not there is said to be missing, and not made', async (t) 
 })
 
 test('jobs are listed, filtered and paged', async (t) => {
-  const { forgeq } = commandIn(t)
-  const { done, dead, later, ready } = await scene(forgeq)
+  const { forgeq, done, dead, later, ready } = await scene(t)
   const ids = async (...args: string[]): Promise<unknown[]> =>
     (await listed(forgeq, 'jobs', 'ls', ...args)).map(({ id }) => id)
   assert.deepEqual(await ids(), [ready, later, dead, done])
@@ -70,8 +77,7 @@ test('jobs are listed, filtered and paged', async (t) => {
 })
 
 test('a job is shown with its past', async (t) => {
-  const { forgeq } = commandIn(t)
-  const { done, dead } = await scene(forgeq)
+  const { forgeq, done, dead } = await scene(t)
   const job = (await json(forgeq, 'jobs', 'show', done)) as Fields
   assert.deepEqual(job['result'], { greeting: 'hello Ada' })
   assert.deepEqual(job['progress'], { done: 1, total: 2, label: 'half' })
@@ -92,16 +98,14 @@ test('a job is shown with its past', async (t) => {
 })
 
 test('why says why, and what to do', async (t) => {
-  const { forgeq } = commandIn(t)
-  const { later, ready } = await scene(forgeq)
+  const { forgeq, later, ready } = await scene(t)
   assert.equal(((await json(forgeq, 'jobs', 'why', later)) as Fields)['reason'], 'not-due')
   assert.equal(((await json(forgeq, 'jobs', 'why', ready)) as Fields)['reason'], 'no-worker')
   assert.match((await forgeq(['jobs', 'why', ready])).stdout, /forgeq worker/)
 })
 
 test('waiting for a job prints its result, at once when it has ended', async (t) => {
-  const { forgeq } = commandIn(t)
-  const { done, dead, later } = await scene(forgeq)
+  const { forgeq, done, dead, later } = await scene(t)
   const [completed, died, timedOut] = await Promise.all([
     forgeq(['jobs', 'wait', done]),
     forgeq(['jobs', 'wait', dead]),
@@ -113,8 +117,7 @@ test('waiting for a job prints its result, at once when it has ended', async (t)
 })
 
 test('an unknown id is exit code 3 everywhere', async (t) => {
-  const { forgeq } = commandIn(t)
-  await enqueue(forgeq, 'greet')
+  const { forgeq } = await scene(t)
   const unknown = '01a20331-d99f-771c-b9e0-0a63e1b94a6a'
   const asked = ['show', 'logs', 'wait', 'why', 'cancel'].flatMap((verb) =>
     [unknown, 'nonsense'].map((id) => [verb, id]),
@@ -127,8 +130,7 @@ test('an unknown id is exit code 3 everywhere', async (t) => {
 })
 
 test('status, queues and workers have the field names of the HTTP API', async (t) => {
-  const { forgeq } = commandIn(t)
-  await scene(forgeq)
+  const { forgeq } = await scene(t)
   const status = (await json(forgeq, 'status')) as {
     store: Fields
     queues: Fields[]

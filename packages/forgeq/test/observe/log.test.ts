@@ -83,8 +83,8 @@ test('every event is one JSON line with the agreed names', () => {
 })
 
 test('the level decides what is written', () => {
-  const levels = (level: string): unknown[] => [
-    ...new Set(logged(level, 'json').map((line) => (JSON.parse(line) as { level: unknown }).level)),
+  const levels = (level: string): string[] => [
+    ...new Set(logged(level, 'json').map((line) => (JSON.parse(line) as { level: string }).level)),
   ]
   assert.deepEqual(levels('info').toSorted(), ['error', 'info', 'warn'])
   assert.deepEqual(levels('error'), ['error'])

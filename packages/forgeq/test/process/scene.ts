@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { ForgeQ } from 'forgeq'
+import type { ForgeQ } from 'forgeq'
 import { startCommand, temporaryFolder, type Running } from '../cli/command.ts'
+import { forgeIn } from '../cli/forge-in.ts'
 
 export interface Effect {
   readonly what: string
@@ -17,8 +18,8 @@ export interface Scene {
   readonly folder: string
   readonly forge: ForgeQ
   /** In the order they happened. */
-  effects(what?: string): Effect[]
-  start(args: readonly string[], env?: Readonly<Record<string, string>>): Running
+  readonly effects: (what?: string) => Effect[]
+  readonly start: (args: readonly string[], env?: Readonly<Record<string, string>>) => Running
 }
 
 export const handlersFile = (name: string): string => fileURLToPath(new URL(`handlers/${name}.js`, import.meta.url))
@@ -26,8 +27,7 @@ export const handlersFile = (name: string): string => fileURLToPath(new URL(`han
 export function scene(t: TestContext): Scene {
   const folder = temporaryFolder(t)
   const file = join(folder, 'effects')
-  const forge = new ForgeQ({ store: `sqlite:${join(folder, '.forgeq', 'forgeq.db')}` })
-  t.after(() => forge.close())
+  const forge = forgeIn(t, folder)
   return {
     folder,
     forge,

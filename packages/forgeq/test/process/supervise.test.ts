@@ -32,3 +32,17 @@ test('a store that cannot be opened ends it with exit code 6', async (t) => {
   const worker = start(['worker', handlersFile('effects'), '--store', 'sqlite:file/jobs.db'])
   assert.equal((await worker.ends()).code, 6)
 })
+
+test('a store in memory is refused: the processes could not share it', async (t) => {
+  const { start } = scene(t)
+  const worker = start(['worker', handlersFile('effects'), '--store', 'sqlite::memory:'])
+  assert.equal((await worker.ends()).code, 2)
+  assert.match(worker.printed(), /give it a file/)
+})
+
+test('handlers in a queue that is not served are warned of', async (t) => {
+  const { start } = scene(t)
+  const worker = start(['worker', handlersFile('effects'), '-q', 'mails', '--drain'])
+  assert.equal((await worker.ends()).code, 0)
+  assert.match(worker.printed(), /"warn".*work goes to queue default, which this worker does not serve/)
+})

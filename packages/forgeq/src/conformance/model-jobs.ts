@@ -1,6 +1,7 @@
 // The jobs of the reference store: who is next, who holds what, and what each verb does to them.
 // One job's own life: model-job.ts. Who may speak for a worker: model-crew.ts.
 import { caps } from '../core/caps.ts'
+import { ForgeError } from '../core/errors.ts'
 import { idTime, isId } from '../core/id.ts'
 import { keptMs, rememberMs } from '../core/retention.ts'
 import { allows, isEnded, isPending, type State } from '../core/states.ts'
@@ -157,6 +158,19 @@ export class ModelJobs {
   note(worker: string, note: Note, now: number): void {
     const job = this.fenced(worker, note)
     if (job) write(job, note, now)
+  }
+
+  /** A completion that brings a job under the id of another is refused with all of its call. */
+  checkFollowUps(worker: string, settlements: readonly Settlement[]): void {
+    for (const settlement of settlements) {
+      const job = this.fenced(worker, settlement)
+      if (settlement.outcome !== 'complete' || !job || job.cancelRequested) continue
+      for (const { id, type, payload } of settlement.followUps ?? []) {
+        const known = this.byId.get(id)
+        if (!known || (known.type === type && known.payload === payload)) continue
+        throw new ForgeError('ID_CONFLICT', `the follow-up ${id} has the id of another job`, { id: job.id })
+      }
+    }
   }
 
   /** `isRescue`: not by the holder itself, which must not take it for its own later. */

@@ -215,17 +215,16 @@ export const settleCases: readonly Case[] = area('settle', {
     assert.equal((await s.job(next[0]!.id)).payload, '1')
   },
 
-  'a follow-up that is refused does not hold up the completion': async (s) => {
-    await s.add()
+  'a follow-up with the id of another job refuses the exchange and names the job that brought it': async (s) => {
+    await s.addMany(2)
     const worker = await s.worker()
-    const claimed = await worker.claimOne()
+    const [innocent, guilty] = await worker.claim(2)
     const taken = s.newJob({ payload: '1' })
     await s.store.enqueue([taken], { atomic: true })
-    const next = s.newJob()
-    const followUps = [{ ...taken, payload: '2' }, next]
-    assert.deepEqual(await worker.settle(complete(claimed, null, followUps)), ['applied'])
+    const clash = complete(guilty!, null, [{ ...taken, payload: '2' }])
+    await assert.rejects(worker.settle(complete(innocent!), clash), { code: 'ID_CONFLICT', id: guilty!.job })
+    assert.equal((await s.job(innocent!.job)).state, 'running')
     assert.equal((await s.job(taken.id)).payload, '1')
-    assert.equal(await s.exists(next.id), true)
   },
 
   'a follow-up may be as old as the job that brings it': async (s) => {

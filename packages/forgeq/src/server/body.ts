@@ -19,17 +19,17 @@ export interface Body<T> {
   readonly value: T
 }
 
-/** The JSON body, an object that `schema` takes; TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, INVALID_JSON or INVALID_OPTION. */
-export async function readBody<T>(c: Context, schema: z.ZodType<T>): Promise<Body<T>> {
+/** The body as text; TOO_LARGE, UNSUPPORTED_MEDIA_TYPE or INVALID_JSON. */
+export async function readBody(c: Context): Promise<string> {
   const text = await readText(c)
   if (text === '') throw new ForgeError('INVALID_JSON', 'the body is empty: send a JSON object.')
-  return { text, value: check(schema, parse(text), 'body') }
+  return text
 }
 
-/** As `readBody`, for a body that may be left out: then it counts as `{}`. */
+/** A body that `schema` takes, or INVALID_OPTION; one that is left out counts as `{}`. */
 export async function readOptionalBody<T>(c: Context, schema: z.ZodType<T>): Promise<Body<T>> {
   const text = (await readText(c)) || '{}'
-  return { text, value: check(schema, parse(text), 'body') }
+  return { text, value: check(schema, parse(text, 'body'), 'body') }
 }
 
 /** The parameters of the query, each given once; INVALID_OPTION names those that `schema` does not take. */
@@ -87,15 +87,17 @@ const tooLarge = (): ForgeError =>
     `the body has more than ${bodyBytes} bytes: store the data elsewhere and pass where it is.`,
   )
 
-function parse(text: string): unknown {
+/** INVALID_JSON; `what` names it in the error. */
+export function parse(text: string, what: string): unknown {
   try {
     return JSON.parse(text)
   } catch (cause) {
-    throw new ForgeError('INVALID_JSON', `the body is not valid JSON (${(cause as Error).message}).`, { cause })
+    throw new ForgeError('INVALID_JSON', `the ${what} is not valid JSON (${(cause as Error).message}).`, { cause })
   }
 }
 
-function check<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
+/** What `schema` makes of a value; INVALID_OPTION names each member at fault. */
+export function check<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
   const result = schema.safeParse(value)
   if (result.success) return result.data
   throw invalid(what, problemsOf(result.error))

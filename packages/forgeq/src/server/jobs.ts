@@ -1,41 +1,18 @@
 // The routes of jobs: enqueue, look, wait for the end, retry, cancel.
 import * as z from 'zod'
-import { caps } from '../core/caps.ts'
 import { ForgeError } from '../core/errors.ts'
 import { isId } from '../core/id.ts'
 import { rawMember } from '../core/json.ts'
-import type { EnqueueOptions } from '../core/policy.ts'
 import { isEnded, states } from '../core/states.ts'
 import type { JobRecord } from '../store/records.ts'
 import type { Store } from '../store/store.ts'
 import { noMembers, readBody, readOptionalBody, readQuery } from './body.ts'
+import { readJob } from './job-body.ts'
 import { json, type App, type Parts } from './parts.ts'
 import { takeVerdict, unknownJob } from './verdict.ts'
 import { actedJson, jobJson, pageJson } from './view.ts'
 
-const durationMs = z
-  .int()
-  .min(0)
-  .max(3650 * 86_400_000)
-  .exactOptional()
 const text = z.string().exactOptional()
-const levels = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9] as const
-
-const newJob = z.strictObject({
-  type: z.string(),
-  payload: z.unknown().exactOptional(),
-  id: text,
-  queue: text,
-  priority: z.literal([...levels, 'high', 'normal', 'low']).exactOptional(),
-  delayMs: durationMs,
-  runAt: z.iso.datetime({ offset: true }).exactOptional(),
-  retries: z.int().min(0).max(caps.retries).exactOptional(),
-  timeoutMs: durationMs,
-  expireMs: durationMs,
-  keepResultMs: durationMs,
-  unique: text,
-  tags: z.array(z.string()).exactOptional(),
-})
 
 const newPayload = z.strictObject({ payload: z.unknown().exactOptional() })
 
@@ -68,12 +45,8 @@ const waitQuery = z.strictObject({ timeoutMs: whole(0, 60_000).default(30_000) }
 
 export function addJobRoutes(app: App, { forge, intake, ended }: Parts): void {
   app.post('/v1/jobs', async (c) => {
-    const body = await readBody(c, newJob)
-    const { id, duplicate } = await intake.enqueue(
-      body.value.type,
-      rawMember(body.text, 'payload'),
-      enqueueOptions(body.value),
-    )
+    const { type, payload, options } = readJob(await readBody(c), 'body')
+    const { id, duplicate } = await intake.enqueue(type, payload, options)
     c.header('Location', `/v1/jobs/${id}`)
     return json(c, JSON.stringify({ id, duplicate }), duplicate ? 200 : 201)
   })
@@ -129,18 +102,6 @@ export function addJobRoutes(app: App, { forge, intake, ended }: Parts): void {
       if (!ForgeError.is(error, 'TIMEOUT') && !ForgeError.is(error, 'STORE_CLOSED')) throw error
     }
     return jobOf(forge.store, id)
-  }
-}
-
-function enqueueOptions(value: z.output<typeof newJob>): EnqueueOptions {
-  const { type: _type, payload: _payload, delayMs, runAt, timeoutMs, expireMs, keepResultMs, ...options } = value
-  return {
-    ...options,
-    ...(delayMs !== undefined && { delay: delayMs }),
-    ...(runAt !== undefined && { at: new Date(runAt) }),
-    ...(timeoutMs !== undefined && { timeout: timeoutMs }),
-    ...(expireMs !== undefined && { expire: expireMs }),
-    ...(keepResultMs !== undefined && { keepResult: keepResultMs }),
   }
 }
 

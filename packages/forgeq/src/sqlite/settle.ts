@@ -87,8 +87,13 @@ const complete = (turn: Turn, row: HeldRow, settlement: Completion): void => {
   turn.expire(seq, keepMs)
   if (uniq !== 0) releaseUnique(turn, seq)
   turn.hintEnded(settlement.job)
-  // One whose id another job has is left out: it must not hold up the settlements of the same call.
-  if (settlement.followUps !== undefined) place(turn, settlement.followUps, false)
+  if (settlement.followUps === undefined) return
+  const refused = place(turn, settlement.followUps, false).find((answer) => 'refused' in answer)
+  if (refused !== undefined && 'refused' in refused) {
+    throw new ForgeError('ID_CONFLICT', `a follow-up of ${settlement.job} was refused: ${refused.refused.message}`, {
+      id: settlement.job,
+    })
+  }
 }
 
 interface Held {

@@ -161,7 +161,8 @@ export class Twin {
     const { wants, slots } = command
     const request = { worker: worker.id, turn: ++worker.turn, settlements, wants, slots, notes }
     const reply = await this.#both((store) => store.exchange(request))
-    if (reply.closed) return
+    // Closed, or refused for a follow-up with the id of another job.
+    if (!('claimed' in reply)) return
     this.#holds.push(...reply.claimed.map(({ job, claim }) => ({ job, claim })))
     // A turn that did nothing may be done again: its number need not be remembered.
     worker.last = reply.verdicts.length + reply.claimed.length > 0 ? request : null

@@ -151,7 +151,7 @@ export class Executor {
   #succeedLater(run: Run, value: unknown): void {
     Promise.all([value, ...(run.followUps ?? [])]).then(
       ([checked, ...followUps]) => {
-        run.followUps = followUps as NewJob[]
+        run.followUps = followUps
         this.#complete(run, checked)
       },
       (error: unknown) => this.#fail(run, error),

@@ -7,8 +7,8 @@ const dayMs = 24 * 60 * minuteMs
 /** The least time for which the id of an ended job is known. */
 export const rememberMs: number = 10 * minuteMs
 
-const keepDeadMs: number = 30 * dayMs
-const keepCancelledMs: number = dayMs
+export const keepDeadMs: number = 30 * dayMs
+export const keepCancelledMs: number = dayMs
 
 /** How long the record of a worker that left is kept: no longer than the attempts that name it. */
 export const keepWorkerMs: number = 30 * dayMs

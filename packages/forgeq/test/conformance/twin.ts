@@ -29,7 +29,9 @@ export class Twin {
   readonly #clock: ManualClock
   readonly #nextId: () => string
   readonly #jobs: records.NewJob[] = []
-  readonly #holds: records.Hold[] = []
+  #holds: records.Hold[] = []
+  /** By job and claim: a claim is settled again as it was the first time. */
+  readonly #sent = new Map<string, records.Settlement>()
   readonly #workers: TwinWorker[] = []
   #lost: readonly records.LostJob[] = []
   #hasDeadlines = false
@@ -48,67 +50,70 @@ export class Twin {
     await this.#both((store) => store.register(this.#registration(pacemaker, [])))
     await this.#register(true)
     await this.#register(false)
-    for (const command of commands) {
+    for (const [index, command] of commands.entries()) {
       await this.#do(command)
-      await this.#compare()
+      await this.#compare(overview)
+      // What differs stays different: looking at every job now and then is enough.
+      if (index % 10 === 9 || index === commands.length - 1) await this.#compare(everyJob)
     }
   }
 
-  async #do(command: Command): Promise<void> {
+  async #do(command: Command): Promise<unknown> {
     switch (command.do) {
       case 'enqueue':
         return this.#enqueue(command)
       case 'exchange':
         return this.#exchange(command)
-      case 'repeat': {
-        const { last } = this.#worker(command.worker)
-        if (last) await this.#both((store) => store.exchange(last))
-        return
-      }
-      case 'goBack': {
-        const { last } = this.#worker(command.worker)
-        if (last) await this.#both((store) => store.exchange({ ...last, turn: last.turn - 1 }))
-        return
-      }
+      case 'repeat':
+        return this.#repeat(this.#worker(command.worker).last, 0)
+      case 'goBack':
+        return this.#repeat(this.#worker(command.worker).last, 1)
       case 'register':
         return this.#register(command.isExpert)
       case 'leave':
-        return void (await this.#both((store) => store.leave(this.#worker(command.worker).id)))
+        return this.#both((store) => store.leave(this.#worker(command.worker).id))
       case 'beat': {
         const worker = this.#worker(command.worker)
         const notes = await this.#notes(worker, command.notes)
-        return void (await this.#both((store) => store.beat(worker.id, null, notes)))
+        return this.#both((store) => store.beat(worker.id, null, notes))
       }
       case 'look':
         this.#lost = await this.#both(lostBy)
         return
-      case 'rescue': {
-        if (!command.isLate) this.#lost = await this.#both(lostBy)
-        const rescue = this.#lost.map((lost) => ({
-          ...crash(lost, command.isPoison ? 'poison' : undefined),
-          worker: lost.worker,
-        }))
-        return void (await this.#both((store) => store.settle(rescue)))
-      }
+      case 'rescue':
+        return this.#rescue(command)
       case 'promote':
-        return void (await this.#both((store) => store.promote(1000)))
+        return this.#both((store) => store.promote(1000))
       case 'prune':
         this.#forget()
-        return void (await this.#both((store) => store.prune(1000)))
-      case 'act': {
-        const { action, payload } = command
-        const ids = command.jobs.flatMap((index) => pick(this.#jobs, index)?.id ?? [])
-        if (action === 'delete') this.#forget()
-        const request = action === 'retry' ? { action, ids, ...(payload && { payload }) } : { action, ids }
-        return void (await this.#both((store) => store.act(request)))
-      }
+        return this.#both((store) => store.prune(1000))
+      case 'act':
+        return this.#act(command)
       case 'setQueue':
-        return void (await this.#both((store) => store.setQueue(command.queue, { paused: command.paused })))
+        return this.#both((store) => store.setQueue(command.queue, { paused: command.paused }))
       case 'advance':
       case 'stay away':
         this.#clock.advance(command.ms)
-        return void (await this.#both((store) => store.beat(pacemaker, null, [])))
+        return this.#both((store) => store.beat(pacemaker, null, []))
     }
+  }
+
+  async #repeat(request: records.ExchangeRequest | null, turnsBack: number): Promise<void> {
+    if (request) await this.#both((store) => store.exchange({ ...request, turn: request.turn - turnsBack }))
+  }
+
+  async #rescue({ isPoison, isLate }: Of<'rescue'>): Promise<void> {
+    if (!isLate) this.#lost = await this.#both(lostBy)
+    const rescue = this.#lost.map((lost) => ({ ...crash(lost, isPoison ? 'poison' : undefined), worker: lost.worker }))
+    this.#forget()
+    await this.#both((store) => store.settle(rescue))
+  }
+
+  async #act({ action, jobs, payload }: Of<'act'>): Promise<void> {
+    const ids = jobs.flatMap((index) => pick(this.#jobs, index)?.id ?? [])
+    if (action === 'delete' || action === 'retry') await this.#revive(ids)
+    const request = action === 'retry' ? { action, ids, ...(payload && { payload }) } : { action, ids }
+    await this.#both((store) => store.act(request))
   }
 
   async #enqueue({ jobs, atomic }: Of<'enqueue'>): Promise<void> {
@@ -145,16 +150,24 @@ export class Twin {
     const settlements: records.Settlement[] = []
     for (const one of command.settlements) {
       const hold = await this.#hold(worker, one.index, one.isStale)
-      if (hold) settlements.push(this.#settlement(hold, one))
+      // One call never speaks of two claims of a job.
+      if (!hold || settlements.some(({ job, claim }) => job === hold.job && claim !== hold.claim)) continue
+      const key = `${hold.job} ${hold.claim}`
+      const settlement = this.#sent.get(key) ?? this.#settlement(hold, one)
+      this.#sent.set(key, settlement)
+      settlements.push(settlement)
     }
     const notes = await this.#notes(worker, command.notes)
     const { wants, slots } = command
     const request = { worker: worker.id, turn: ++worker.turn, settlements, wants, slots, notes }
     const reply = await this.#both((store) => store.exchange(request))
-    if (reply.closed) return
+    // Closed, or refused for a follow-up with the id of another job.
+    if (!('claimed' in reply)) return
     this.#holds.push(...reply.claimed.map(({ job, claim }) => ({ job, claim })))
     // A turn that did nothing may be done again: its number need not be remembered.
     worker.last = reply.verdicts.length + reply.claimed.length > 0 ? request : null
+    if (reply.verdicts.length > 0) this.#forget(worker)
+    if (command.isSentTwice && worker.last) await this.#both((store) => store.exchange(request))
   }
 
   #settlement(hold: records.Hold, given: Of<'exchange'>['settlements'][number]): records.Settlement {
@@ -230,9 +243,16 @@ export class Twin {
     return pick(this.#workers, index)!
   }
 
-  /** Jobs are about to go for good: what was answered about them cannot be answered again. */
-  #forget(): void {
-    for (const worker of this.#workers) worker.last = null
+  /** Once others settle, or jobs go for good, a turn that spoke of the same jobs need not be answered as before. */
+  #forget(except?: TwinWorker): void {
+    for (const worker of this.#workers) if (worker !== except) worker.last = null
+  }
+
+  /** Nor that a claim ended cancelled, once its job goes on. */
+  async #revive(ids: readonly string[]): Promise<void> {
+    this.#forget()
+    const cancelled = (await this.#model.jobs(ids)).filter(({ state }) => state === 'cancelled')
+    this.#holds = this.#holds.filter(({ job }) => !cancelled.some(({ id }) => id === job))
   }
 
   /** Calls both and answers what both answered. */
@@ -242,26 +262,9 @@ export class Twin {
     return expected as T
   }
 
-  async #compare(): Promise<void> {
-    assert.deepEqual(await this.#dump(this.#store), await this.#dump(this.#model))
-  }
-
-  async #dump(store: Store): Promise<unknown> {
-    const listed: string[] = []
-    let cursor: string | null = null
-    do {
-      const page: records.JobPage = await store.find({}, cursor, 100)
-      listed.push(...page.jobs.map(({ id }) => id))
-      cursor = page.cursor
-    } while (cursor !== null)
-    const jobs = await store.jobs(listed.sort(), ['attempts', 'logs'])
-    const workers = [...(await store.workers())].sort((a, b) => (a.id < b.id ? -1 : 1))
-    return this.#plain({
-      listed,
-      jobs: jobs.map(({ runAt, ...job }) => (job.state === 'scheduled' ? { ...job, runAt } : job)),
-      queues: (await store.queues()).filter(({ counts, paused }) => paused || Object.values(counts).some((n) => n > 0)),
-      workers: workers.map((worker) => ({ ...worker, types: [...worker.types].sort() })),
-    })
+  async #compare(look: (store: Store) => Promise<unknown>): Promise<void> {
+    const [expected, actual] = await Promise.all([look(this.#model), look(this.#store)])
+    assert.deepEqual(this.#plain(actual), this.#plain(expected))
   }
 
   /** Without what a store is free to choose: its words, and how early it looks for what is due. */
@@ -273,6 +276,31 @@ export class Twin {
     })
     return text === undefined ? undefined : JSON.parse(text)
   }
+}
+
+const overview = async (store: Store): Promise<unknown> => {
+  const workers = [...(await store.workers())].sort((a, b) => (a.id < b.id ? -1 : 1))
+  const queues = (await store.queues()).filter(
+    ({ counts, paused }) => paused || Object.values(counts).some((n) => n !== 0),
+  )
+  return {
+    // Which of several lanes has the oldest job is not looked up.
+    queues: queues.map((queue) => ({ ...queue, oldestReadyAt: queue.oldestReadyAt !== null })),
+    workers: workers.map((worker) => ({ ...worker, types: [...worker.types].sort() })),
+  }
+}
+
+const everyJob = async (store: Store): Promise<unknown> => {
+  const ids: string[] = []
+  let cursor: string | null = null
+  do {
+    const page: records.JobPage = await store.find({}, cursor, 100)
+    ids.push(...page.jobs.map(({ id }) => id))
+    cursor = page.cursor
+  } while (cursor !== null)
+  const jobs = await store.jobs(ids.sort(), ['attempts', 'logs'])
+  // Between two claims `runAt` may be the first or the last instant that the job waited for.
+  return jobs.map(({ runAt, ...job }) => (job.state === 'scheduled' ? { ...job, runAt } : job))
 }
 
 const pick = <T>(list: readonly T[], index: number): T | undefined => list[index % list.length]

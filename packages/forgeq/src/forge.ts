@@ -136,6 +136,7 @@ export class ForgeQ implements AsyncDisposable {
         random: Math.random,
         events: this.#events,
         arounds: [...this.#arounds],
+        ready: () => this.ready(),
         newId: this.#newId,
         preparer: this.#preparer,
       },

@@ -12,6 +12,7 @@ export interface Leasing {
   readonly store: Store
   readonly timers: Timers
   readonly random: () => number
+  readonly ready: () => Promise<unknown>
   readonly newId: () => string
   readonly registration: Omit<Registration, 'id'>
   readonly facts: (lateMs: number) => WorkerFacts
@@ -83,6 +84,8 @@ export class Lease {
 
   async #register(): Promise<number> {
     const { store, registration } = this.#host
+    // Ids carry the store's time: nothing may make one before that is known.
+    await this.#host.ready()
     // Kept over failures: an unknown outcome is repeated with the same id.
     const id = (this.#worker ??= this.#host.newId())
     const { now } = await store.register({ ...registration, id })

@@ -33,6 +33,8 @@ export interface WorkerParts {
   readonly random: () => number
   readonly events: Emitter
   readonly arounds: readonly Around[]
+  /** Opens the store and hears its time. */
+  readonly ready: () => Promise<unknown>
   readonly newId: () => string
   readonly preparer: Preparer
 }

@@ -1,0 +1,11 @@
+// Makes texts that come from jobs harmless on a terminal.
+
+/** Names, tags, messages and logs are other people's: on a terminal they must not move the cursor nor colour the page. */
+export const harmless = (text: string): string =>
+  // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+  text.replace(/[\u0000-\u0008\u000B-\u001F\u007F-\u009F]/g, (char) =>
+    char === '\r' ? '' : `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  )
+
+/** The same on one line. */
+export const oneLine = (text: string): string => harmless(text).replace(/\s+/g, ' ').trim()

@@ -1,0 +1,98 @@
+// A server on a free port in front of a temporary file, and a client that sends exactly what it is told.
+import { request, type IncomingHttpHeaders, type RequestOptions } from 'node:http'
+import type { TestContext } from 'node:test'
+import { ForgeQ, type ForgeOptions, type Handler } from 'forgeq'
+import { serve, type ServeOptions, type Server } from 'forgeq/server'
+import { sqlite } from 'forgeq/sqlite'
+import { temporaryFile } from '../sqlite/files.ts'
+
+export interface Running {
+  readonly forge: ForgeQ
+  readonly server: Server
+  readonly path: string
+}
+
+type Options = Partial<ServeOptions> & Pick<ForgeOptions, 'defaults'> & { readonly path?: string }
+
+export async function running(t: TestContext, options: Options = {}): Promise<Running> {
+  const { path = temporaryFile(t), defaults = {}, ...how } = options
+  const forge = new ForgeQ({ store: sqlite(path), defaults })
+  const server = await serve({ forge, port: 0, ...how })
+  t.after(async () => {
+    await server.stop()
+    await forge.close()
+  })
+  return { forge, server, path }
+}
+
+/** A worker in this process, running until the test ends. */
+export function working(t: TestContext, forge: ForgeQ, ...handlers: readonly Handler[]): void {
+  const worker = forge.worker({ handlers, signals: false })
+  const over = worker.run()
+  t.after(async () => {
+    await worker.stop({ grace: 0 })
+    await over
+  })
+}
+
+export interface Reply {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly text: string
+  readonly json: any
+}
+
+interface Problem {
+  readonly code: string
+  readonly detail: string
+  readonly errors: readonly { readonly path: string; readonly message: string }[]
+}
+
+export const problemOf = ({ json }: Reply): Problem => json as Problem
+
+export const pathsOf = (reply: Reply): string[] => problemOf(reply).errors.map(({ path }) => path)
+
+/** A text body is sent as JSON, unless `headers` say otherwise. */
+export function send(
+  to: Server | { readonly port: number },
+  method: string,
+  path: string,
+  body?: string | Buffer,
+  headers: Readonly<Record<string, string>> = {},
+  options: RequestOptions = {},
+): Promise<Reply> {
+  const all = { ...(body !== undefined && { 'Content-Type': 'application/json' }), ...headers }
+  return new Promise((resolve, reject) => {
+    const sent = request(
+      { host: '127.0.0.1', port: to.port, method, path, headers: all, agent: false, ...options },
+      (answer) => {
+        const chunks: Buffer[] = []
+        answer.on('data', (chunk: Buffer) => chunks.push(chunk))
+        answer.on('error', reject)
+        answer.on('end', () => {
+          const text = Buffer.concat(chunks).toString()
+          const json: unknown = text === '' ? undefined : JSON.parse(text)
+          resolve({ status: answer.statusCode!, headers: answer.headers, text, json })
+        })
+      },
+    )
+    sent.on('error', reject)
+    sent.end(body)
+  })
+}
+
+/** Enqueues over HTTP; gives the id. */
+export async function enqueued(to: Server, job: Readonly<Record<string, unknown>>): Promise<string> {
+  const reply = await send(to, 'POST', '/v1/jobs', JSON.stringify(job))
+  if (reply.status !== 201) throw new Error(reply.text)
+  return (reply.json as { id: string }).id
+}
+
+/** Resolves when the store hints that the job ended. */
+export const ended = (forge: ForgeQ, id: string): Promise<void> =>
+  new Promise((resolve) => {
+    const stop = forge.store.listen([`ended:${id}`], () => {
+      stop()
+      resolve()
+    })
+  })

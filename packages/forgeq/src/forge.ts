@@ -13,7 +13,7 @@ import { JobHandle, type Handle } from './handle.ts'
 import type { Call, Job } from './job.ts'
 import { lazyStore } from './lazy-store.ts'
 import { Preparer } from './prepare.ts'
-import type { NewJob } from './store/records.ts'
+import type { NewJob, StoredPolicy } from './store/records.ts'
 import { defaultUrl, openStore } from './store/open.ts'
 import type { Store, StoreInfo } from './store/store.ts'
 import { StoreTime } from './store-time.ts'
@@ -180,9 +180,16 @@ const mostProblems = 100
 async function prepareAll(preparer: Preparer, calls: readonly Call[]): Promise<readonly NewJob[]> {
   const prepared: NewJob[] = []
   const problems: Problem[] = []
-  for (const [i, { job, input, options }] of calls.entries()) {
+  let last: Call | undefined
+  let policy: StoredPolicy | undefined
+  for (const [i, call] of calls.entries()) {
+    const { job, input, options } = call
     try {
-      const one = preparer.prepare(job, input, options)
+      // The same job with the same options: the same policy, which then crosses threads once.
+      if (policy === undefined || job !== last?.job || options !== last.options)
+        policy = preparer.policyOf(job, options)
+      last = call
+      const one = preparer.prepare(job, input, options, policy)
       prepared.push(one instanceof Promise ? await one : one)
     } catch (error) {
       if (!ForgeError.is(error)) throw error

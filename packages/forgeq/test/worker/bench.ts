@@ -8,10 +8,13 @@ import { TappedStore } from './tap.ts'
 export interface Bench {
   readonly forge: ForgeQ
   readonly tapped: TappedStore
-  advance(ms: number): Promise<void>
+  readonly advance: (ms: number) => Promise<void>
   /** The next event of this name that `wanted` takes. */
-  next<E extends keyof EngineEvents>(name: E, wanted?: (event: EngineEvents[E]) => boolean): Promise<EngineEvents[E]>
-  close(): Promise<void>
+  readonly next: <E extends keyof EngineEvents>(
+    name: E,
+    wanted?: (event: EngineEvents[E]) => boolean,
+  ) => Promise<EngineEvents[E]>
+  readonly close: () => Promise<void>
 }
 
 export function bench(options: Omit<ForgeOptions, 'store' | 'timers'> = {}): Bench {

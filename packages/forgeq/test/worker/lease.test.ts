@@ -62,7 +62,7 @@ test('an exchange whose answer got lost is sent again as the same turn: nothing 
   const running = worker.run()
   const results = Promise.all(handles.map((handle) => handle.result()))
   for (let i = 0; i < 10; i += 1) await advance(100)
-  assert.deepEqual((await results).toSorted(), [1, 2, 3])
+  assert.deepEqual(new Set(await results), new Set([1, 2, 3]))
   assert.equal(calls, 3)
   assert.ok(ups.length > 0)
   const turns = tapped.calls.filter(({ method }) => method === 'exchange').map(({ args }) => args[0] as ExchangeRequest)

@@ -61,7 +61,11 @@ test('woken while it runs, it runs once more; never twice at a time', async () =
 test('what the body throws goes to fail, and the loop can be woken again', async () => {
   const { timers, advance } = timed()
   const errors: unknown[] = []
-  const loop = new Loop(() => Promise.reject(new Error(`no ${errors.length}`)), timers, (error) => errors.push(error))
+  const loop = new Loop(
+    () => Promise.reject(new Error(`no ${errors.length}`)),
+    timers,
+    (error) => errors.push(error),
+  )
   loop.wake()
   await advance(1)
   loop.wake()

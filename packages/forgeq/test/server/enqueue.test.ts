@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { caps } from '#src/core/caps.js'
 import { idSource } from '#src/core/id.js'
-import { enqueued, pathsOf, problemOf, running, send } from './running.ts'
+import { enqueued, instant, pathsOf, running, send } from './running.ts'
 
 const newId = idSource(Date.now, (bytes) => randomFillSync(bytes))
 
@@ -15,13 +15,13 @@ test('a job is stored and found where Location says', async (t) => {
   assert.equal(reply.status, 201)
   assert.equal(reply.headers.location, `/v1/jobs/${reply.json.id}`)
   assert.equal(reply.json.duplicate, false)
-  const job = await send(server, 'GET', reply.headers.location!)
+  const job = await send(server, 'GET', `/v1/jobs/${reply.json.id}`)
   assert.equal(job.status, 200)
   assert.equal(job.headers['content-type'], 'application/json')
   assert.deepEqual(job.json.payload, { to: 'a@b.example' })
   assert.equal(job.json.state, 'ready')
   assert.equal(job.json.maxAttempts, 6)
-  assert.match(job.json.createdAt, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
+  assert.match(job.json.createdAt, instant)
 })
 
 test('the payload comes back as it was written', async (t) => {
@@ -94,7 +94,7 @@ test('the same id again answers with the stored job, with another payload it con
   assert.deepEqual(again.json, { id, duplicate: true })
   const other = await send(server, 'POST', '/v1/jobs', JSON.stringify({ type: 'once', id, payload: { n: 2 } }))
   assert.equal(other.status, 409)
-  assert.equal(problemOf(other).code, 'ID_CONFLICT')
+  assert.equal(other.json.code, 'ID_CONFLICT')
   assert.equal(other.json.id, id)
 })
 
@@ -114,7 +114,7 @@ test('50 at once are 50 jobs', async (t) => {
   assert.equal(ids.size, 50)
   const list = await send(server, 'GET', '/v1/jobs?type=many&limit=200')
   assert.deepEqual(
-    (list.json.data as { payload: number }[]).map(({ payload }) => payload).sort((a, b) => a - b),
+    list.json.data.map(({ payload }) => payload).sort((a, b) => Number(a) - Number(b)),
     Array.from({ length: 50 }, (_, n) => n),
   )
 })
@@ -128,8 +128,8 @@ test('a payload of exactly the cap is taken, one byte more is not', async (t) =>
   assert.equal(job!.payload.length, caps.payloadBytes)
   const over = await send(server, 'POST', '/v1/jobs', `{"type":"big","payload":${quoted(caps.payloadBytes + 1)}}`)
   assert.equal(over.status, 413)
-  assert.equal(problemOf(over).code, 'TOO_LARGE')
-  assert.match(problemOf(over).detail, /^payload /)
+  assert.equal(over.json.code, 'TOO_LARGE')
+  assert.match(over.json.detail, /^payload /)
 })
 
 test('the cap counts bytes, not characters', async (t) => {
@@ -145,7 +145,7 @@ test('a body without end is cut off', async (t) => {
   const chunked = await send(server, 'POST', '/v1/jobs', body, { 'Transfer-Encoding': 'chunked' })
   for (const reply of [announced, chunked]) {
     assert.equal(reply.status, 413)
-    assert.equal(problemOf(reply).code, 'TOO_LARGE')
+    assert.equal(reply.json.code, 'TOO_LARGE')
   }
 })
 
@@ -162,7 +162,7 @@ test('a payload may be nested 64 deep and no deeper', async (t) => {
   for (const depth of [caps.jsonDepth + 1, 100_000]) {
     const reply = await send(server, 'POST', '/v1/jobs', nested(depth))
     assert.equal(reply.status, 400)
-    assert.equal(problemOf(reply).code, 'INVALID_JSON')
+    assert.equal(reply.json.code, 'INVALID_JSON')
     assert.deepEqual(pathsOf(reply), ['payload'])
   }
 })
@@ -182,11 +182,8 @@ test('every faulty member is named at once', async (t) => {
   }
   const reply = await send(server, 'POST', '/v1/jobs', JSON.stringify(body))
   assert.equal(reply.status, 400)
-  assert.equal(problemOf(reply).code, 'INVALID_OPTION')
-  assert.deepEqual(
-    pathsOf(reply).sort(),
-    ['type', ...Object.keys(body)].sort().filter((name) => name !== 'payload'),
-  )
+  assert.equal(reply.json.code, 'INVALID_OPTION')
+  assert.deepEqual(pathsOf(reply), ['type', ...Object.keys(body)].sort())
 })
 
 const refusals: readonly (readonly [what: string, body: string, code: string, paths: readonly string[]])[] = [
@@ -208,7 +205,7 @@ for (const [what, body, code, paths] of refusals) {
     const reply = await send(server, 'POST', '/v1/jobs', body)
     assert.equal(reply.status, 400, reply.text)
     assert.equal(reply.headers['content-type'], 'application/problem+json')
-    assert.equal(problemOf(reply).code, code)
+    assert.equal(reply.json.code, code)
     assert.deepEqual(pathsOf(reply), paths)
     assert.deepEqual((await send(server, 'GET', '/v1/jobs')).json.data, [])
   })
@@ -219,7 +216,7 @@ test('text that is not UTF-8 is refused', async (t) => {
   const body = Buffer.concat([Buffer.from('{"type":"a","payload":"'), Buffer.from([0xff]), Buffer.from('"}')])
   const reply = await send(server, 'POST', '/v1/jobs', body)
   assert.equal(reply.status, 400)
-  assert.equal(problemOf(reply).code, 'INVALID_JSON')
+  assert.equal(reply.json.code, 'INVALID_JSON')
 })
 
 test('a body is sent as plain JSON', async (t) => {
@@ -233,7 +230,7 @@ test('a body is sent as plain JSON', async (t) => {
   ])
   for (const reply of replies) {
     assert.equal(reply.status, 415)
-    assert.equal(problemOf(reply).code, 'UNSUPPORTED_MEDIA_TYPE')
+    assert.equal(reply.json.code, 'UNSUPPORTED_MEDIA_TYPE')
   }
   const charset = await send(server, 'POST', '/v1/jobs', body, { 'Content-Type': 'Application/JSON; charset=utf-8' })
   assert.equal(charset.status, 201)

@@ -20,6 +20,8 @@ export function createLog({ level, format, colours }: LogOptions): Log {
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
+    // A Failure is plain already, and says more than pino would leave of it.
+    serializers: { err: (error: unknown) => (error instanceof Error ? pino.stdSerializers.err(error) : error) },
   }
   if (format === 'json') return pino(options, pino.destination({ fd: 1, sync: true }))
   return pino(options, { write: (line: string) => process.stdout.write(`${prettyLine(line, colours)}\n`) })

@@ -29,7 +29,7 @@ export function prettyLine(json: string, colours: boolean): string {
     paint(2, clock),
     paint(styles[level] ?? 0, level.padEnd(5)),
     harmless(msg),
-    ...(facts === '' ? [] : [paint(2, facts)]),
+    ...(facts === '' ? [] : [paint(2, ` ${facts}`)]),
     ...(err === undefined ? [] : [paint(31, oneLine(`${err.name ?? 'Error'}: ${err.message ?? ''}`))]),
   ]
   // What is left of a countdown that stood on this line is wiped out.

@@ -3,7 +3,7 @@ import { Admin } from './admin.ts'
 import { EndedJobs } from './await-results.ts'
 import { defaults } from './core/caps.ts'
 import { toMs, type Duration } from './core/duration.ts'
-import { ForgeError, invalidOption, type Problem } from './core/errors.ts'
+import { invalidOption } from './core/errors.ts'
 import type { EngineEvents, EngineListener } from './core/events.ts'
 import { checkId, idSource } from './core/id.ts'
 import { explainPolicy, type EnqueueOptions, type Policy } from './core/policy.ts'
@@ -13,7 +13,6 @@ import { JobHandle, type Handle } from './handle.ts'
 import type { Call, Job } from './job.ts'
 import { lazyStore } from './lazy-store.ts'
 import { Preparer } from './prepare.ts'
-import type { NewJob, StoredPolicy } from './store/records.ts'
 import { defaultUrl, openStore } from './store/open.ts'
 import type { Store, StoreInfo } from './store/store.ts'
 import { StoreTime } from './store-time.ts'
@@ -79,7 +78,7 @@ export class ForgeQ implements AsyncDisposable {
   enqueue<Out>(job: Job<void, any, Out>): Promise<Handle<Out>>
   enqueue<In, Out>(job: Job<In, any, Out>, input: NoInfer<In>, options?: EnqueueOptions): Promise<Handle<Out>>
   async enqueue(job: Job, input?: unknown, options?: EnqueueOptions): Promise<Handle<unknown>> {
-    if (!this.#time.isFresh) await this.ready()
+    if (!this.#time.isFresh) await this.#enqueuer.retry(() => this.ready())
     const accepted = await this.#enqueuer.enqueue(await this.#preparer.prepare(job, input, options))
     return this.#handleOf(accepted, true)
   }
@@ -99,12 +98,12 @@ export class ForgeQ implements AsyncDisposable {
     inputs: readonly unknown[] = [],
     options: EnqueueOptions = {},
   ): Promise<Handle<unknown>[]> {
-    if (!this.#time.isFresh) await this.ready()
+    if (!this.#time.isFresh) await this.#enqueuer.retry(() => this.ready())
     const calls = isCalls(what) ? what : inputs.map((input): Call => ({ job: what, input, options }))
     if (!isCalls(what) && calls.length > 1 && options.id !== undefined) {
       throw invalidOption('id', 'belongs to one job: give each its own with job.with(input, { id })')
     }
-    const accepted = await this.#enqueuer.enqueueMany(await prepareAll(this.#preparer, calls))
+    const accepted = await this.#enqueuer.enqueueMany(await this.#preparer.prepareAll(calls))
     return accepted.map((one) => this.#handleOf(one, true))
   }
 
@@ -139,6 +138,7 @@ export class ForgeQ implements AsyncDisposable {
         ready: () => this.ready(),
         newId: this.#newId,
         preparer: this.#preparer,
+        over: (stopped) => this.#workers.delete(stopped),
       },
       options,
     )
@@ -173,36 +173,3 @@ export class ForgeQ implements AsyncDisposable {
 }
 
 const isCalls = (what: Job | readonly Call[]): what is readonly Call[] => Array.isArray(what)
-
-const mostProblems = 100
-
-/** Everything is checked, so that the caller learns of all faulty inputs at once and nothing is stored. */
-async function prepareAll(preparer: Preparer, calls: readonly Call[]): Promise<readonly NewJob[]> {
-  const prepared: NewJob[] = []
-  const problems: Problem[] = []
-  let last: Call | undefined
-  let policy: StoredPolicy | undefined
-  for (const [i, call] of calls.entries()) {
-    const { job, input, options } = call
-    try {
-      // The same job with the same options: the same policy, which then crosses threads once.
-      if (policy === undefined || job !== last?.job || options !== last.options)
-        policy = preparer.policyOf(job, options)
-      last = call
-      const one = preparer.prepare(job, input, options, policy)
-      prepared.push(one instanceof Promise ? await one : one)
-    } catch (error) {
-      if (!ForgeError.is(error)) throw error
-      const { problems: found = [{ path: '', message: error.message }] } = error
-      const placed = found.map(({ path, message }) => ({ path: path === '' ? `[${i}]` : `[${i}].${path}`, message }))
-      if (error.code !== 'INVALID_INPUT')
-        throw new ForgeError(error.code, `[${i}]: ${error.message}`, { problems: placed })
-      problems.push(...placed)
-      if (problems.length >= mostProblems) break
-    }
-  }
-  if (problems.length === 0) return prepared
-  const shown = problems.slice(0, 3).map(({ path, message }) => `${path}: ${message}`)
-  const more = problems.length > shown.length ? `; and ${problems.length - shown.length} more` : ''
-  throw new ForgeError('INVALID_INPUT', `nothing was stored: ${shown.join('; ')}${more}`, { problems })
-}

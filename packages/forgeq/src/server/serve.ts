@@ -48,6 +48,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
     timers: realTimers,
     random: Math.random,
     storeNow: () => time.now(),
+    // Only workers announce events.
     rescued: () => {},
     // Readiness asks the store itself.
     unavailable: () => {},
@@ -68,6 +69,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
     },
   )
   const bound = await listen(http, address, port)
+  http.on('error', onError)
   duties.start()
 
   let stopping: Promise<void> | undefined
@@ -90,11 +92,15 @@ export async function serve(options: ServeOptions): Promise<Server> {
 
 function listen(http: HttpServer, host: string, port: number): Promise<AddressInfo> {
   return new Promise((resolve, reject) => {
-    http.once('error', (cause: NodeJS.ErrnoException) => {
+    const refused = (cause: NodeJS.ErrnoException): void => {
       const why = cause.code === 'EADDRINUSE' ? 'is taken: stop what uses it, or choose another port' : cause.message
       reject(new ForgeError('CONFIG', `port ${port} on ${host} ${why}.`, { cause }))
+    }
+    http.once('error', refused)
+    http.listen({ host, port }, () => {
+      http.off('error', refused)
+      resolve(http.address() as AddressInfo)
     })
-    http.listen({ host, port }, () => resolve(http.address() as AddressInfo))
   })
 }
 

@@ -90,7 +90,7 @@ const complete = (turn: Turn, row: HeldRow, settlement: Completion): void => {
   if (settlement.followUps === undefined) return
   const refused = place(turn, settlement.followUps, false).find((answer) => 'refused' in answer)
   if (refused !== undefined && 'refused' in refused) {
-    throw new ForgeError('INTERNAL', `follow-up job of ${settlement.job} refused: ${refused.refused.message}`, {
+    throw new ForgeError('ID_CONFLICT', `a follow-up of ${settlement.job} was refused: ${refused.refused.message}`, {
       id: settlement.job,
     })
   }

@@ -74,7 +74,8 @@ export class Executor {
   /** An operator cancelled the job. */
   cancel({ job, claim }: Hold): void {
     for (const run of this.#running) {
-      if (run.claimed.job !== job || run.claimed.claim !== claim) continue
+      // The order is repeated until the claim has ended.
+      if (run.claimed.job !== job || run.claimed.claim !== claim || run.reason !== undefined) continue
       this.#abort(run, new ForgeError('CANCELLED', `job ${job} was cancelled`, { id: job }), abortGraceMs)
     }
   }

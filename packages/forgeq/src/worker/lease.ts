@@ -59,9 +59,10 @@ export class Lease {
 
   /** Beats no more; closes the record, so that nobody waits for it to expire. */
   async stop(): Promise<void> {
+    // A registration that is under way ends first: its record must not stay open.
+    await this.#loop.stop()
     const worker = this.#isRegistered ? this.#worker : undefined
     this.#forget()
-    await this.#loop.stop()
     if (worker !== undefined) await this.#host.store.leave(worker)
   }
 

@@ -49,9 +49,10 @@ const command = fc.oneof(
       do: fc.constant('exchange'),
       worker: index,
       settlements: fc.array(settlement, { maxLength: 3 }),
-      wants: fc.array(fc.record({ queue, slots: fc.nat({ max: 3 }) }), { maxLength: 3 }),
+      wants: fc.uniqueArray(fc.record({ queue, slots: fc.nat({ max: 3 }) }), { selector: (want) => want.queue }),
       slots: fc.nat({ max: 5 }),
       notes: fc.array(note, { maxLength: 1 }),
+      isSentTwice: fc.nat({ max: 5 }).map((n) => n === 0),
     }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('repeat'), worker: index }) },
@@ -85,4 +86,4 @@ const command = fc.oneof(
 
 export type Command = typeof command extends fc.Arbitrary<infer C> ? C : never
 
-export const commands: fc.Arbitrary<Command[]> = fc.array(command, { minLength: 5, maxLength: 60, size: 'max' })
+export const commands: fc.Arbitrary<Command[]> = fc.array(command, { maxLength: 50, size: 'max' })

@@ -32,8 +32,8 @@ const fence = (isHeld: (job: ModelJob, worker: string, hold: Hold) => boolean): 
 const beforeAdding = (change: (byId: Map<string, ModelJob>, job: NewJob) => NewJob): Make =>
   jobs(
     class extends ModelJobs {
-      protected override add(job: NewJob, now: number): Enqueued {
-        return super.add(change(this.byId, job), now)
+      protected override add(job: NewJob, now: number, isFollowUp: boolean): Enqueued {
+        return super.add(change(this.byId, job), now, isFollowUp)
       }
     },
   )

@@ -1,5 +1,5 @@
 // Whatever happens, in whatever order: SQLite answers as the reference store does. Run again what failed with
-// FORGEQ_PROPERTY_SEED; more runs with FORGEQ_PROPERTY_RUNS (default 200).
+// FORGEQ_PROPERTY_SEED; more runs with FORGEQ_PROPERTY_RUNS (default 400).
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { sqlite } from '#src/sqlite/index.js'
@@ -8,7 +8,7 @@ import { commands } from './commands.ts'
 import { Twin } from './twin.ts'
 
 const seed = Number(process.env['FORGEQ_PROPERTY_SEED'] ?? Date.now() % 2 ** 31)
-const numRuns = Number(process.env['FORGEQ_PROPERTY_RUNS'] ?? 200)
+const numRuns = Number(process.env['FORGEQ_PROPERTY_RUNS'] ?? 400)
 
 test('sqlite equals the reference store under random commands', async (t) => {
   t.diagnostic(`FORGEQ_PROPERTY_SEED=${seed} FORGEQ_PROPERTY_RUNS=${numRuns}`)

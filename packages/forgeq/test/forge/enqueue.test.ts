@@ -121,8 +121,8 @@ test('a lost answer is repeated with the same id: one job', async (t) => {
   })
   const enqueued = forge.enqueue(plain, 1)
   await advance(1_000)
-  const { id } = await enqueued
-  assert.equal(calls, 4)
+  const { id, duplicate } = await enqueued
+  assert.deepEqual([calls, duplicate], [4, false])
   assert.deepEqual(
     (await forge.admin.jobs()).jobs.map((job) => job.id),
     [id],
@@ -194,4 +194,14 @@ test('a store that does not open says so at the first use, and is tried again at
   await assert.rejects(forge.enqueue(plain, 1), { code: 'STORE_UNSAFE' })
   tapped.tap('open')
   assert.equal((await forge.enqueue(plain, 1)).duplicate, false)
+})
+
+test('a store that is away when the first job comes is given the same time', async (t) => {
+  const { forge, tapped, advance, close } = bench()
+  t.after(close)
+  let calls = 0
+  tapped.tap('open', (next) => ((calls += 1) < 4 ? away() : next()))
+  const enqueued = forge.enqueue(plain, 1)
+  await advance(1_000)
+  assert.equal((await enqueued).duplicate, false)
 })

@@ -120,3 +120,19 @@ test('enqueue: an id that another job has fails this job, not the worker', async
   assert.deepEqual(await forge.drain([start, good]), { completed: 1, failed: 0, dead: 1 })
   assert.equal((await forge.admin.job(id))?.reason, 'exhausted')
 })
+
+test('a huge line is cut, and leaves room for others', async (t) => {
+  const forge = testForge()
+  t.after(() => forge.close())
+  const loud = defineJob('loud', { input: typed<void>() }, ({ log }) => {
+    log.info('x'.repeat(5_000_000))
+    log.info('still here')
+  })
+  const { id } = await forge.enqueue(loud)
+  await forge.drain([loud])
+  const logs = (await forge.admin.job(id, ['logs']))?.logs
+  assert.deepEqual(
+    logs?.map(({ message }) => message.length),
+    [16_385, 10],
+  )
+})

@@ -161,3 +161,33 @@ test('a signal that is first asked for after the abort is aborted', async (t) =>
   await worker.stop()
   await running
 })
+
+test('progress of a job that holds the only slot is stored while it runs', async (t) => {
+  const { forge, tapped, advance, next, close } = bench()
+  t.after(close)
+  const end = new Gate()
+  const slow = defineJob('slow', once, async ({ progress, log }) => {
+    progress(1, 2)
+    log.info('half way')
+    await end.opened
+  })
+  const worker = forge.worker({ handlers: [slow], concurrency: 1, signals: false })
+  let failures = 0
+  // The first turn that carries the notes is lost and sent again.
+  tapped.tap('exchange', (go, [request]) => {
+    const { notes } = request as { notes: readonly unknown[] }
+    if (notes.length === 0 || (failures += 1) > 1) return go()
+    return Promise.reject(new ForgeError('STORE_UNAVAILABLE', 'away'))
+  })
+  const running = worker.run()
+  const started = next('job:started')
+  const { id } = await forge.enqueue(slow)
+  await started
+  await advance(500)
+  const job = await forge.admin.job(id, ['logs'])
+  assert.deepEqual([job?.state, job?.progress, job?.logs?.[0]?.message], ['running', { done: 1, total: 2 }, 'half way'])
+  assert.equal(failures, 2)
+  end.open()
+  await worker.stop()
+  await running
+})

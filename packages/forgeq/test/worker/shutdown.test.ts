@@ -165,3 +165,25 @@ test('close: stops the workers of the forge', async () => {
   await running
   await forge.close()
 })
+
+test('stop while the worker registers: its record does not stay open', async (t) => {
+  const { forge, tapped, close } = bench()
+  t.after(close)
+  const registering = new Gate()
+  const answer = new Gate()
+  tapped.tap('register', async (next) => {
+    const reply = await next()
+    registering.open()
+    await answer.opened
+    return reply
+  })
+  const worker = forge.worker({ handlers: [defineJob('job', once, () => 1)], signals: false })
+  const running = worker.run()
+  await registering.opened
+  const stopped = worker.stop()
+  answer.open()
+  await stopped
+  await running
+  assert.ok((await forge.admin.workers()).every((record) => record.closed))
+  assert.equal(tapped.listening, 0)
+})

@@ -3,6 +3,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { findDriver } from '#src/sqlite/connect.js'
 import { sqlite } from '#src/sqlite/index.js'
 import { moduleOf } from './compile-pages.ts'
@@ -12,6 +13,8 @@ import { Transcript } from './transcript.ts'
 const patienceMs = 30_000
 const defaultFile = '.forgeq/forgeq.db'
 const defaultPort = '7788'
+/** What moves the cursor of a terminal, and a line that the next one took the place of. */
+const escapes = /\u001B\[[\d;]*[A-Za-z]|[^\n]*\r(?!\n)/g
 
 interface Ran {
   readonly lines: readonly string[]
@@ -204,7 +207,7 @@ export class PageRun {
   #readable(text: string): string[] {
     this.#port ??= /listens on http:\/\/127\.0\.0\.1:(\d+)/.exec(text)?.[1]
     const port = new RegExp(`:${this.#port ?? defaultPort}\\b`, 'g')
-    const shown = text.replaceAll(`${this.#folder}/`, '').replaceAll(port, `:${defaultPort}`)
+    const shown = text.replaceAll(escapes, '').replaceAll(`${this.#folder}/`, '').replaceAll(port, `:${defaultPort}`)
     const lines = shown.replaceAll(/\b([\w/-]+)\.js\b/g, (name, stem: string) => (this.#isBuilt(stem) ? `${stem}.ts` : name))
     return lines.split('\n').filter((line, i, all) => !/ExperimentalWarning|--trace-warnings/.test(line) && (line !== '' || i < all.length - 1))
   }
@@ -214,7 +217,7 @@ export class PageRun {
   }
 
   async #finish({ child, over, block, lines }: Running): Promise<Ran> {
-    const timer = setTimeout(() => child.kill('SIGKILL'), patienceMs)
+    const timer = globalThis.setTimeout(() => child.kill('SIGKILL'), patienceMs)
     const ran = await over
     clearTimeout(timer)
     if (child.signalCode !== null) this.#fail(block, `was ended by ${child.signalCode}, did it hang?`, lines())
@@ -231,11 +234,22 @@ export class PageRun {
         missing = this.#transcript.compare(expected, running.lines(), false).missing
         if (missing === undefined) resolve()
       }
-      const timer = setTimeout(() => reject(new Error(this.#say(block, `${command} does not print: ${missing}`, running.lines()))), patienceMs)
+      const timer = globalThis.setTimeout(() => reject(new Error(this.#say(block, `${command} does not print: ${missing}`, running.lines()))), patienceMs)
       running.child.stdout?.on('data', look)
       running.over.then(({ lines }) => reject(new Error(this.#say(block, `${command} has ended`, lines)))).finally(() => clearTimeout(timer))
       look()
     })
+    if (/\bforgeq (worker|dev)\b/.test(command)) await this.#seeWorker()
+  }
+
+  /** A worker shows itself a moment before it is registered. */
+  async #seeWorker(): Promise<void> {
+    const store = sqlite(join(this.#folder, defaultFile))
+    try {
+      while (!(await store.workers()).some(({ closed }) => !closed)) await setTimeout(20)
+    } finally {
+      await store.close()
+    }
   }
 
   async #end({ child, over, block, lines }: Running): Promise<void> {

@@ -8,13 +8,15 @@ import { findDriver } from '#src/sqlite/connect.js'
 import { sqlite } from '#src/sqlite/index.js'
 import { moduleOf } from './compile-pages.ts'
 import { root, type Block, type Page } from './pages.ts'
+import { plainEnv } from './plain-env.ts'
+import { printed } from './printed.ts'
 import { Transcript } from './transcript.ts'
 
 const patienceMs = 30_000
 const defaultFile = '.forgeq/forgeq.db'
 const defaultPort = '7788'
 /** What moves the cursor of a terminal, and a line that the next one took the place of. */
-const escapes = /\u001B\[[\d;]*[A-Za-z]|[^\n]*\r(?!\n)/g
+const escapes = new RegExp(String.raw`${'\u001B'}\[[\d;]*[A-Za-z]|[^\n]*\r(?!\n)`, 'g')
 
 interface Ran {
   readonly lines: readonly string[]
@@ -108,7 +110,8 @@ export class PageRun {
     const name = file.replace(/\.m?[jt]s$/, '')
     const uses = [name, dirname(name)].filter((one) => one !== '.')
     const isUsed = this.#page.blocks.some(
-      (other) => other.file !== file && uses.some((use) => other.code.includes(use) || /^forgeq\.config/.test(name)),
+      (other) =>
+        other.file !== file && uses.some((use) => other.code.includes(use) || name.startsWith('forgeq.config')),
     )
     if (!isUsed) this.#fail(block, `the file ${file} is used by no other block, so nothing runs it`)
   }
@@ -148,6 +151,8 @@ export class PageRun {
       const packages = verb === 'install' ? rest.split(' ').filter((name) => name !== '' && !name.startsWith('-')) : []
       const lacking = packages.find((name) => !existsSync(join(root, 'node_modules', name)))
       if (lacking !== undefined) this.#fail(block, `there is no package ${lacking}`)
+      const [, module] = /^node (\S+)$/.exec(part) ?? []
+      if (module !== undefined && !existsSync(join(root, module))) this.#fail(block, `there is no ${module}`)
       if (part.startsWith('npm') && !['install', 'ci'].includes(verb) && !(verb in scripts)) {
         this.#fail(block, `there is no script ${verb}`)
       }
@@ -187,10 +192,9 @@ export class PageRun {
   }
 
   #spawn(command: string, block: Block): Running {
-    const env = Object.entries(process.env).filter(([name]) => !/^(FORGEQ_|NODE_|npm_)/.test(name))
     const child = spawn('sh', ['-c', `exec 2>&1; ${block.keepsRunning ? 'exec ' : ''}${command}`], {
       cwd: this.#folder,
-      env: { ...Object.fromEntries(env), PATH: `${this.#commands}:${process.env['PATH']}`, NO_COLOR: '1' },
+      env: { ...plainEnv(), PATH: `${this.#commands}:${process.env['PATH']}` },
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     let text = ''
@@ -208,8 +212,14 @@ export class PageRun {
     this.#port ??= /listens on http:\/\/127\.0\.0\.1:(\d+)/.exec(text)?.[1]
     const port = new RegExp(`:${this.#port ?? defaultPort}\\b`, 'g')
     const shown = text.replaceAll(escapes, '').replaceAll(`${this.#folder}/`, '').replaceAll(port, `:${defaultPort}`)
-    const lines = shown.replaceAll(/\b([\w/-]+)\.js\b/g, (name, stem: string) => (this.#isBuilt(stem) ? `${stem}.ts` : name))
-    return lines.split('\n').filter((line, i, all) => !/ExperimentalWarning|--trace-warnings/.test(line) && (line !== '' || i < all.length - 1))
+    const lines = shown.replaceAll(/\b([\w/-]+)\.js\b/g, (name, stem: string) =>
+      this.#isBuilt(stem) ? `${stem}.ts` : name,
+    )
+    return lines
+      .split('\n')
+      .filter(
+        (line, i, all) => !/ExperimentalWarning|--trace-warnings/.test(line) && (line !== '' || i < all.length - 1),
+      )
   }
 
   #isBuilt(stem: string): boolean {
@@ -228,17 +238,15 @@ export class PageRun {
   async #start(command: string, expected: readonly string[], block: Block): Promise<void> {
     const running = this.#spawn(command, { ...block, keepsRunning: true })
     this.#running.push(running)
-    let missing: string | undefined
-    await new Promise<void>((resolve, reject) => {
-      const look = (): void => {
-        missing = this.#transcript.compare(expected, running.lines(), false).missing
-        if (missing === undefined) resolve()
-      }
-      const timer = globalThis.setTimeout(() => reject(new Error(this.#say(block, `${command} does not print: ${missing}`, running.lines()))), patienceMs)
-      running.child.stdout?.on('data', look)
-      running.over.then(({ lines }) => reject(new Error(this.#say(block, `${command} has ended`, lines)))).finally(() => clearTimeout(timer))
-      look()
-    })
+    const missing = (): string | undefined => this.#transcript.compare(expected, running.lines(), false).missing
+    if (missing() !== undefined) {
+      const isShown = new Promise<true>((resolve) => {
+        running.child.stdout?.on('data', () => missing() === undefined && resolve(true))
+      })
+      const isOver = Promise.race([running.over, setTimeout(patienceMs, undefined, { ref: false })])
+      const shown = await Promise.race([isShown, isOver.then(() => missing() === undefined)])
+      if (!shown) this.#fail(block, `${command} does not print: ${missing()}`, running.lines())
+    }
     if (/\bforgeq (worker|dev)\b/.test(command)) await this.#seeWorker()
   }
 
@@ -268,10 +276,6 @@ export class PageRun {
   }
 }
 
-/** What the comments behind console.log say is printed. */
-const printed = (code: string): string[] =>
-  code.split('\n').flatMap((line) => /console\.log\(.*\) \/\/ (.+)$/.exec(line)?.[1] ?? [])
-
 interface Step {
   readonly command: string
   readonly expected: readonly string[]
@@ -292,4 +296,5 @@ function stepsOf(code: string): Step[] {
   return steps.map((step) => ({ ...step, expected: withoutEnd(step.expected) }))
 }
 
-const withoutEnd = (lines: readonly string[]): readonly string[] => lines.slice(0, lines.findLastIndex((line) => line !== '') + 1)
+const withoutEnd = (lines: readonly string[]): readonly string[] =>
+  lines.slice(0, lines.findLastIndex((line) => line !== '') + 1)

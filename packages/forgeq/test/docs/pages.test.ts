@@ -15,7 +15,7 @@ const commands = join(folder, 'commands')
 
 /** Commands as pages mean them, on machines without network, without curl, with a Node that does not run TypeScript. */
 function writeCommands(): void {
-  const node = `'${process.execPath}' --import '${new URL('terminal.js', import.meta.url).href}'`
+  const node = `'${process.execPath}' --import '${new URL('commands/terminal.js', import.meta.url).href}'`
   const forgeq = `'${join(root, 'packages/forgeq/bin/forgeq.js')}'`
   // Pages show TypeScript; here the module built from it takes its place. Servers take a free port.
   const built = `for arg; do shift; case "$arg" in *.ts) arg="\${arg%.ts}.js";; esac; set -- "$@" "$arg"; done`
@@ -23,7 +23,7 @@ function writeCommands(): void {
   const texts = {
     node: `${built}\nexec ${node} "$@"`,
     npx: `[ "$1" = forgeq ] || exit 127\nshift\n${built}\n${port}\nexec ${node} ${forgeq} "$@"`,
-    curl: `exec ${node} '${fileURLToPath(new URL('curl.js', import.meta.url))}' "$@"`,
+    curl: `exec ${node} '${fileURLToPath(new URL('commands/curl.js', import.meta.url))}' "$@"`,
   }
   mkdirSync(commands)
   for (const [name, text] of Object.entries(texts)) {

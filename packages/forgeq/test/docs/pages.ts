@@ -1,6 +1,6 @@
 // The documentation as data: which pages there are, and the code blocks of a page with the line each begins at. A comment
 // `<!-- test: ... -->` above a block says what its own text cannot say.
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -30,13 +30,14 @@ export interface Page {
   readonly blocks: readonly Block[]
 }
 
-const isPage = (path: string): boolean => path.endsWith('.md') && !path.includes('node_modules')
+const folders = ['.', 'docs', 'examples', 'examples/shop', 'packages/forgeq', 'bench']
 
 export function readPages(): Page[] {
-  const below = (folder: string): string[] =>
-    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((name) => `${folder}/${name}`)
-  const paths = [...readdirSync(root), ...below('docs'), ...readdirSync(join(root, 'packages/forgeq'))]
-  return paths.filter(isPage).map((path) => readPage(path))
+  return folders
+    .filter((folder) => existsSync(join(root, folder)))
+    .flatMap((folder) => readdirSync(join(root, folder)).map((name) => join(folder, name)))
+    .filter((path) => path.endsWith('.md'))
+    .map((path) => readPage(path))
 }
 
 export function readPage(path: string): Page {

@@ -98,7 +98,10 @@ test('every error code is explained, with its HTTP status and exit code', () => 
 test('every exit code is explained', () => {
   const told = tableOf('docs/cli.md', 'code').rows.flatMap(([codes = '']) => codes.split(', ').map(Number))
   const known = new Set([0, 8, 130, 143, ...Object.values(errorCodes).map(({ exit }) => exit)])
-  assert.deepEqual(told, [...known].sort((a, b) => a - b))
+  assert.deepEqual(
+    told,
+    [...known].sort((a, b) => a - b),
+  )
 })
 
 test('every setting is explained, with its name in files and its default', () => {

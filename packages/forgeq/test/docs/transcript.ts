@@ -42,7 +42,9 @@ export class Transcript {
       at = found + 1
       mayBeFar = false
     }
-    return isWhole && !mayBeFar && at < actual.length ? { missing: `(nothing after this, but there is) ${actual[at]}` } : {}
+    return isWhole && !mayBeFar && at < actual.length
+      ? { missing: `(nothing after this, but there is) ${actual[at]}` }
+      : {}
   }
 
   #meets(expected: string, actual: string): boolean {

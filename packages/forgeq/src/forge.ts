@@ -32,6 +32,7 @@ export interface ForgeOptions {
   readonly timers?: Timers
 }
 
+/** One store and what is done with it: enqueue, work, look, act. Opens at first use; `close` it when the process ends. */
 export class ForgeQ implements AsyncDisposable {
   readonly store: Store
   readonly admin: Admin

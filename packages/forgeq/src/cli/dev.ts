@@ -19,10 +19,10 @@ export function define(command: Command): void {
     )
     .option('--init', `write a first handler to ${firstHandlerFile}`)
     .action(async (paths: string[], flags: Flags & { init?: true }) => {
-      const startedAt = performance.now()
       readEnvFile()
       const config = await configOf(flags)
       const handlers = await handlersOf(paths, flags.init === true)
+      const startedAt = performance.now()
       const [{ serve }, { createLog }, { runCrew }] = await Promise.all([
         import('../server/index.ts'),
         import('../observe/log.ts'),

@@ -24,7 +24,12 @@ const commands: Readonly<Record<string, Entry>> = {
   config: { about: 'show the settings and where they come from', load: () => import('./config-command.ts') },
 }
 
-process.exitCode = await run(process.argv.slice(2))
+// A reader that has seen enough, as in `forgeq jobs ls | head`, is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit()
+  throw error
+})
+process.exitCode = await run(withHelp(process.argv.slice(2)))
 
 async function run(args: readonly string[]): Promise<number | undefined> {
   const program = new Command('forgeq')
@@ -44,6 +49,12 @@ async function run(args: readonly string[]): Promise<number | undefined> {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
     return report(error)
   }
+}
+
+/** `help jobs show` is `jobs show --help`, so that the command is loaded like any other. */
+function withHelp(args: readonly string[]): readonly string[] {
+  const [first, ...others] = args
+  return first === 'help' ? [...others, '--help'] : args
 }
 
 /** `--wait` takes a value only after `=`: it must not swallow what comes next. */

@@ -8,20 +8,25 @@ export interface ProgressLine {
   end(): void
 }
 
-export function progressLine(verb: string, stream: NodeJS.WriteStream = process.stderr): ProgressLine {
+interface Stream {
+  readonly isTTY?: boolean
+  write(text: string): unknown
+}
+
+export function progressLine(verb: string, stream: Stream = process.stderr): ProgressLine {
   const startedAt = performance.now()
-  let nextAt = startedAt + (stream.isTTY ? terminalMs : plainMs)
+  let nextAt = startedAt + (stream.isTTY === true ? terminalMs : plainMs)
   return {
     show(done) {
       const now = performance.now()
       if (now < nextAt) return
-      nextAt = now + (stream.isTTY ? terminalMs : plainMs)
+      nextAt = now + (stream.isTTY === true ? terminalMs : plainMs)
       const rate = Math.round(done / ((now - startedAt) / 1000))
       const words = `${verb} ${done.toLocaleString('en')}, ${rate.toLocaleString('en')}/s`
-      stream.write(stream.isTTY ? `${words}\u001B[K\r` : `${words}\n`)
+      stream.write(stream.isTTY === true ? `${words}\u001B[K\r` : `${words}\n`)
     },
     end() {
-      if (stream.isTTY) stream.write('\u001B[K')
+      if (stream.isTTY === true) stream.write('\u001B[K')
     },
   }
 }

@@ -53,7 +53,7 @@ function warn(info: StoreInfo, queues: readonly QueueRecord[], workers: readonly
       if (paused) return [`Queue ${queue} is paused: \`forgeq queues resume ${queue}\` starts it.`]
       if (counts.ready === 0 || served.has(queue)) return []
       return [
-        `No worker serves queue ${queue}: ${counts.ready} jobs wait, the first became ready ${when(oldestReadyAt, info.now)}.`,
+        `No worker serves queue ${queue} (${counts.ready.toLocaleString('en')} ready, the oldest ${when(oldestReadyAt, info.now)}).`,
       ]
     }),
     ...(dead > 0 ? [`${dead === 1 ? 'One job is' : `${dead} jobs are`} dead: \`forgeq dead ls\` shows why.`] : []),

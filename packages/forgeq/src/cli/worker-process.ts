@@ -36,16 +36,20 @@ runSupervised(async (given) => {
   const task = given as WorkerTask
   const log = createLog(task.log)
   process.on('uncaughtExceptionMonitor', (error) => log.error({ err: error }, 'worker process crashes'))
+  // A handler that makes a forge of its own means the same store.
+  process.env['FORGEQ_STORE'] = task.store
   const { handlers, notes } = await findHandlers(task.handlers, task.folder)
   const forge = new ForgeQ({ store: task.store })
   logEvents(forge, log)
-  const announced = handlers.map(({ handler, file }) => {
+  const policies = handlers.map(({ handler, file }) => {
     const { queue, timeout } = forge.explain(handler.job)
-    return { type: handler.job.name, queue, file, hasTimeout: toMs(timeout, 'timeout') > 0 }
+    return { type: handler.job.name, queue, timeout, file }
   })
-  const endless = announced.filter(({ hasTimeout }) => !hasTimeout)
-  const warnings = endless.map(({ type }) => `${type} has no timeout: when it hangs, it holds its slot for ever.`)
-  const { queues, concurrency } = slotsOf(task, [...new Set(announced.map(({ queue }) => queue))])
+  const { queues, concurrency } = slotsOf(task, [...new Set(policies.map(({ queue }) => queue))])
+  const warnings = policies.flatMap(({ type, queue, timeout }) => [
+    ...(toMs(timeout, 'timeout') > 0 ? [] : [`${type} has no timeout: when it hangs, it holds its slot for ever.`]),
+    ...(queue in queues ? [] : [`${type} goes to queue ${queue}, which this worker does not serve.`]),
+  ])
   const worker = forge.worker({
     handlers: handlers.map(({ handler }) => handler),
     queues,
@@ -53,7 +57,11 @@ runSupervised(async (given) => {
     drain: task.drain,
     signals: false,
   })
-  return { forge, worker, details: { handlers: announced, notes: [...notes, ...warnings], queues, concurrency } }
+  return {
+    forge,
+    worker,
+    details: { handlers: policies, notes: [...notes, ...warnings], queues, concurrency } satisfies WorkerDetails,
+  }
 })
 
 /** Without -q the queues of the handlers; without -c what the queues name, if all of them do, else 10. */

@@ -67,9 +67,10 @@ export interface ForgeErrorOptions extends ErrorOptions {
 /** The only error class that ForgeQ throws; `code` says which case it is, `message` what to do next. */
 export class ForgeError extends Error {
   readonly code: ErrorCode
-  readonly id?: string
-  readonly problems?: readonly Problem[]
-  readonly holder?: string
+  // Declared, not defined: what does not apply is not printed with the error.
+  declare readonly id?: string
+  declare readonly problems?: readonly Problem[]
+  declare readonly holder?: string
 
   constructor(code: ErrorCode, message: string, options: ForgeErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })

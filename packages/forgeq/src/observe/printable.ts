@@ -2,8 +2,7 @@
 
 /** Names, tags, messages and logs are other people's: on a terminal they must not move the cursor nor colour the page. */
 export const harmless = (text: string): string =>
-  // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
-  text.replace(/[\u0000-\u0008\u000B-\u001F\u007F-\u009F]/g, (char) =>
+  text.replace(/[^\P{Cc}\n\t]/gu, (char) =>
     char === '\r' ? '' : `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`,
   )
 

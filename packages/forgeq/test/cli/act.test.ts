@@ -1,36 +1,40 @@
 // The commands that act on jobs and queues.
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
-import { commandIn, handlersFile } from './command.ts'
+import { test, type TestContext } from 'node:test'
+import type { ForgeQ } from 'forgeq'
+import { commandIn } from './command.ts'
+import { drain, forgeIn } from './forge-in.ts'
+import { fail, greet } from './handlers/jobs.ts'
 
 type Command = ReturnType<typeof commandIn>['forgeq']
 
-const enqueue = async (forgeq: Command, ...args: string[]): Promise<string> =>
-  (await forgeq(['enqueue', ...args])).stdout.trim()
+const ada = { name: 'Ada' }
 
-const stateOf = async (forgeq: Command, id: string): Promise<unknown> =>
-  (JSON.parse((await forgeq(['jobs', 'show', id, '--json'])).stdout) as { state: unknown }).state
-
-const drain = async (forgeq: Command): Promise<void> => {
-  const { code, stderr } = await forgeq(['worker', handlersFile, '--drain', '-p', '1'])
-  assert.equal(code, 0, stderr)
+async function scene(t: TestContext): Promise<{ forgeq: Command; forge: ForgeQ }> {
+  const { folder, forgeq } = commandIn(t)
+  const forge = forgeIn(t, folder)
+  await forge.ready()
+  return { forgeq, forge }
 }
 
+const stateOf = async (forge: ForgeQ, id: string): Promise<unknown> => (await forge.admin.job(id))?.state
+
 test('cancel, promote and delete do it and say so', async (t) => {
-  const { forgeq } = commandIn(t)
-  const [one, two] = [await enqueue(forgeq, 'greet', '--in', '1h'), await enqueue(forgeq, 'greet', '--in', '1h')]
-  const promoted = await forgeq(['jobs', 'promote', one, two])
-  assert.deepEqual([promoted.code, promoted.stdout], [0, `${one} ready\n${two} ready\n`])
-  const cancelled = await forgeq(['jobs', 'cancel', one, '--json'])
-  assert.deepEqual(JSON.parse(cancelled.stdout), { data: [{ id: one, state: 'cancelled' }] })
-  const deleted = await forgeq(['jobs', 'delete', two])
-  assert.equal(deleted.stdout, `${two} deleted\n`)
-  assert.equal((await forgeq(['jobs', 'show', two])).code, 3)
+  const { forgeq, forge } = await scene(t)
+  const [one, two] = await forge.enqueueMany(greet, [ada, ada], { delay: '1h' })
+  const promoted = await forgeq(['jobs', 'promote', one!.id, two!.id])
+  assert.deepEqual([promoted.code, promoted.stdout], [0, `${one!.id} ready\n${two!.id} ready\n`])
+  const cancelled = await forgeq(['jobs', 'cancel', one!.id, '--json'])
+  assert.deepEqual(JSON.parse(cancelled.stdout), { data: [{ id: one!.id, state: 'cancelled' }] })
+  const deleted = await forgeq(['jobs', 'delete', two!.id])
+  assert.equal(deleted.stdout, `${two!.id} deleted\n`)
+  assert.equal(await stateOf(forge, two!.id), undefined)
 })
 
 test('what a state does not allow is a conflict; some done and some not is exit code 8', async (t) => {
-  const { forgeq } = commandIn(t)
-  const [ready, later] = [await enqueue(forgeq, 'greet'), await enqueue(forgeq, 'greet', '--in', '1h')]
+  const { forgeq, forge } = await scene(t)
+  const { id: ready } = await forge.enqueue(greet, ada)
+  const { id: later } = await forge.enqueue(greet, ada, { delay: '1h' })
   const conflict = await forgeq(['jobs', 'retry', ready])
   assert.equal(conflict.code, 4)
   assert.match(conflict.stderr, new RegExp(`^error: job ${ready} is ready`))
@@ -42,51 +46,50 @@ test('what a state does not allow is a conflict; some done and some not is exit 
 })
 
 test('a dead job runs again with another payload, which its schema must take', async (t) => {
-  const { forgeq } = commandIn(t)
-  const id = await enqueue(forgeq, 'greet', '{"nome":"Ada"}')
-  await drain(forgeq)
-  assert.equal(await stateOf(forgeq, id), 'dead')
+  const { forgeq, forge } = await scene(t)
+  const id = (await forgeq(['enqueue', 'greet', '{"nome":"Ada"}'])).stdout.trim()
+  await drain(forge)
+  assert.equal(await stateOf(forge, id), 'dead')
   const refused = await forgeq(['jobs', 'retry', id, '--payload', '{"name":1}'])
   assert.equal(refused.code, 2)
   assert.match(refused.stderr, /payload\.name/)
   const retried = await forgeq(['dead', 'retry', id])
   assert.deepEqual([retried.code, retried.stdout], [0, `${id} ready\n`])
-  await drain(forgeq)
+  await drain(forge)
+  assert.equal(await stateOf(forge, id), 'dead')
   await forgeq(['jobs', 'retry', id, '--payload', '-'], { stdin: '{"name":"Ada"}' })
-  await drain(forgeq)
-  const done = await forgeq(['jobs', 'wait', id])
-  assert.deepEqual([done.code, JSON.parse(done.stdout)], [0, { greeting: 'hello Ada' }])
+  await drain(forge)
+  assert.deepEqual((await forge.admin.job(id))?.result, { greeting: 'hello Ada' })
 })
 
 test('all dead letters, or those of a type, are retried together', async (t) => {
-  const { forgeq } = commandIn(t)
-  const fails = [await enqueue(forgeq, 'fail', '1', '--retries', '0'), await enqueue(forgeq, 'fail', '2', '--retries', '0')]
-  const greet = await enqueue(forgeq, 'greet', '{}', '--retries', '0')
-  await drain(forgeq)
+  const { forgeq, forge } = await scene(t)
+  const fails = await forge.enqueueMany(fail, [{ message: '1' }, { message: '2' }])
+  const greetId = (await forgeq(['enqueue', 'greet', '{}'])).stdout.trim()
+  await drain(forge)
   assert.equal((await forgeq(['dead', 'retry'])).code, 2)
   const some = await forgeq(['dead', 'retry', '--all', '--type', 'fail'])
-  assert.deepEqual(some.stdout.trim().split('\n').toSorted(), fails.map((id) => `${id} ready`).toSorted())
-  assert.equal(await stateOf(forgeq, greet), 'dead')
-  assert.equal((await forgeq(['dead', 'retry', '--all'])).stdout, `${greet} ready\n`)
+  assert.deepEqual(some.stdout.trim().split('\n').toSorted(), fails.map(({ id }) => `${id} ready`).toSorted())
+  assert.equal(await stateOf(forge, greetId), 'dead')
+  assert.equal((await forgeq(['dead', 'retry', '--all'])).stdout, `${greetId} ready\n`)
   assert.equal((await forgeq(['dead', 'ls'])).stdout, '')
 })
 
 test('a paused queue hands nothing out until it is resumed', async (t) => {
-  const { forgeq } = commandIn(t)
-  const id = await enqueue(forgeq, 'greet', '{"name":"Ada"}', '-q', 'greetings')
+  const { forgeq, forge } = await scene(t)
+  const { id } = await forge.enqueue(greet, ada)
   const paused = await forgeq(['queues', 'pause', 'greetings', '--json'])
   assert.deepEqual(JSON.parse(paused.stdout), { data: [{ queue: 'greetings', paused: true }] })
-  await drain(forgeq)
-  assert.equal(await stateOf(forgeq, id), 'ready')
+  await drain(forge)
+  assert.equal(await stateOf(forge, id), 'ready')
   assert.match((await forgeq(['jobs', 'why', id])).stdout, /queues resume greetings/)
   assert.equal((await forgeq(['queues', 'resume', 'greetings'])).stdout, 'greetings resumed\n')
-  await drain(forgeq)
-  assert.equal(await stateOf(forgeq, id), 'completed')
+  await drain(forge)
+  assert.equal(await stateOf(forge, id), 'completed')
 })
 
 test('pausing a queue that never had a job is done, but said', async (t) => {
-  const { forgeq } = commandIn(t)
-  await enqueue(forgeq, 'greet')
+  const { forgeq } = await scene(t)
   const { code, stdout, stderr } = await forgeq(['queues', 'pause', 'deflaut'])
   assert.deepEqual([code, stdout], [0, 'deflaut paused\n'])
   assert.match(stderr, /never had a job/)

@@ -35,7 +35,10 @@ export function temporaryFolder(t: TestContext): string {
 }
 
 /** A folder, and the command in it. */
-export function commandIn(t: TestContext): { folder: string; forgeq: (args: string[], how?: HowToRun) => Promise<Ran> } {
+export function commandIn(t: TestContext): {
+  folder: string
+  forgeq: (args: string[], how?: HowToRun) => Promise<Ran>
+} {
   const folder = temporaryFolder(t)
   return { folder, forgeq: (args, how) => runCommand(folder, args, how) }
 }

@@ -51,7 +51,9 @@ test('every option ends up with the job', async (t) => {
     return `${time.slice(0, 8)}-${time.slice(8)}`
   })
   const { code, stderr } = await forgeq(
-    `enqueue greet -q mails -p high --in 10m --id ${id} --unique u1 --tag a --tag b --retries 3 --timeout 2s --expire 1h`.split(' '),
+    `enqueue greet -q mails -p high --in 10m --id ${id} --unique u1 --tag a --tag b --retries 3 --timeout 2s --expire 1h`.split(
+      ' ',
+    ),
   )
   assert.equal(code, 0, stderr)
   const job = await jobOf(forgeq, id)
@@ -120,7 +122,10 @@ test('with --wait the result is printed, and the end of the job is the exit code
 
   const whole = await forgeq(['enqueue', 'greet', '{"name":"Ada"}', '--wait=30s', '--json'])
   const { state, queue, result } = JSON.parse(whole.stdout) as Record<string, unknown>
-  assert.deepEqual({ state, queue, result }, { state: 'completed', queue: 'greetings', result: { greeting: 'hello Ada' } })
+  assert.deepEqual(
+    { state, queue, result },
+    { state: 'completed', queue: 'greetings', result: { greeting: 'hello Ada' } },
+  )
 
   const dead = await forgeq(['enqueue', 'fail', '{"message":"no such address"}', '--wait'])
   assert.deepEqual([dead.code, dead.stdout], [1, ''])

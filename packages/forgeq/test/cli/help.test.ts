@@ -23,6 +23,12 @@ test('every command has help of its own', async (t) => {
   }
 })
 
+test('help <command> is the help of that command', async (t) => {
+  const { forgeq } = commandIn(t)
+  const [asked, flagged] = await Promise.all([forgeq(['help', 'jobs', 'show']), forgeq(['jobs', 'show', '--help'])])
+  assert.deepEqual([asked.code, asked.stdout], [0, flagged.stdout])
+})
+
 test('the version is that of the package', async (t) => {
   const { forgeq } = commandIn(t)
   const { code, stdout } = await forgeq(['--version'])
@@ -33,8 +39,13 @@ test('help needs neither the engine nor the store', async (t) => {
   const { forgeq } = commandIn(t)
   const { stderr } = await forgeq(['--help'], { env: { NODE_DEBUG: 'esm' } })
   const loaded = stderr.match(/dist\/[\w/-]+\.js/g) ?? []
-  assert.ok(loaded.some((file) => file.endsWith('cli/main.js')), stderr.slice(0, 500))
-  const heavy = [...new Set(loaded)].filter((file) => !/cli\/(main|report|paint)|version|core\/errors|observe\/printable/.test(file))
+  assert.ok(
+    loaded.some((file) => file.endsWith('cli/main.js')),
+    stderr.slice(0, 500),
+  )
+  const heavy = [...new Set(loaded)].filter(
+    (file) => !/cli\/(main|report|paint)|version|core\/errors|observe\/printable/.test(file),
+  )
   assert.deepEqual(heavy, [])
 })
 

@@ -1,7 +1,9 @@
 // The commands that look: what people read, and what programs parse.
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
-import { commandIn, handlersFile } from './command.ts'
+import { test, type TestContext } from 'node:test'
+import { commandIn } from './command.ts'
+import { drain, forgeIn } from './forge-in.ts'
+import { fail, greet } from './handlers/jobs.ts'
 
 type Command = ReturnType<typeof commandIn>['forgeq']
 type Fields = Record<string, unknown>
@@ -15,18 +17,24 @@ const json = async (forgeq: Command, ...args: string[]): Promise<unknown> => {
 const listed = async (forgeq: Command, ...args: string[]): Promise<Fields[]> =>
   ((await json(forgeq, ...args)) as { data: Fields[] }).data
 
-const enqueue = async (forgeq: Command, ...args: string[]): Promise<string> =>
-  (await forgeq(['enqueue', ...args])).stdout.trim()
+interface Scene {
+  readonly forgeq: Command
+  readonly done: string
+  readonly dead: string
+  readonly later: string
+  readonly ready: string
+}
 
 /** A completed, a dead, a scheduled and a ready job. */
-async function scene(forgeq: Command): Promise<{ done: string; dead: string; later: string; ready: string }> {
-  const done = await enqueue(forgeq, 'greet', '{"name":"Ada"}', '-q', 'greetings', '--tag', 'vip')
-  const dead = await enqueue(forgeq, 'fail', '{"message":"\\u001b[31mred"}', '--retries', '0')
-  const { code, stderr } = await forgeq(['worker', handlersFile, '--drain'])
-  assert.equal(code, 0, stderr)
-  const later = await enqueue(forgeq, 'greet', '{"name":"Bo"}', '--in', '1h')
-  const ready = await enqueue(forgeq, 'greet', '{"name":"Cy"}')
-  return { done, dead, later, ready }
+async function scene(t: TestContext): Promise<Scene> {
+  const { folder, forgeq } = commandIn(t)
+  const forge = forgeIn(t, folder)
+  const { id: done } = await forge.enqueue(greet, { name: 'Ada' }, { tags: ['vip'] })
+  const { id: dead } = await forge.enqueue(fail, { message: '\u001B[31mred' })
+  await drain(forge)
+  const { id: later } = await forge.enqueue(greet, { name: 'Bo' }, { delay: '1h' })
+  const { id: ready } = await forge.enqueue(greet, { name: 'Cy' })
+  return { forgeq, done, dead, later, ready }
 }
 
 test('a store that is not there is said to be missing, and not made', async (t) => {
@@ -39,15 +47,18 @@ test('a store that is not there is said to be missing, and not made', async (t) 
 })
 
 test('jobs are listed, filtered and paged', async (t) => {
-  const { forgeq } = commandIn(t)
-  const { done, dead, later, ready } = await scene(forgeq)
-  const ids = async (...args: string[]): Promise<unknown[]> => (await listed(forgeq, 'jobs', 'ls', ...args)).map(({ id }) => id)
+  const { forgeq, done, dead, later, ready } = await scene(t)
+  const ids = async (...args: string[]): Promise<unknown[]> =>
+    (await listed(forgeq, 'jobs', 'ls', ...args)).map(({ id }) => id)
   assert.deepEqual(await ids(), [ready, later, dead, done])
   assert.deepEqual(await ids('--state', 'scheduled'), [later])
   assert.deepEqual(await ids('--queue', 'greetings'), [ready, later, done])
   assert.deepEqual(await ids('--type', 'fail'), [dead])
   assert.deepEqual(await ids('--tag', 'vip'), [done])
-  assert.deepEqual((await listed(forgeq, 'dead', 'ls')).map(({ id }) => id), [dead])
+  assert.deepEqual(
+    (await listed(forgeq, 'dead', 'ls')).map(({ id }) => id),
+    [dead],
+  )
 
   const first = (await json(forgeq, 'jobs', 'ls', '-n', '3')) as { page: { next: string; hasMore: boolean } }
   assert.equal(first.page.hasMore, true)
@@ -56,15 +67,17 @@ test('jobs are listed, filtered and paged', async (t) => {
   const { stdout } = await forgeq(['jobs', 'ls'])
   const rows = stdout.trim().split('\n')
   assert.match(rows[0]!, /^ID +TYPE +QUEUE +STATE +TRY +CREATED +NOW$/)
-  assert.match(rows[2]!, new RegExp(`^${later} +greet +greetings +scheduled +1/2 +\\S.* +due in 1h`.replace('1h', '\\S+')))
+  assert.match(
+    rows[2]!,
+    new RegExp(`^${later} +greet +greetings +scheduled +1/2 +\\S.* +due in 1h`.replace('1h', '\\S+')),
+  )
   // What a job says must not reach the terminal as a command.
   assert.match(rows[3]!, /exhausted: \\x1b\[31mred/)
   assert.equal(stdout.includes('\u001B'), false)
 })
 
 test('a job is shown with its past', async (t) => {
-  const { forgeq } = commandIn(t)
-  const { done, dead } = await scene(forgeq)
+  const { forgeq, done, dead } = await scene(t)
   const job = (await json(forgeq, 'jobs', 'show', done)) as Fields
   assert.deepEqual(job['result'], { greeting: 'hello Ada' })
   assert.deepEqual(job['progress'], { done: 1, total: 2, label: 'half' })
@@ -77,21 +90,22 @@ test('a job is shown with its past', async (t) => {
   assert.match(stdout, /^1 +1 +bury +\d{4}-/m)
 
   const logs = await listed(forgeq, 'jobs', 'logs', done)
-  assert.deepEqual(logs.map(({ level, message }) => [level, message]), [['info', 'greeting Ada']])
+  assert.deepEqual(
+    logs.map(({ level, message }) => [level, message]),
+    [['info', 'greeting Ada']],
+  )
   assert.match((await forgeq(['jobs', 'logs', done])).stdout, /^\d{4}-\S+ info  greeting Ada$/m)
 })
 
 test('why says why, and what to do', async (t) => {
-  const { forgeq } = commandIn(t)
-  const { later, ready } = await scene(forgeq)
+  const { forgeq, later, ready } = await scene(t)
   assert.equal(((await json(forgeq, 'jobs', 'why', later)) as Fields)['reason'], 'not-due')
   assert.equal(((await json(forgeq, 'jobs', 'why', ready)) as Fields)['reason'], 'no-worker')
   assert.match((await forgeq(['jobs', 'why', ready])).stdout, /forgeq worker/)
 })
 
 test('waiting for a job prints its result, at once when it has ended', async (t) => {
-  const { forgeq } = commandIn(t)
-  const { done, dead, later } = await scene(forgeq)
+  const { forgeq, done, dead, later } = await scene(t)
   const [completed, died, timedOut] = await Promise.all([
     forgeq(['jobs', 'wait', done]),
     forgeq(['jobs', 'wait', dead]),
@@ -103,10 +117,11 @@ test('waiting for a job prints its result, at once when it has ended', async (t)
 })
 
 test('an unknown id is exit code 3 everywhere', async (t) => {
-  const { forgeq } = commandIn(t)
-  await enqueue(forgeq, 'greet')
+  const { forgeq } = await scene(t)
   const unknown = '01a20331-d99f-771c-b9e0-0a63e1b94a6a'
-  const asked = ['show', 'logs', 'wait', 'why', 'cancel'].flatMap((verb) => [unknown, 'nonsense'].map((id) => [verb, id]))
+  const asked = ['show', 'logs', 'wait', 'why', 'cancel'].flatMap((verb) =>
+    [unknown, 'nonsense'].map((id) => [verb, id]),
+  )
   for (const args of asked) {
     const { code, stderr } = await forgeq(['jobs', ...args])
     assert.equal(code, 3, `${args.join(' ')}: ${stderr}`)
@@ -115,12 +130,16 @@ test('an unknown id is exit code 3 everywhere', async (t) => {
 })
 
 test('status, queues and workers have the field names of the HTTP API', async (t) => {
-  const { forgeq } = commandIn(t)
-  await scene(forgeq)
-  const status = (await json(forgeq, 'status')) as { store: Fields; queues: Fields[]; workers: Fields[]; problems: string[] }
+  const { forgeq } = await scene(t)
+  const status = (await json(forgeq, 'status')) as {
+    store: Fields
+    queues: Fields[]
+    workers: Fields[]
+    problems: string[]
+  }
   assert.equal(status.store['kind'], 'sqlite')
   assert.match(status.problems.join('\n'), /One job is dead/)
-  assert.match(status.problems.join('\n'), /No worker serves queue greetings: 1 job/)
+  assert.match(status.problems.join('\n'), /No worker serves queue greetings \(1 ready, the oldest /)
   assert.deepEqual(await listed(forgeq, 'queues', 'ls'), status.queues)
   assert.deepEqual(Object.keys(status.queues[0]!), ['queue', 'paused', 'counts', 'oldestReadyAt'])
   assert.deepEqual(await listed(forgeq, 'workers', 'ls'), [])

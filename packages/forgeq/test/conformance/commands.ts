@@ -1,7 +1,7 @@
 // Random commands as data: numbers that twin.ts turns into calls, so that what fast-check shrinks still makes sense.
 import fc from 'fast-check'
 
-const index = fc.nat({ max: 30 })
+const index = fc.nat({ max: 11 })
 const queue = fc.constantFrom('a', 'b')
 const rarely = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
   fc.oneof({ weight: 3, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: value })
@@ -26,7 +26,7 @@ const note = fc.record({ index, isStale: fc.boolean(), done: fc.nat({ max: 9 }),
 const settlement = fc.record({
   index,
   /** Any claim there ever was, not one that the worker holds. */
-  isStale: fc.nat({ max: 4 }).map((n) => n === 0),
+  isStale: fc.nat({ max: 2 }).map((n) => n === 0),
   outcome: fc.constantFrom('complete', 'complete', 'retry', 'snooze', 'release', 'bury', 'cancel', 'crash'),
   delayMs: fc.constantFrom(0, 0, 2000, 10_000),
   hasError: fc.boolean(),
@@ -57,14 +57,14 @@ const command = fc.oneof(
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('repeat'), worker: index }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('goBack'), worker: index }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('register'), isExpert: fc.boolean() }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('leave'), worker: index }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('register'), isExpert: fc.boolean() }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('leave'), worker: index }) },
   {
     weight: 2,
     arbitrary: fc.record({ do: fc.constant('beat'), worker: index, notes: fc.array(note, { maxLength: 2 }) }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('look') }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('rescue'), isPoison: fc.boolean(), isLate: fc.boolean() }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('rescue'), isPoison: fc.boolean(), isLate: fc.boolean() }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('promote') }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('prune') }) },
   {

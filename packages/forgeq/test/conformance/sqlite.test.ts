@@ -13,7 +13,10 @@ const open = (path: string, options: SqliteOptions, done = async (): Promise<voi
     store,
     now: () => clock.now(),
     advance: async (ms) => clock.advance(ms),
-    close: () => store.close().finally(done),
+    close: async () => {
+      await store.close()
+      await done()
+    },
   }
 }
 

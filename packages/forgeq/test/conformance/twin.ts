@@ -58,62 +58,62 @@ export class Twin {
     }
   }
 
-  async #do(command: Command): Promise<void> {
+  async #do(command: Command): Promise<unknown> {
     switch (command.do) {
       case 'enqueue':
         return this.#enqueue(command)
       case 'exchange':
         return this.#exchange(command)
-      case 'repeat': {
-        const { last } = this.#worker(command.worker)
-        if (last) await this.#both((store) => store.exchange(last))
-        return
-      }
-      case 'goBack': {
-        const { last } = this.#worker(command.worker)
-        if (last) await this.#both((store) => store.exchange({ ...last, turn: last.turn - 1 }))
-        return
-      }
+      case 'repeat':
+        return this.#repeat(this.#worker(command.worker).last, 0)
+      case 'goBack':
+        return this.#repeat(this.#worker(command.worker).last, 1)
       case 'register':
         return this.#register(command.isExpert)
       case 'leave':
-        return void (await this.#both((store) => store.leave(this.#worker(command.worker).id)))
+        return this.#both((store) => store.leave(this.#worker(command.worker).id))
       case 'beat': {
         const worker = this.#worker(command.worker)
         const notes = await this.#notes(worker, command.notes)
-        return void (await this.#both((store) => store.beat(worker.id, null, notes)))
+        return this.#both((store) => store.beat(worker.id, null, notes))
       }
       case 'look':
         this.#lost = await this.#both(lostBy)
         return
-      case 'rescue': {
-        if (!command.isLate) this.#lost = await this.#both(lostBy)
-        const rescue = this.#lost.map((lost) => ({
-          ...crash(lost, command.isPoison ? 'poison' : undefined),
-          worker: lost.worker,
-        }))
-        this.#forget()
-        return void (await this.#both((store) => store.settle(rescue)))
-      }
+      case 'rescue':
+        return this.#rescue(command)
       case 'promote':
-        return void (await this.#both((store) => store.promote(1000)))
+        return this.#both((store) => store.promote(1000))
       case 'prune':
         this.#forget()
-        return void (await this.#both((store) => store.prune(1000)))
-      case 'act': {
-        const { action, payload } = command
-        const ids = command.jobs.flatMap((index) => pick(this.#jobs, index)?.id ?? [])
-        if (action === 'delete' || action === 'retry') await this.#revive(ids)
-        const request = action === 'retry' ? { action, ids, ...(payload && { payload }) } : { action, ids }
-        return void (await this.#both((store) => store.act(request)))
-      }
+        return this.#both((store) => store.prune(1000))
+      case 'act':
+        return this.#act(command)
       case 'setQueue':
-        return void (await this.#both((store) => store.setQueue(command.queue, { paused: command.paused })))
+        return this.#both((store) => store.setQueue(command.queue, { paused: command.paused }))
       case 'advance':
       case 'stay away':
         this.#clock.advance(command.ms)
-        return void (await this.#both((store) => store.beat(pacemaker, null, [])))
+        return this.#both((store) => store.beat(pacemaker, null, []))
     }
+  }
+
+  async #repeat(request: records.ExchangeRequest | null, turnsBack: number): Promise<void> {
+    if (request) await this.#both((store) => store.exchange({ ...request, turn: request.turn - turnsBack }))
+  }
+
+  async #rescue({ isPoison, isLate }: Of<'rescue'>): Promise<void> {
+    if (!isLate) this.#lost = await this.#both(lostBy)
+    const rescue = this.#lost.map((lost) => ({ ...crash(lost, isPoison ? 'poison' : undefined), worker: lost.worker }))
+    this.#forget()
+    await this.#both((store) => store.settle(rescue))
+  }
+
+  async #act({ action, jobs, payload }: Of<'act'>): Promise<void> {
+    const ids = jobs.flatMap((index) => pick(this.#jobs, index)?.id ?? [])
+    if (action === 'delete' || action === 'retry') await this.#revive(ids)
+    const request = action === 'retry' ? { action, ids, ...(payload && { payload }) } : { action, ids }
+    await this.#both((store) => store.act(request))
   }
 
   async #enqueue({ jobs, atomic }: Of<'enqueue'>): Promise<void> {
@@ -161,7 +161,8 @@ export class Twin {
     const { wants, slots } = command
     const request = { worker: worker.id, turn: ++worker.turn, settlements, wants, slots, notes }
     const reply = await this.#both((store) => store.exchange(request))
-    if (reply.closed) return
+    // Closed, or refused for a follow-up with the id of another job.
+    if (!('claimed' in reply)) return
     this.#holds.push(...reply.claimed.map(({ job, claim }) => ({ job, claim })))
     // A turn that did nothing may be done again: its number need not be remembered.
     worker.last = reply.verdicts.length + reply.claimed.length > 0 ? request : null

@@ -74,6 +74,18 @@ test('a handler throws: tried again after the backoff, dead after the last try, 
   )
 })
 
+test('an output schema makes what is stored, and a result that does not match is a failed try', async (t) => {
+  const output = z.object({ when: z.date().transform((date) => date.getTime()) })
+  const job = defineJob('dated', { input: typed<{ when: string }>(), output, retries: 0 })
+  const handler = { ...job, ...job.handler(({ input }) => ({ when: new Date(input.when) })) }
+  const done = await runToEnd(t, handler, { when: '2026-01-01T00:00:00Z' })
+  assert.deepEqual(done.result, { when: 1767225600000 })
+  const failed = await runToEnd(t, handler, { when: 'no date' })
+  assert.equal(failed.state, 'dead')
+  assert.equal(failed.error?.code, 'INVALID_INPUT')
+  assert.match(failed.error?.message ?? '', /result does not match its schema: when/)
+})
+
 test('Discard: dead at once', async (t) => {
   const job = await runToEnd(
     t,

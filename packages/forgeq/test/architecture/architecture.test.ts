@@ -129,7 +129,7 @@ test('the public names change only on purpose', () => {
   assert.deepEqual(names(forgeq), ['Discard', 'ForgeError', 'ForgeQ', 'RetryIn', 'defineJob', 'errorCodes', 'typed'])
   assert.deepEqual(names(store), ['ManualClock', 'batchLimit', 'openStore'])
   assert.deepEqual(names(sqlite), ['sqlite'])
-  assert.deepEqual(names(testing), ['ManualClock', 'ManualTimers', 'testForge'])
+  assert.deepEqual(names(testing), ['ManualClock', 'ManualTimers', 'TestForge', 'testForge'])
   assert.deepEqual(names(conformance), ['conformance'])
   assert.deepEqual(names(server), ['api', 'serve'])
 })

@@ -1,0 +1,55 @@
+// From the call that enqueues to the start of the handler, when nothing else has happened for a while.
+import { setTimeout as sleep } from 'node:timers/promises'
+import { payload } from '../subjects/payload.js'
+import { percentile } from './percentile.js'
+import { now, partner } from './partner.js'
+
+/** Long enough for every subject to have slowed down its looking; not a multiple of anybody's interval. */
+const pauseMs = () => 300 + Math.random() * 200
+
+const sample = async (jobs, enqueue, started) => {
+  const took = []
+  for (let n = 0; n < jobs; n += 1) {
+    await sleep(pauseMs())
+    const isStarted = started(n)
+    const sentAt = now()
+    await enqueue(payload(n))
+    took.push((await isStarted) - sentAt)
+  }
+  return { p50: percentile(took, 50), p99: percentile(took, 99) }
+}
+
+/** Promises by number, kept by `keep(n)` and settled by `settle(n, value)`. */
+const waiting = () => {
+  const settlers = new Map()
+  return {
+    keep: (n) => new Promise((resolve) => settlers.set(n, resolve)),
+    settle: (n, value) => settlers.get(n)?.(value),
+  }
+}
+
+export const idleLatency = {
+  id: 'idle-latency',
+  title: 'idle: enqueue -> handler started',
+  figures: { p50: 'ms', p99: 'ms' },
+  floors: {
+    forgeq: { 'one process': { p50: 2 }, 'two processes': { p50: 15, p99: 25 } },
+  },
+  cases: (size) => [
+    { name: 'one process', processes: 1, jobs: size(60, 12), whole: true },
+    { name: 'two processes', processes: 2, jobs: size(60, 12), whole: true },
+  ],
+
+  async measure({ subject, path, jobs, processes }) {
+    const { keep, settle } = waiting()
+    const queue = await subject.open(path)
+    const queueWorker =
+      processes === 1
+        ? queue.work({ concurrency: 10, handle: async ({ n }) => settle(n, now()) })
+        : await partner('worker', { subject: subject.id, path, concurrency: 10 }, ({ n, at }) => settle(n, at))
+    const figures = await sample(jobs, queue.add, keep)
+    await queueWorker.stop()
+    await queue.close()
+    return figures
+  },
+}

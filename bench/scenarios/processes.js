@@ -1,0 +1,41 @@
+// Several worker processes on one file: what they get done together, the starts of the processes included, and whether
+// one of them goes short.
+import { setTimeout as sleep } from 'node:timers/promises'
+import { partner } from './partner.js'
+
+const concurrency = 10
+
+export const processes = {
+  id: 'processes',
+  title: 'claim + complete, worker processes of 10',
+  figures: { rate: 'jobs/s', least: '% of a fair share', gap: 'ms longest wait' },
+  only: ['forgeq', 'forgeq-relaxed', 'plainjob', 'plainjob-full'],
+  cases: (size) => {
+    const jobs = size(60_000, 10_000)
+    return [1, 2, 4, 16].map((count) => ({ name: `${count}`, count, jobs, ready: jobs }))
+  },
+
+  async measure({ subject, path, jobs, count }) {
+    const told = Array.from({ length: count }, () => ({ done: 0, gapMs: 0 }))
+    const sum = () => told.reduce((total, { done }) => total + done, 0)
+    const startedAt = performance.now()
+    const crew = await Promise.all(
+      told.map((_, i) =>
+        partner('crew', { subject: subject.id, path, concurrency }, (news) => {
+          told[i] = news
+        }),
+      ),
+    )
+    const before = told.map(({ done }) => done)
+    while (sum() < jobs) await sleep(5)
+    const rate = jobs / ((performance.now() - startedAt) / 1000)
+    const shares = told.map(({ done }, i) => done - before[i])
+    const fair = shares.reduce((total, share) => total + share, 0) / count
+    await Promise.all(crew.map((one) => one.stop()))
+    return {
+      rate,
+      least: (Math.min(...shares) / fair) * 100,
+      gap: Math.max(...told.map(({ gapMs }) => gapMs)),
+    }
+  },
+}

@@ -24,6 +24,7 @@ export const idleExchange = (db: Reader, request: ExchangeRequest): ExchangeRepl
     closed: false,
     verdicts: [],
     claimed: [],
+    more: false,
     orders: ordersFor(db, worker.id),
     nextDueAt: nextDueAt(db),
     now: db.now,

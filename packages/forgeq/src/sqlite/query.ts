@@ -150,7 +150,7 @@ const listings: Readonly<Record<string, Listing>> = {
   },
   completed: {
     sql: /* sql */ `SELECT ${bodyColumns}, d.job AS k1 FROM forgeq_done d ${bodyJoin} d.job
-      WHERE d.job < ? AND d.state = ${stateCodes.completed} ORDER BY d.job DESC LIMIT ?`,
+      WHERE d.job < ? ORDER BY d.job DESC LIMIT ?`,
     cursor: ['k1'],
   },
   dead: {

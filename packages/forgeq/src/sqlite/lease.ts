@@ -19,7 +19,7 @@ import { claim } from './claim.ts'
 import { addNotes } from './notes.ts'
 import { claimedPolicy, packPolicy } from './policy.ts'
 import { settle } from './settle.ts'
-import type { Reader } from './query.ts'
+import type { Reader } from './reader.ts'
 import type { Sql } from './statements.ts'
 import type { Turn } from './turn.ts'
 

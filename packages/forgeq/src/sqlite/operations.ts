@@ -8,7 +8,8 @@ import { beat, exchange, leave, lost, nothingLost, register, settleLost } from '
 import { nothingDue, nothingToPrune, promote, prune } from './maintain.ts'
 import { queues, setQueue, types, workers } from './overview.ts'
 import { idleExchange } from './idle.ts'
-import { find, jobs, type Reader } from './query.ts'
+import { find, jobs } from './query.ts'
+import type { Reader } from './reader.ts'
 import type { Turn } from './turn.ts'
 
 type Calls = Omit<Store, 'open' | 'migrate' | 'close' | 'listen'>

@@ -153,7 +153,7 @@ export class PageRun {
       if (lacking !== undefined) this.#fail(block, `there is no package ${lacking}`)
       const [, module] = /^node (\S+)$/.exec(part) ?? []
       if (module !== undefined && !existsSync(join(root, module))) this.#fail(block, `there is no ${module}`)
-      if (part.startsWith('npm') && !['install', 'ci'].includes(verb) && !(verb in scripts)) {
+      if (part.startsWith('npm') && !['install', 'ci', 'init', 'pkg'].includes(verb) && !(verb in scripts)) {
         this.#fail(block, `there is no script ${verb}`)
       }
     }

@@ -64,7 +64,8 @@ function printedAddress(child: ChildProcess): Promise<string> {
     let printed = ''
     for (const name of ['stdout', 'stderr'] as const) {
       child[name]?.on('data', (chunk: Buffer) => {
-        process[name].write(chunk)
+        // The line that shows the progress gives way to it.
+        process[name].write(process[name].isTTY ? `\r\u001B[2K${chunk.toString()}` : chunk)
         printed = `${printed}${chunk.toString()}`.slice(-2000)
         const address = /http:\/\/[\w.]+:\d+(?=\D)/.exec(printed)
         if (address) resolve(address[0])

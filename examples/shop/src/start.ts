@@ -31,6 +31,7 @@ try {
     SHOP_SMTP_URL: sink.url,
     FORGEQ_CONCURRENCY: process.env['FORGEQ_CONCURRENCY'] ?? '20',
     FORGEQ_LOG_LEVEL: process.env['FORGEQ_LOG_LEVEL'] ?? 'error',
+    FORGEQ_LOG_FORMAT: process.env['FORGEQ_LOG_FORMAT'] ?? 'pretty',
   }
   const forgeq = await startForgeqDev(handlers, env, end.signal)
   stops.unshift(() => forgeq.stop())

@@ -1,2 +1,4 @@
-/** Where handlers are looked for when nothing is said. */
+// The folder whose modules are meant when no handlers are named.
+
+/** Relative to the working folder. */
 export const defaultFolder = 'jobs'

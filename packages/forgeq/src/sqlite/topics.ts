@@ -67,7 +67,8 @@ export class Topics {
   /** Answers whether another connection wrote since the last look. */
   pollForeign(): boolean {
     const { data_version: version } = this.#statements.sql(dataVersion).get() as { data_version: number }
-    const isChanged = this.#version !== undefined && version !== this.#version
+    // The first look counts too: someone may have written between the opening of the file and now.
+    const isChanged = version !== this.#version
     this.#version = version
     if (isChanged) this.#ended = [...this.#listened.keys()].filter((topic) => topic.startsWith('ended:'))
     if (!isChanged && this.#ended.length === 0) return false

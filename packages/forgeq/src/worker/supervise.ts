@@ -63,10 +63,10 @@ interface Place {
 export class Supervisor {
   readonly #host: Supervising
   readonly #places: readonly Place[]
-  readonly #bury: Loop
+  readonly #reporter: Loop
   /** Workers whose deaths the store has not heard of. */
   readonly #dead = new Set<string>()
-  #buryFailures = 0
+  #reportFailures = 0
   #hasServed = false
   #failure: unknown
   #graceMs = 0
@@ -89,7 +89,7 @@ export class Supervisor {
       refusal: undefined,
       cancelRestart: undefined,
     }))
-    this.#bury = new Loop(
+    this.#reporter = new Loop(
       () => this.#tellDeaths(),
       host.timers,
       (error) => this.#fail(error),
@@ -137,8 +137,8 @@ export class Supervisor {
     const child = fork(entry, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     Object.assign(place, { child, worker: undefined, running: [], startedAt: timers.now(), cancelRestart: undefined })
     child.on('message', (report: Report) => this.#hear(place, report))
-    // A process that cannot be made has no exit.
-    child.once('error', (error) => {
+    // A process that cannot be made has no exit; whatever else fails about one shows in its exit.
+    child.on('error', (error) => {
       if (child.pid === undefined) this.#ended(place, child, error.message)
     })
     child.once('exit', (code, signal) => this.#ended(place, child, signal ?? `exit code ${code}`))
@@ -182,7 +182,7 @@ export class Supervisor {
     place.running = []
     if (place.worker !== undefined) {
       this.#dead.add(place.worker)
-      this.#bury.wake()
+      this.#reporter.wake()
     }
     if (place.refusal !== undefined && !this.#hasServed) return this.#fail(place.refusal)
     if (this.#isStopping || place.isDone) return this.#checkOver()
@@ -209,12 +209,12 @@ export class Supervisor {
       }
       // 0: there is more. What it says about later is left to the duties of workers and servers.
       while ((await rescue(store, Date.now, (rescued) => announceRescue(events, rescued))) === 0);
-      this.#buryFailures = 0
+      this.#reportFailures = 0
     } catch (error) {
       if (!willPass(error)) throw error
       told({ news: 'store down', error })
-      this.#buryFailures += 1
-      return pauseMs(this.#buryFailures, random)
+      this.#reportFailures += 1
+      return pauseMs(this.#reportFailures, random)
     }
     this.#checkOver()
     return undefined
@@ -240,6 +240,6 @@ export class Supervisor {
       if (this.#failure === undefined) this.#settleOver?.resolve()
       else this.#settleOver?.reject(this.#failure)
     }
-    this.#bury.stop().then(end, (error: unknown) => this.#settleOver?.reject(error))
+    this.#reporter.stop().then(end, (error: unknown) => this.#settleOver?.reject(error))
   }
 }

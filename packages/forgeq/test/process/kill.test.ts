@@ -54,7 +54,7 @@ test('processes whose supervisor is killed hand their jobs back and end', async 
   assert.equal((await forge.admin.job(id))?.state, 'ready')
 })
 
-test('16 processes on one file finish 5,000 jobs, each once, without a complaint', async (t) => {
+test('16 processes on one file finish 5,000 jobs, each once, none failed and no process lost', async (t) => {
   const { forge, effects, start } = scene(t)
   const worker = start(['worker', handlersFile('effects'), '-p', '16', '-c', '5', '--log-level', 'warn'])
   const handles = await forge.enqueueMany(
@@ -67,5 +67,6 @@ test('16 processes on one file finish 5,000 jobs, each once, without a complaint
   assert.deepEqual(new Set(ended.map(({ id }) => id)), new Set(handles.map(({ id }) => id)))
   assert.ok(new Set(ended.map(({ pid }) => pid)).size > 1)
   assert.equal((await worker.ends('SIGTERM')).code, 0)
-  assert.doesNotMatch(worker.printed(), /"level":"(warn|error)"|Error/)
+  // That a process had to wait for the lock of the file is no fault; that a job or a process suffered from it is.
+  assert.doesNotMatch(worker.printed(), /"msg":"(job|worker) |    at /)
 })

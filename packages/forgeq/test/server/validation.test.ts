@@ -77,6 +77,12 @@ test('what a worker announced checks and completes the job', async (t) => {
   assert.deepEqual([job!.policy.queue, job!.policy.priority, job!.policy.maxAttempts], ['mails', 2, 2])
 })
 
+test('a payload that is left out is null', async (t) => {
+  const { server, forge } = await running(t)
+  await forge.store.register(someWorker({ types: [announcing('{"type":"null"}')] }))
+  await enqueued(server, { type: 'mail' })
+})
+
 test('an announcement that was not there yet is seen at once', async (t) => {
   const { server, forge } = await running(t)
   await enqueued(server, { type: 'mail', payload: 1 })

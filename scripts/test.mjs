@@ -1,4 +1,5 @@
-// Runs built tests with node's own runner: node scripts/test.mjs [--quick] [--test-...] [part of a path ...]
+// Runs built tests with node's own runner: node scripts/test.mjs [--quick] [--test-...] [part of a path ...]. Quick leaves out
+// what starts processes: process/, cli/, docs/ and the examples.
 // Files are listed here because `node --test` takes no globs on Node 20 and no folder on 22.
 import { spawn } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
@@ -18,7 +19,7 @@ const files = ['packages/forgeq/dist-test', 'examples/shop/dist']
   .flatMap((folder) => readdirSync(folder, { recursive: true }).map((name) => join(folder, name)))
   .filter((file) => file.endsWith('.test.js'))
   .map((file) => relative(root, file).split(sep).join('/'))
-  .filter((file) => !quick || !file.includes('/dist-test/process/'))
+  .filter((file) => !quick || !/dist-test\/(process|cli|docs)\/|^examples\//.test(file))
   .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
 
 if (files.length === 0) {

@@ -69,12 +69,12 @@ export class Enqueuer {
   }
 
   /** Until the deadline the call is made again; then it is known to have failed, or its outcome is not known. */
-  async #send(jobs: readonly NewJob[], atomic: boolean): Promise<readonly Enqueued[]> {
+  async retry<T>(call: () => Promise<T>): Promise<T> {
     const endsAt = this.#timers.now() + this.#deadlineMs
     let lost: ForgeError | undefined
     for (let failures = 1; ; failures += 1) {
       try {
-        return await this.#store.enqueue(jobs, { atomic })
+        return await call()
       } catch (error) {
         if (!willPass(error)) throw error
         if (error.code === 'OUTCOME_UNKNOWN') lost = error
@@ -84,6 +84,17 @@ export class Enqueuer {
         await new Promise<void>((resolve) => this.#timers.after(delayMs, resolve))
       }
     }
+  }
+
+  async #send(jobs: readonly NewJob[], atomic: boolean): Promise<readonly Enqueued[]> {
+    let calls = 0
+    const answers = await this.retry(() => {
+      calls += 1
+      return this.#store.enqueue(jobs, { atomic })
+    })
+    if (calls === 1) return answers
+    // What an earlier call of these stored before its answer was lost is no duplicate.
+    return answers.map((one, i) => ('duplicate' in one && one.id === jobs[i]!.id ? { ...one, duplicate: false } : one))
   }
 }
 

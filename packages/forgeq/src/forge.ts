@@ -3,7 +3,7 @@ import { Admin } from './admin.ts'
 import { EndedJobs } from './await-results.ts'
 import { defaults } from './core/caps.ts'
 import { toMs, type Duration } from './core/duration.ts'
-import { ForgeError, invalidOption, type Problem } from './core/errors.ts'
+import { invalidOption } from './core/errors.ts'
 import type { EngineEvents, EngineListener } from './core/events.ts'
 import { checkId, idSource } from './core/id.ts'
 import { explainPolicy, type EnqueueOptions, type Policy } from './core/policy.ts'
@@ -13,11 +13,10 @@ import { JobHandle, type Handle } from './handle.ts'
 import type { Call, Job } from './job.ts'
 import { lazyStore } from './lazy-store.ts'
 import { Preparer } from './prepare.ts'
-import type { NewJob } from './store/records.ts'
 import { defaultUrl, openStore } from './store/open.ts'
 import type { Store, StoreInfo } from './store/store.ts'
 import { StoreTime } from './store-time.ts'
-import { realTimers } from './timers.ts'
+import { realTimers, type Timers } from './timers.ts'
 import type { Around } from './worker/execute.ts'
 import type { WorkerOptions } from './worker/options.ts'
 import { Worker } from './worker/worker.ts'
@@ -29,13 +28,17 @@ export interface ForgeOptions {
   readonly defaults?: Policy
   /** How long an enqueue is sent again while the store does not answer or its answer was lost. Default 2 s. */
   readonly enqueueDeadline?: Duration
+  /** For tests: time that is moved by hand. Default: the system's. */
+  readonly timers?: Timers
 }
 
+/** One store and what is done with it: enqueue, work, look, act. Opens at first use; `close` it when the process ends. */
 export class ForgeQ implements AsyncDisposable {
   readonly store: Store
   readonly admin: Admin
   readonly #events = new Emitter()
-  readonly #time = new StoreTime(realTimers)
+  readonly #timers: Timers
+  readonly #time: StoreTime
   readonly #newId: () => string
   readonly #defaults: Policy
   readonly #preparer: Preparer
@@ -46,7 +49,10 @@ export class ForgeQ implements AsyncDisposable {
   #closing: Promise<void> | undefined
 
   constructor(options: ForgeOptions = {}) {
-    const { store = process.env['FORGEQ_STORE'] ?? defaultUrl, enqueueDeadline = defaults.enqueueDeadlineMs } = options
+    const { store = process.env['FORGEQ_STORE'] ?? defaultUrl, timers = realTimers } = options
+    const { enqueueDeadline = defaults.enqueueDeadlineMs } = options
+    this.#timers = timers
+    this.#time = new StoreTime(timers)
     this.store = typeof store === 'string' ? lazyStore(() => openStore(store)) : store
     this.#newId = idSource(
       () => this.#time.now(),
@@ -54,8 +60,8 @@ export class ForgeQ implements AsyncDisposable {
     )
     this.#defaults = options.defaults ?? {}
     this.#preparer = new Preparer(this.#defaults, this.#newId)
-    this.#enqueuer = new Enqueuer(this.store, realTimers, Math.random, toMs(enqueueDeadline, 'enqueueDeadline'))
-    this.#ended = new EndedJobs(this.store, realTimers)
+    this.#enqueuer = new Enqueuer(this.store, timers, Math.random, toMs(enqueueDeadline, 'enqueueDeadline'))
+    this.#ended = new EndedJobs(this.store, timers)
     this.admin = new Admin(this.store, this.#ended)
   }
 
@@ -73,7 +79,7 @@ export class ForgeQ implements AsyncDisposable {
   enqueue<Out>(job: Job<void, any, Out>): Promise<Handle<Out>>
   enqueue<In, Out>(job: Job<In, any, Out>, input: NoInfer<In>, options?: EnqueueOptions): Promise<Handle<Out>>
   async enqueue(job: Job, input?: unknown, options?: EnqueueOptions): Promise<Handle<unknown>> {
-    if (!this.#time.isFresh) await this.ready()
+    if (!this.#time.isFresh) await this.#enqueuer.retry(() => this.ready())
     const accepted = await this.#enqueuer.enqueue(await this.#preparer.prepare(job, input, options))
     return this.#handleOf(accepted, true)
   }
@@ -93,12 +99,12 @@ export class ForgeQ implements AsyncDisposable {
     inputs: readonly unknown[] = [],
     options: EnqueueOptions = {},
   ): Promise<Handle<unknown>[]> {
-    if (!this.#time.isFresh) await this.ready()
+    if (!this.#time.isFresh) await this.#enqueuer.retry(() => this.ready())
     const calls = isCalls(what) ? what : inputs.map((input): Call => ({ job: what, input, options }))
     if (!isCalls(what) && calls.length > 1 && options.id !== undefined) {
       throw invalidOption('id', 'belongs to one job: give each its own with job.with(input, { id })')
     }
-    const accepted = await this.#enqueuer.enqueueMany(await prepareAll(this.#preparer, calls))
+    const accepted = await this.#enqueuer.enqueueMany(await this.#preparer.prepareAll(calls))
     return accepted.map((one) => this.#handleOf(one, true))
   }
 
@@ -125,13 +131,15 @@ export class ForgeQ implements AsyncDisposable {
     const worker = new Worker(
       {
         store: this.store,
-        timers: realTimers,
+        timers: this.#timers,
         time: this.#time,
         random: Math.random,
         events: this.#events,
         arounds: [...this.#arounds],
+        ready: () => this.ready(),
         newId: this.#newId,
         preparer: this.#preparer,
+        over: (stopped) => this.#workers.delete(stopped),
       },
       options,
     )
@@ -166,29 +174,3 @@ export class ForgeQ implements AsyncDisposable {
 }
 
 const isCalls = (what: Job | readonly Call[]): what is readonly Call[] => Array.isArray(what)
-
-const mostProblems = 100
-
-/** Everything is checked, so that the caller learns of all faulty inputs at once and nothing is stored. */
-async function prepareAll(preparer: Preparer, calls: readonly Call[]): Promise<readonly NewJob[]> {
-  const prepared: NewJob[] = []
-  const problems: Problem[] = []
-  for (const [i, { job, input, options }] of calls.entries()) {
-    try {
-      const one = preparer.prepare(job, input, options)
-      prepared.push(one instanceof Promise ? await one : one)
-    } catch (error) {
-      if (!ForgeError.is(error)) throw error
-      const { problems: found = [{ path: '', message: error.message }] } = error
-      const placed = found.map(({ path, message }) => ({ path: path === '' ? `[${i}]` : `[${i}].${path}`, message }))
-      if (error.code !== 'INVALID_INPUT')
-        throw new ForgeError(error.code, `[${i}]: ${error.message}`, { problems: placed })
-      problems.push(...placed)
-      if (problems.length >= mostProblems) break
-    }
-  }
-  if (problems.length === 0) return prepared
-  const shown = problems.slice(0, 3).map(({ path, message }) => `${path}: ${message}`)
-  const more = problems.length > shown.length ? `; and ${problems.length - shown.length} more` : ''
-  throw new ForgeError('INVALID_INPUT', `nothing was stored: ${shown.join('; ')}${more}`, { problems })
-}

@@ -7,17 +7,21 @@ import type { Schema, TakesJson } from './core/schema.ts'
 
 declare const out: unique symbol
 
-/** A contract: `In` is what is enqueued, `Arg` what the handler gets, `Out` what it returns. */
-export interface Job<In = any, Arg = any, Out = any> {
+/**
+ * A contract: `In` is what is enqueued, `Arg` what the handler gets of it, `Returned` what the handler returns, `Out` what
+ * is stored of that.
+ */
+export interface Job<In = any, Arg = any, Out = any, Returned = any> {
   readonly name: string
   readonly policy: Readonly<Policy>
   readonly input: Schema<In, Arg>
+  /** What the handler returns goes through it before it is stored. */
   readonly output: Schema | undefined
   readonly [out]?: Out
   /** This job with its input, for `enqueueMany`. */
   with(input: In, options?: EnqueueOptions): Call
   /** This job with the function that runs it, for `forge.worker`. */
-  handler(fn: (context: Context<Arg>) => Out | Promise<Out>): Handler
+  handler(fn: (context: Context<Arg>) => Returned | Promise<Returned>): Handler
 }
 
 /** One job to enqueue. */
@@ -36,15 +40,17 @@ export interface Handler {
 export type InputOf<J> = J extends Job<infer In, any, any> ? In : never
 export type OutputOf<J> = J extends Job<any, any, infer Out> ? Out : never
 
-/** Lines a handler writes about its job; kept with the job. */
+/** Writes a line about the job, which is kept with it. Takes what `console` takes. */
+type Write = (...parts: readonly unknown[]) => void
+
 export interface JobLog {
-  debug(...parts: readonly unknown[]): void
-  info(...parts: readonly unknown[]): void
-  warn(...parts: readonly unknown[]): void
-  error(...parts: readonly unknown[]): void
+  readonly debug: Write
+  readonly info: Write
+  readonly warn: Write
+  readonly error: Write
 }
 
-/** What a handler gets. */
+/** What a handler gets. Its functions work when taken out of it: `({ input, log, progress }) => ...`. */
 export interface Context<Arg> {
   readonly input: Arg
   /** `attempt` counts from 1: failures and timeouts so far plus one. */
@@ -52,9 +58,9 @@ export interface Context<Arg> {
   /** Aborts at the timeout, on cancel, at the end of the shutdown grace, and when the lease is lost. */
   readonly signal: AbortSignal
   readonly log: JobLog
-  progress(done: number, total?: number, label?: string): void
+  readonly progress: (done: number, total?: number, label?: string) => void
   /** Enqueues in the name of this job: committed with its completion, never without it. Gives the new job's id. */
-  enqueue<In>(job: Job<In, any, any>, input: In, options?: EnqueueOptions): string
+  readonly enqueue: <In>(job: Job<In, any, any>, input: NoInfer<In>, options?: EnqueueOptions) => string
 }
 
 type In<S extends Schema> = StandardSchemaV1.InferInput<S>
@@ -70,21 +76,21 @@ interface Contract<S extends Schema> extends Policy {
 export function defineJob<S extends Schema, O extends Schema>(
   name: string,
   spec: Contract<S> & { output: O },
-): Job<In<S>, Out<S>, Out<O>>
+): Job<In<S>, Out<S>, Out<O>, In<O>>
 export function defineJob<S extends Schema>(
   name: string,
   spec: Contract<S> & { output?: undefined },
-): Job<In<S>, Out<S>, unknown>
+): Job<In<S>, Out<S>, unknown, unknown>
 export function defineJob<S extends Schema, R>(
   name: string,
   spec: Contract<S> & { output?: undefined },
   fn: (context: Context<Out<S>>) => R | Promise<R>,
-): Job<In<S>, Out<S>, R> & Handler
+): Job<In<S>, Out<S>, R, R> & Handler
 export function defineJob<S extends Schema, O extends Schema>(
   name: string,
   spec: Contract<S> & { output: O },
-  fn: (context: Context<Out<S>>) => Out<O> | Promise<Out<O>>,
-): Job<In<S>, Out<S>, Out<O>> & Handler
+  fn: (context: Context<Out<S>>) => In<O> | Promise<In<O>>,
+): Job<In<S>, Out<S>, Out<O>, In<O>> & Handler
 export function defineJob(
   name: string,
   spec: Policy & { input: Schema; output?: Schema | undefined },

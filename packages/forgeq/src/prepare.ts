@@ -1,12 +1,15 @@
 // From a job and its input to the record that is stored: the input is checked by the schema and stored as it came, the
 // policy is resolved. Nothing is sent from here.
 import { caps } from './core/caps.ts'
+import { ForgeError, type Problem } from './core/errors.ts'
 import { encodeJson } from './core/json.ts'
 import { newJob } from './core/new-job.ts'
 import { resolvePolicy, type EnqueueOptions, type Policy } from './core/policy.ts'
 import { inputJsonSchema, parse } from './core/schema.ts'
-import type { Job } from './job.ts'
+import type { Call, Job } from './job.ts'
 import type { NewJob, StoredPolicy, TypeRecord } from './store/records.ts'
+
+const mostProblems = 100
 
 export class Preparer {
   readonly #base: StoredPolicy
@@ -45,8 +48,45 @@ export class Preparer {
     return parsed instanceof Promise ? parsed.then(store) : store()
   }
 
+  /**
+   * Every input is checked before the first job goes anywhere: INVALID_INPUT names up to 100 problems, `[3].to`; every
+   * other fault is thrown at once.
+   */
+  async prepareAll(calls: readonly Call[]): Promise<readonly NewJob[]> {
+    const prepared: NewJob[] = []
+    const problems: Problem[] = []
+    let last: Call | undefined
+    let policy: StoredPolicy | undefined
+    for (const [i, call] of calls.entries()) {
+      const { job, input, options } = call
+      try {
+        // The same job with the same options: the same policy, which then crosses threads once.
+        if (policy === undefined || job !== last?.job || options !== last.options) policy = this.policyOf(job, options)
+        last = call
+        const one = this.prepare(job, input, options, policy)
+        prepared.push(one instanceof Promise ? await one : one)
+      } catch (error) {
+        problems.push(...placeProblems(error, i))
+        if (problems.length >= mostProblems) break
+      }
+    }
+    if (problems.length === 0) return prepared
+    const shown = problems.slice(0, 3).map(({ path, message }) => `${path}: ${message}`)
+    const more = problems.length > shown.length ? `; and ${problems.length - shown.length} more` : ''
+    throw new ForgeError('INVALID_INPUT', `nothing was stored: ${shown.join('; ')}${more}`, { problems })
+  }
+
   /** What a worker announces about a type. */
   describe(job: Job): TypeRecord {
     return { type: job.name, policy: this.policyOf(job), inputSchema: inputJsonSchema(job.input) }
   }
+}
+
+/** The problems of the input at `place`; throws what is no problem of an input. */
+function placeProblems(error: unknown, place: number): readonly Problem[] {
+  if (!ForgeError.is(error)) throw error
+  const { code, message, problems = [{ path: '', message }] } = error
+  const placed = problems.map((one) => ({ ...one, path: one.path === '' ? `[${place}]` : `[${place}].${one.path}` }))
+  if (code === 'INVALID_INPUT') return placed
+  throw new ForgeError(code, `[${place}]: ${message}`, { problems: placed })
 }

@@ -5,9 +5,9 @@ import type { Capability, Store } from '../store/store.ts'
 export interface CaseTools {
   readonly store: Store
   /** The instant of the clock that the store reads, epoch milliseconds. */
-  now(): number
+  readonly now: () => number
   /** Moves that clock, backwards too: a machine's clock may jump. */
-  advance(ms: number): Promise<void>
+  readonly advance: (ms: number) => Promise<void>
 }
 
 /** One sentence of the contract, checked by throwing an AssertionError when the store does not keep it. */
@@ -16,5 +16,5 @@ export interface Case {
   readonly name: string
   /** Applies only to stores that have all of these. */
   readonly needs?: readonly Capability[]
-  run(tools: CaseTools): Promise<void>
+  readonly run: (tools: CaseTools) => Promise<void>
 }

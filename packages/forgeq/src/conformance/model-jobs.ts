@@ -1,6 +1,7 @@
 // The jobs of the reference store: who is next, who holds what, and what each verb does to them.
 // One job's own life: model-job.ts. Who may speak for a worker: model-crew.ts.
 import { caps } from '../core/caps.ts'
+import { ForgeError } from '../core/errors.ts'
 import { idTime, isId } from '../core/id.ts'
 import { keptMs, rememberMs } from '../core/retention.ts'
 import { allows, isEnded, isPending, type State } from '../core/states.ts'
@@ -87,11 +88,12 @@ export class ModelJobs {
     })
   }
 
-  protected add(job: NewJob, now: number): Enqueued {
+  /** A follow-up may be old: its claim, not its age, proves that it is no late repetition. */
+  protected add(job: NewJob, now: number, isFollowUp = false): Enqueued {
     const known = this.byId.get(job.id)
     if (known?.type === job.type && known.payload === job.payload) return { id: job.id, duplicate: true }
     if (known) return refuse(job.id, 'ID_CONFLICT', 'This id belongs to a job with another type or payload.')
-    if (!isId(job.id) || Math.abs(idTime(job.id) - now) > caps.idDriftMs) {
+    if (!isFollowUp && (!isId(job.id) || Math.abs(idTime(job.id) - now) > caps.idDriftMs)) {
       return refuse(job.id, 'INVALID_ID', 'An id is a UUIDv7 made within a day of the time of the store.')
     }
     const holder = this.holder(job.type, job.unique ?? null)
@@ -158,6 +160,19 @@ export class ModelJobs {
     if (job) write(job, note, now)
   }
 
+  /** A completion that brings a job under the id of another is refused with all of its call. */
+  checkFollowUps(worker: string, settlements: readonly Settlement[]): void {
+    for (const settlement of settlements) {
+      const job = this.fenced(worker, settlement)
+      if (settlement.outcome !== 'complete' || !job || job.cancelRequested) continue
+      for (const { id, type, payload } of settlement.followUps ?? []) {
+        const known = this.byId.get(id)
+        if (!known || (known.type === type && known.payload === payload)) continue
+        throw new ForgeError('ID_CONFLICT', `the follow-up ${id} has the id of another job`, { id: job.id })
+      }
+    }
+  }
+
   /** `isRescue`: not by the holder itself, which must not take it for its own later. */
   settle(worker: string, settlement: Settlement, isRescue: boolean, now: number): Verdict {
     const last = this.byId.get(settlement.job)?.settled
@@ -178,7 +193,7 @@ export class ModelJobs {
       case 'complete':
         job.result = settlement.result
         this.end(job, verb, 'completed', null, now)
-        this.enqueue(settlement.followUps ?? [], false, now)
+        for (const next of settlement.followUps ?? []) this.add(next, now, true)
         break
       case 'retry':
         job.attempt += 1

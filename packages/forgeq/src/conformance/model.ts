@@ -81,6 +81,7 @@ export class Model implements Store {
       throw new ForgeError('LEASE_LOST', `Turn ${request.turn} is over: ${worker.turn} was answered. Register anew.`)
     }
     if (request.turn > worker.turn) {
+      this.#jobs.checkFollowUps(request.worker, request.settlements)
       // Before the settlements: what a try said last belongs to it.
       for (const note of request.notes) this.#jobs.note(request.worker, note, now)
       const verdicts = request.settlements.map((settlement) =>

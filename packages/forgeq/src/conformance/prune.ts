@@ -92,6 +92,19 @@ export const pruneCases: readonly Case[] = area('prune', {
     await isKept(s, id, hourMs)
   },
 
+  'a job that ended twice is pruned and counted once': async (s) => {
+    const id = await s.add()
+    await s.act('cancel', id)
+    await s.act('retry', id)
+    await s.act('cancel', id)
+    const other = await s.add()
+    await s.act('cancel', other)
+    await s.advance(keepCancelledMs)
+    assert.deepEqual(await s.store.prune(100), { removed: 2, more: false })
+    const counts = (await s.store.queues()).find(({ queue }) => queue === 'default')?.counts
+    assert.equal(counts?.cancelled ?? 0, 0)
+  },
+
   'prune takes as many as asked and says whether there is more': async (s) => {
     await s.addMany(5, { keepResultMs: hourMs })
     const worker = await s.worker()

@@ -215,6 +215,31 @@ export const settleCases: readonly Case[] = area('settle', {
     assert.equal((await s.job(next[0]!.id)).payload, '1')
   },
 
+  'a follow-up with the id of another job refuses the exchange and names the job that brought it': async (s) => {
+    await s.addMany(2)
+    const worker = await s.worker()
+    const [innocent, guilty] = await worker.claim(2)
+    const taken = s.newJob({ payload: '1' })
+    await s.store.enqueue([taken], { atomic: true })
+    const clash = complete(guilty!, null, [{ ...taken, payload: '2' }])
+    await assert.rejects(worker.settle(complete(innocent!), clash), { code: 'ID_CONFLICT', id: guilty!.job })
+    assert.equal((await s.job(innocent!.job)).state, 'running')
+    assert.equal((await s.job(taken.id)).payload, '1')
+  },
+
+  'a follow-up may be as old as the job that brings it': async (s) => {
+    await s.add()
+    const worker = await s.worker()
+    const claimed = await worker.claimOne()
+    const next = s.newJob()
+    for (let hours = 0; hours < 30; hours++) {
+      await s.advance(3_600_000)
+      await s.store.beat(worker.id, null, [])
+    }
+    await worker.settle(complete(claimed, null, [next]))
+    assert.equal(await s.exists(next.id), true)
+  },
+
   'follow-ups of a stale completion are not stored': async (s) => {
     await s.add()
     const [first, second] = [await s.worker(), await s.worker()]

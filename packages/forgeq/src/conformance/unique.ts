@@ -61,6 +61,8 @@ export const uniqueCases: readonly Case[] = area('unique', {
     const conflict = { ...again, payload: '1' }
     const [answer] = await s.store.enqueue([conflict], { atomic: false })
     assert.equal(answer && 'refused' in answer && answer.refused.code, 'ID_CONFLICT')
+    const bad = await enqueue(s, { id: 'bad', unique: 'b' })
+    assert.equal('refused' in bad && bad.refused.code, 'INVALID_ID')
   },
 
   'it is held while the job waits, runs, is retried and rescued': async (s) => {

@@ -45,6 +45,8 @@ export const defaults = {
   concurrency: 10,
   /** How long a stopping worker lets its handlers finish. */
   graceMs: 25_000,
+  /** Of the time that stopping a process may take, what is kept for aborting handlers and handing their jobs back. */
+  handBackMs: 2000,
   pollBusyMs: 25,
   pollIdleMs: 1000,
   /** How long an enqueue whose outcome is unknown is sent again with the same id. */

@@ -11,6 +11,12 @@ export const errorCodes = {
   /** A job id is not a UUIDv7, or its time is more than a day from the store's. */
   INVALID_ID: { status: 400, exit: 2, retryable: false },
   TOO_LARGE: { status: 413, exit: 2, retryable: false },
+  /** The path is known, but not with this HTTP method. */
+  METHOD_NOT_ALLOWED: { status: 405, exit: 2, retryable: false },
+  /** A body that is not sent as application/json, or compressed. */
+  UNSUPPORTED_MEDIA_TYPE: { status: 415, exit: 2, retryable: false },
+  /** The Host header names a host that the server does not answer for. */
+  WRONG_HOST: { status: 421, exit: 5, retryable: false },
   CONFIG: { status: 500, exit: 2, retryable: false },
   USAGE: { status: 400, exit: 2, retryable: false },
   NOT_FOUND: { status: 404, exit: 3, retryable: false },
@@ -61,9 +67,10 @@ export interface ForgeErrorOptions extends ErrorOptions {
 /** The only error class that ForgeQ throws; `code` says which case it is, `message` what to do next. */
 export class ForgeError extends Error {
   readonly code: ErrorCode
-  readonly id?: string
-  readonly problems?: readonly Problem[]
-  readonly holder?: string
+  // Declared, not defined: what does not apply is not printed with the error.
+  declare readonly id?: string
+  declare readonly problems?: readonly Problem[]
+  declare readonly holder?: string
 
   constructor(code: ErrorCode, message: string, options: ForgeErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })

@@ -22,7 +22,12 @@ export interface EngineEvents {
   'job:started': JobEvent & { readonly waitedMs: number }
   'job:completed': Tried
   /** Runs again after `delayMs`; `error` is `null` when the handler asked for it without one. */
-  'job:retried': Tried & { readonly delayMs: number; readonly error: Failure | null }
+  'job:retried': Tried & {
+    readonly delayMs: number
+    readonly error: Failure | null
+    /** The try used up an attempt. */
+    readonly counted: boolean
+  }
   'job:dead': Tried & { readonly reason: DeadReason; readonly error: Failure }
   'job:cancelled': Tried
   /** Handed back unharmed at shutdown. */

@@ -2,13 +2,13 @@
 import { caps } from './caps.ts'
 import { invalidOption } from './errors.ts'
 
-const name = /^[\w.:/-]{1,128}$/
+const name = /^[\w.:/-]+$/
 // Stores cut texts at NUL and turn half of a surrogate pair into U+FFFD: two keys could become one.
 const unstorable = /[\0\p{Surrogate}]/u
 
 /** Asserts a name of a job type or queue; `what` is the option that an INVALID_OPTION error names. */
 export function checkName(value: unknown, what: string): asserts value is string {
-  if (typeof value === 'string' && name.test(value)) return
+  if (typeof value === 'string' && value.length <= caps.nameLength && name.test(value)) return
   throw invalidOption(what, `must be 1 to ${caps.nameLength} of A-Z a-z 0-9 _ . : / -, not ${show(value)}`)
 }
 

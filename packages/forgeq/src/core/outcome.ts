@@ -1,5 +1,5 @@
 // What becomes of a job after a try: decided here, carried out by the store under the claim's fence.
-import type { Claimed, Failure, LostJob, NewJob, Settlement } from '../store/records.ts'
+import type { Claimed, DeadReason, Failure, LostJob, NewJob, Settlement } from '../store/records.ts'
 import { delayAfter, type BackoffFunction } from './backoff.ts'
 import { caps } from './caps.ts'
 import { Discard, RetryIn } from './decisions.ts'
@@ -26,35 +26,64 @@ export interface FailureContext {
 export function afterFailure(claimed: Claimed, error: unknown, context: FailureContext): Settlement {
   const { job, claim, attempt, policy } = claimed
   const { aborted } = context
-  if (aborted === 'cancel') {
-    return { job, claim, outcome: 'cancel', error: hasCode(error, 'CANCELLED') ? null : toFailure(error) }
+  const ask = readAsk(error, job)
+  const bury = (reason: DeadReason, code?: string): Settlement => {
+    return { job, claim, outcome: 'bury', reason, error: toFailure(error, code) }
   }
-  const bury = (reason: 'discarded' | 'invalid' | 'lost' | 'exhausted', failure: Failure): Settlement => {
-    return { job, claim, outcome: 'bury', reason, error: failure }
+  if (aborted === 'cancel') return { job, claim, outcome: 'cancel', error: ask === 'cancel' ? null : toFailure(error) }
+  if (ask === 'discard') return bury('discarded', 'DISCARDED')
+  if (ask === 'refuse-input') return bury('invalid')
+  if (typeof ask === 'object') {
+    const { delayMs, countAttempt } = ask
+    if (countAttempt && attempt >= policy.maxAttempts) return bury('exhausted', 'RETRY_IN')
+    return { job, claim, outcome: countAttempt ? 'retry' : 'snooze', delayMs, error: toFailure(error, 'RETRY_IN') }
   }
-  if (isA(error, Discard)) return bury('discarded', toFailure(error, 'DISCARDED'))
-  // Without the id it is another job's input, which the handler tried to enqueue: an error like any other.
-  if (hasCode(error, 'INVALID_INPUT') && error.id === job) return bury('invalid', toFailure(error))
+  if (aborted === 'shutdown') {
+    return policy.delivery === 'at-most-once' ? bury('lost', 'SHUTDOWN') : { job, claim, outcome: 'release' }
+  }
+  const code = aborted === 'timeout' ? 'TIMEOUT' : undefined
+  return attempt >= policy.maxAttempts
+    ? bury('exhausted', code)
+    : { job, claim, outcome: 'retry', ...backOff(claimed, error, code, context) }
+}
 
-  const asked = isA(error, RetryIn) ? error : undefined
-  if (asked?.countAttempt === false) {
-    return { job, claim, outcome: 'snooze', delayMs: asked.delayMs, error: toFailure(asked, 'RETRY_IN') }
+type Ask = 'discard' | 'refuse-input' | 'cancel' | Pick<RetryIn, 'delayMs' | 'countAttempt'>
+
+/** What the error says shall become of the job; most say nothing, and a proxy whose traps throw is one of those. */
+function readAsk(error: unknown, job: string): Ask | undefined {
+  try {
+    if (error instanceof Discard) return 'discard'
+    if (error instanceof RetryIn) return { delayMs: error.delayMs, countAttempt: error.countAttempt }
+    if (ForgeError.is(error, 'CANCELLED')) return 'cancel'
+    // With another id or none it is the input of a job that the handler tried to enqueue: a failure like any other.
+    if (ForgeError.is(error, 'INVALID_INPUT') && error.id === job) return 'refuse-input'
+  } catch {
+    return undefined
   }
-  if (asked === undefined && aborted === 'shutdown') {
-    if (policy.delivery === 'at-least-once') return { job, claim, outcome: 'release' }
-    return bury('lost', toFailure(error, 'SHUTDOWN'))
+  return undefined
+}
+
+function backOff(
+  { attempt, attemptBase, policy }: Claimed,
+  error: unknown,
+  code: string | undefined,
+  { backoff, random }: FailureContext,
+): { delayMs: number; error: Failure } {
+  const failures = attempt - attemptBase
+  const delayMs = delayAfter(policy.backoff, failures, random)
+  if (policy.backoff.type !== 'function' || backoff === undefined) return { delayMs, error: toFailure(error, code) }
+  try {
+    return { delayMs: toMs(backoff(failures, error), 'backoff'), error: toFailure(error, code) }
+  } catch (problem) {
+    const message = `the backoff function failed, so the default was used: ${toFailure(problem).message}`
+    return { delayMs, error: toFailure(new ForgeError('INVALID_OPTION', message, { cause: error })) }
   }
-  const failure = toFailure(error, asked ? 'RETRY_IN' : aborted === 'timeout' ? 'TIMEOUT' : undefined)
-  if (attempt >= policy.maxAttempts) return bury('exhausted', failure)
-  if (asked) return { job, claim, outcome: 'retry', delayMs: asked.delayMs, error: failure }
-  const { delayMs, fault } = backOff(claimed, error, context)
-  return { job, claim, outcome: 'retry', delayMs, error: fault ?? failure }
 }
 
 /** A lost job of a dead or stalled worker: it runs again, unless it may not or has taken too many workers with it. */
 export function afterCrash(lost: LostJob): Settlement & { readonly worker: string } {
   const { job, claim, worker, crashes, policy, host, pid } = lost
-  const message = `Worker ${worker} (process ${pid} on ${host}) died, or stalled for longer than its lease, while it ran this job.`
+  const message = `worker ${worker} (process ${pid} on ${host}) died, or stalled for longer than its lease, while it ran this job`
   const crash = {
     job,
     claim,
@@ -65,34 +94,3 @@ export function afterCrash(lost: LostJob): Settlement & { readonly worker: strin
   if (policy.delivery === 'at-most-once') return { ...crash, bury: 'lost' }
   return crashes + 1 >= caps.crashes ? { ...crash, bury: 'poison' } : crash
 }
-
-function backOff(
-  { attempt, attemptBase, policy }: Claimed,
-  error: unknown,
-  { backoff, random }: FailureContext,
-): { delayMs: number; fault?: Failure } {
-  const failures = attempt - attemptBase
-  const byPlan = { delayMs: delayAfter(policy.backoff, failures, random) }
-  if (policy.backoff.type !== 'function' || backoff === undefined) return byPlan
-  try {
-    return { delayMs: toMs(backoff(failures, error), 'the result of the backoff function') }
-  } catch (problem) {
-    const { message } = toFailure(problem)
-    const fault = new ForgeError('INVALID_OPTION', `Mend the backoff function; the default was used. ${message}`, {
-      cause: error,
-    })
-    return { ...byPlan, fault: toFailure(fault) }
-  }
-}
-
-/** `instanceof` that a hostile proxy cannot make throw. */
-function isA<T>(error: unknown, kind: abstract new (...args: never) => T): error is T {
-  try {
-    return error instanceof kind
-  } catch {
-    return false
-  }
-}
-
-const hasCode = (error: unknown, code: 'CANCELLED' | 'INVALID_INPUT'): error is ForgeError =>
-  isA(error, ForgeError) && error.code === code

@@ -7,10 +7,11 @@ const dayMs = 24 * 60 * minuteMs
 /** The least time for which the id of an ended job is known. */
 export const rememberMs: number = 10 * minuteMs
 
-/** How long dead jobs, cancelled jobs and records of workers that left are kept. */
 export const keepDeadMs: number = 30 * dayMs
 export const keepCancelledMs: number = dayMs
-export const keepWorkerMs: number = keepDeadMs
+
+/** How long the record of a worker that left is kept: no longer than the attempts that name it. */
+export const keepWorkerMs: number = 30 * dayMs
 
 /** How long a job that ended in `state` is kept; a completed one as long as its result. */
 export const keptMs = (state: State, keepResultMs: number): number =>

@@ -39,11 +39,10 @@ export function parse<T>(schema: Schema<unknown, T>, value: unknown, what = 'inp
 /** What the schema makes of the stored payload of job `id`, as `parse` does; INVALID_INPUT names the job. */
 export function parseStored<T>(schema: Schema<unknown, T>, payload: string, id: string): T | Promise<T> {
   const value = decode(payload, id)
-  const { validate } = schema['~standard']
-  return after(validate(value), (result) => {
+  return after(schema['~standard'].validate(value), (result) => {
     if (result.issues === undefined || value !== null) return accept(result, 'stored payload', id)
     // JSON has no undefined: a job without input is stored as null.
-    return after(validate(undefined), (other) =>
+    return after(schema['~standard'].validate(undefined), (other) =>
       accept(other.issues === undefined ? other : result, 'stored payload', id),
     )
   })
@@ -77,11 +76,16 @@ function refuse(problems: readonly Problem[], what: string, id?: string): ForgeE
   return new ForgeError('INVALID_INPUT', message, id === undefined ? { problems } : { problems, id })
 }
 
+/** zod: a part without a JSON form (a date, say) takes anything, instead of the whole schema being refused. */
+const libraryOptions = { unrepresentable: 'any' }
+
 /** The JSON Schema of what the schema takes, as JSON text; `null` when its library offers none. */
 export function inputJsonSchema(schema: Schema): string | null {
   const { jsonSchema } = schema['~standard'] as Partial<StandardJSONSchemaV1.Props>
   try {
-    return jsonSchema === undefined ? null : JSON.stringify(jsonSchema.input({ target: 'draft-2020-12' }))
+    return jsonSchema === undefined
+      ? null
+      : JSON.stringify(jsonSchema.input({ target: 'draft-2020-12', libraryOptions }))
   } catch {
     // How a library says that a schema has no JSON form: producers without the definition then go unchecked to the worker.
     return null

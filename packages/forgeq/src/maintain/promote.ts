@@ -6,7 +6,8 @@ const idleMs = 5_000
 
 /** One round; returns the delay until the next. `storeNow` is read after the store answered. */
 export const promote = async (store: Store, storeNow: () => number): Promise<number> => {
-  const { nextDueAt } = await store.promote(batchLimit)
+  const { moved, nextDueAt } = await store.promote(batchLimit)
   if (nextDueAt === null) return idleMs
-  return Math.max(0, Math.min(nextDueAt - storeNow(), idleMs))
+  // Where nothing moved, the next one is due a moment from now, whatever this process takes the time to be.
+  return Math.max(moved === 0 ? 1 : 0, Math.min(nextDueAt - storeNow(), idleMs))
 }

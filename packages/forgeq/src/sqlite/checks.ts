@@ -19,6 +19,21 @@ const networkFileSystems: Readonly<Record<number, string>> = {
   0x0bd00bd0: 'Lustre',
 }
 const fuse = 0x65735546
+const tmpfs = 0x01021994
+
+/** What is wrong with a file system, by its magic number: refused, or worth a warning. */
+export const judgeFileSystem = (folder: string, magic: number): { refused?: string; warning?: string } => {
+  const network = networkFileSystems[magic]
+  if (network !== undefined) {
+    return {
+      refused: `${folder} is on a network file system (${network}), where SQLite files get corrupted; use a local disk`,
+    }
+  }
+  if (magic === fuse) {
+    return { warning: `${folder} is on FUSE: SQLite is safe there only when all processes are on this machine` }
+  }
+  return magic === tmpfs ? { warning: `${folder} is in memory (tmpfs): a reboot takes all jobs away` } : {}
+}
 
 /** Makes the folder of the file, refuses network file systems; answers problems worth a warning. */
 export const checkFileSystem = (path: string, allowUnsafe: boolean): string[] => {
@@ -30,18 +45,14 @@ export const checkFileSystem = (path: string, allowUnsafe: boolean): string[] =>
     throw new ForgeError(
       'STORE_UNAVAILABLE',
       `the folder ${folder} of the SQLite file cannot be made; check its path and mode`,
-      {
-        cause,
-      },
+      { cause },
     )
   }
-  const magic = statfsSync(folder).type >>> 0
-  if (magic === fuse) return [`${folder} is on FUSE: SQLite is safe there only when all processes are on this machine`]
-  const network = networkFileSystems[magic]
-  if (network === undefined) return []
-  const message = `${folder} is on a network file system (${network}), where SQLite files get corrupted; use a local disk`
-  if (!allowUnsafe) throw new ForgeError('STORE_UNSAFE', `${message} (FORGEQ_ALLOW_VOLATILE=1 goes on at your risk).`)
-  return [message]
+  const { refused, warning } = judgeFileSystem(folder, statfsSync(folder).type >>> 0)
+  if (refused !== undefined && !allowUnsafe) {
+    throw new ForgeError('STORE_UNSAFE', `${refused} (FORGEQ_ALLOW_VOLATILE=1 goes on at your risk)`)
+  }
+  return [refused ?? warning].filter((problem) => problem !== undefined)
 }
 
 const findTable = /* sql */ `SELECT 1 FROM sqlite_schema WHERE name = 'forgeq_migration'`
@@ -50,7 +61,7 @@ const addTable = /* sql */ `CREATE TABLE IF NOT EXISTS forgeq_migration (version
 const applied = /* sql */ `SELECT max(version) AS version FROM forgeq_migration`
 const noteStep = /* sql */ `INSERT INTO forgeq_migration (version, name, at) VALUES (?, ?, ?)`
 
-export const schemaVersion = (db: Database): number => {
+const schemaVersion = (db: Database): number => {
   if (db.prepare(findTable).get() === undefined) return 0
   return (db.prepare(applied).get() as { version: number | null }).version ?? 0
 }

@@ -112,7 +112,7 @@ export const isBusy = (error: unknown): boolean => codeOf(error) === 5 || codeOf
 const sleeper = new Int32Array(new SharedArrayBuffer(4))
 
 /** Sleeps this thread; only the DB thread and short set-up steps may. */
-export const sleepThread = (ms: number): void => {
+const sleepThread = (ms: number): void => {
   Atomics.wait(sleeper, 0, 0, ms)
 }
 

@@ -55,7 +55,7 @@ export class Engine {
   readonly #options: EngineOptions
   readonly #statements: Statements
   readonly #names: Names
-  readonly #memory: Memory = { lookedAt: 0 }
+  readonly #memory: Memory = { lookedAt: 0, dueAt: Infinity }
   #synchronous: 'FULL' | 'NORMAL' | undefined
   #lastNow = 0
   #waiting: Call[] = []
@@ -65,7 +65,7 @@ export class Engine {
     this.#options = options
     this.#statements = new Statements(db)
     this.#names = new Names(this.#statements)
-    this.topics = new Topics(this.#statements, options.hint)
+    this.topics = new Topics(this.#statements, this.#memory, options.hint)
   }
 
   /** Puts a call in line; beats go first, a lease must not wait behind work. */

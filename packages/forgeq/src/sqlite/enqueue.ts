@@ -84,17 +84,17 @@ export const place = (turn: Turn, jobs: readonly NewJob[], checkAge: boolean): E
       facts.set(job.policy, policy)
     }
     const type = turn.names.type.id(job.type)
+    if (checkAge && !isTimely(job.id, turn.now)) {
+      const known = duplicateOf(turn, job)
+      if (known !== undefined) return known
+      return refuse(job.id, 'INVALID_ID', `${job.id} is no UUIDv7 made within a day of the store's time; make a new id`)
+    }
     if (job.unique !== undefined) {
-      const duplicate = duplicateOf(turn, job)
-      if (duplicate !== undefined) return duplicate
+      // The job itself may hold the key: its id comes first.
+      const known = duplicateOf(turn, job)
+      if (known !== undefined) return known
       const holder = turn.sql(holderOf).get(type, job.unique) as { id: string } | undefined
       if (holder !== undefined) return { id: holder.id, duplicate: true }
-    }
-    if (checkAge && !isTimely(job.id, turn.now)) {
-      return (
-        duplicateOf(turn, job) ??
-        refuse(job.id, 'INVALID_ID', `${job.id} is no UUIDv7 made within a day of the store's time; make a new id`)
-      )
     }
     const seq = turn.nextSeq()
     const runAt = Math.max(turn.now + (job.delayMs ?? 0), job.runAt ?? 0)

@@ -33,6 +33,7 @@ export class Host {
   readonly #beats = new Map<string, NodeJS.Timeout>()
   readonly #hint: (topics: readonly Topic[]) => void
   #isScheduled = false
+  #isClosed = false
   #poller: NodeJS.Timeout | undefined
   #tidier: NodeJS.Timeout | undefined
   #activeAt = 0
@@ -96,6 +97,7 @@ export class Host {
   }
 
   close(): void {
+    this.#isClosed = true
     clearTimeout(this.#poller)
     clearTimeout(this.#tidier)
     for (const timer of this.#beats.values()) clearInterval(timer)
@@ -113,6 +115,8 @@ export class Host {
 
   #turn(): void {
     this.#isScheduled = false
+    // A call and the wish to close may have come together.
+    if (this.#isClosed) return
     this.#engine.runTurn()
     if (this.#engine.poll()) this.#foreignAt = performance.now()
     const now = performance.now()

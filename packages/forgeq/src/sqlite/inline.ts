@@ -20,6 +20,18 @@ export class Inline implements Link {
     return new Promise((resolve, reject) => this.#host.runNow({ method, args, resolve, reject }))
   }
 
+  callNow(method: Method, args: readonly unknown[]): unknown {
+    let answer: { readonly value: unknown } | { readonly error: unknown } | undefined
+    this.#host.runNow({
+      method,
+      args,
+      resolve: (value) => (answer = { value }),
+      reject: (error) => (answer = { error }),
+    })
+    if (answer === undefined || 'error' in answer) throw answer?.error
+    return answer.value
+  }
+
   migrate(mode: 'plan' | 'apply'): Promise<Migration> {
     return Promise.resolve(this.#host.migrate(mode))
   }

@@ -102,7 +102,8 @@ export const removeBodies = (turn: Turn, seqs: readonly number[]): void => {
 export const prune = (turn: Turn, limit: number): Pruned => {
   const batches = turn.sql(expiries).all(turn.now) as { at: number; seq: number; jobs: string }[]
   let room = limit
-  const seqs: number[] = []
+  // A set: a job that was retried by hand and ended again is in two batches.
+  const seqs = new Set<number>()
   for (const batch of batches) {
     if (room === 0) break
     const jobs = JSON.parse(batch.jobs) as number[]
@@ -116,11 +117,12 @@ export const prune = (turn: Turn, limit: number): Pruned => {
       state: number
       queue: number
     }[]) {
+      if (seqs.has(row.job)) continue
       turn.tally(row.queue, row.state, -1)
-      seqs.push(row.job)
+      seqs.add(row.job)
     }
   }
-  removeBodies(turn, seqs)
+  removeBodies(turn, [...seqs])
   turn.sql(forgetWorkers).run(turn.now - keepWorkerMs)
-  return { removed: seqs.length, more: nothingToPrune(turn, turn.now) === undefined }
+  return { removed: seqs.size, more: nothingToPrune(turn, turn.now) === undefined }
 }

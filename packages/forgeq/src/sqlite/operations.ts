@@ -19,6 +19,8 @@ export type Answer<M extends Method> = Awaited<ReturnType<Calls[M]>>
 export interface Memory {
   /** When `lost` last looked, store time. */
   lookedAt: number
+  /** When the next job is due, as far as those who promote know: only an earlier one is news to them. */
+  dueAt: number
 }
 
 interface Write<M extends Method> {
@@ -65,7 +67,19 @@ export const operations: { readonly [M in Method]: Operation<M> } = {
     isPromise: no,
   },
   settle: { write: (turn, _, settlements) => settleLost(turn, settlements), isPromise: yes },
-  promote: { write: (turn, _, limit) => promote(turn, limit), peek: (db) => nothingDue(db, db.now), isPromise: no },
+  promote: {
+    write: (turn, memory, limit) => {
+      const answer = promote(turn, limit)
+      memory.dueAt = answer.nextDueAt ?? Infinity
+      return answer
+    },
+    peek: (db, memory) => {
+      const answer = nothingDue(db, db.now)
+      if (answer !== undefined) memory.dueAt = answer.nextDueAt ?? Infinity
+      return answer
+    },
+    isPromise: no,
+  },
   prune: { write: (turn, _, limit) => prune(turn, limit), peek: (db) => nothingToPrune(db, db.now), isPromise: no },
   setQueue: { write: (turn, _, queue, settings) => setQueue(turn, queue, settings), isPromise: yes },
   act: { write: (turn, _, request) => act(turn, request), isPromise: yes },

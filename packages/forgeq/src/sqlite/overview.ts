@@ -57,7 +57,7 @@ export const setQueue = (turn: Turn, queue: string, settings: { readonly paused:
 }
 
 const presentWorkers = /* sql */ `SELECT * FROM forgeq_worker WHERE left_at IS NULL ORDER BY id`
-const heldCounts = /* sql */ `SELECT worker, count(*) AS n FROM forgeq_running GROUP BY worker`
+const holders = /* sql */ `SELECT worker FROM forgeq_running`
 
 interface WorkerRow {
   readonly id: number
@@ -77,7 +77,8 @@ interface WorkerRow {
 }
 
 export const workers = (db: Reader): WorkerRecord[] => {
-  const held = new Map((db.sql(heldCounts).all() as { worker: number; n: number }[]).map((row) => [row.worker, row.n]))
+  const held = new Map<number, number>()
+  for (const [worker] of db.tuples(holders).all() as [number][]) held.set(worker, (held.get(worker) ?? 0) + 1)
   return (db.sql(presentWorkers).all() as WorkerRow[]).map((row) => ({
     id: row.uid,
     host: row.host,

@@ -4,7 +4,7 @@ import type { Sql } from './statements.ts'
 import type { Turn } from './turn.ts'
 
 export const unparkedLane = 0
-export const frontLane = 1
+const frontLane = 1
 export const freshLane = 2
 
 export const laneOf = (priority: number, kind: number): number => priority * 4 + kind

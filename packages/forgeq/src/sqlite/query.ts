@@ -217,7 +217,8 @@ export const find = (db: Reader, filter: JobFilter, cursor: string | null, limit
 
 const parseCursor = (cursor: string): string[] => {
   const parts = cursor.split('.')
-  const listing = listings[parts[0] ?? '']
+  const name = parts[0]!
+  const listing = Object.hasOwn(listings, name) ? listings[name] : undefined
   const isSound =
     listing !== undefined &&
     (parts.length === 1 || parts.length === 1 + listing.cursor.length) &&

@@ -2,6 +2,7 @@
 // waits for its answer or someone listens.
 import { Worker } from 'node:worker_threads'
 import { ForgeError } from '../core/errors.ts'
+import { ManualClock } from '../store/clock.ts'
 import type { Migration, StoreInfo, Topic } from '../store/store.ts'
 import type { HostOptions } from './host.ts'
 import type { Method } from './operations.ts'
@@ -23,15 +24,17 @@ export interface Link {
 }
 
 export class Remote implements Link {
-  readonly info: StoreInfo
+  readonly #info: StoreInfo
+  readonly #now: () => number
   readonly #thread: Worker
   readonly #waiting = new Map<number, Waiting>()
   #lastId = 0
   #listened = 0
 
-  private constructor(thread: Worker, info: StoreInfo, hint: (topics: readonly Topic[]) => void) {
+  private constructor(thread: Worker, info: StoreInfo, now: () => number, hint: (topics: readonly Topic[]) => void) {
     this.#thread = thread
-    this.info = info
+    this.#info = info
+    this.#now = now
     thread.on('message', (reply: Reply) => this.#receive(reply, hint))
     thread.on('error', (error) => this.#lose(error))
     thread.on('exit', () => this.#lose(undefined))
@@ -45,19 +48,26 @@ export class Remote implements Link {
     hint: (topics: readonly Topic[]) => void,
     lost: () => void,
   ): Promise<Remote> {
+    const clock = options.clock === null ? undefined : new ManualClock(options.clock)
+    const now = clock === undefined ? Date.now : () => clock.now()
     const thread = new Worker(new URL('./thread.js', import.meta.url), { workerData: { options, checks } })
     return new Promise((resolve, reject) => {
       thread.once('error', reject)
       thread.once('message', (reply: Reply) => {
         thread.off('error', reject)
         if (reply.kind === 'open') {
-          resolve(new Remote(thread, reply.info, hint))
+          resolve(new Remote(thread, reply.info, now, hint))
           thread.once('exit', lost)
         } else if (reply.kind === 'failed') {
           reject(receiveError(reply.error))
         }
       })
     })
+  }
+
+  /** Both threads read one clock. */
+  get info(): StoreInfo {
+    return { ...this.#info, now: this.#now() }
   }
 
   call(method: Method, args: readonly unknown[]): Promise<unknown> {

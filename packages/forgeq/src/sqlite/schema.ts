@@ -66,7 +66,7 @@ CREATE TABLE forgeq_later (
 CREATE INDEX forgeq_later_moved ON forgeq_later (job) WHERE seq <> job;
 
 -- lane and seq = where it was claimed from, the order in which a repeated turn hands it out again. settler = the worker that
--- settled the claim before this one, 0 after a rescue: it alone may hear 'applied' again.
+-- settled the claim before this one and alone may ask again: negative when it was told 'cancelled', 0 after a rescue.
 CREATE TABLE forgeq_running (
   job INTEGER PRIMARY KEY, worker INTEGER NOT NULL, claim INTEGER NOT NULL, turn INTEGER NOT NULL, queue INTEGER NOT NULL,
   lane INTEGER NOT NULL, seq INTEGER NOT NULL, attempt INTEGER NOT NULL, crashes INTEGER NOT NULL, settler INTEGER NOT NULL,

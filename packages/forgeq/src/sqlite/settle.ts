@@ -53,13 +53,12 @@ export const settle = (turn: Turn, settler: Settler, settlements: readonly Settl
     const row = held.get(i)
     if (row === undefined) return verdictOfPast(turn, settler, settlement)
     const [, seq, worker, claim, lastSettler, cancelled] = row
-    if (worker !== settler.worker || claim !== settlement.claim) {
-      // The job runs under another fence: only the claim just before it, settled by this very worker, was applied.
-      const wasOurs = claim === settlement.claim + 1 && lastSettler === settler.worker
-      return wasOurs && !settler.rescue ? 'applied' : 'lost'
-    }
+    const isOurs = worker === settler.worker && claim === settlement.claim
+    // Earlier in this call the claim that ran was settled: this is a repeat of it, or older.
     const before = settled.get(seq)
-    if (before !== undefined) return before
+    if (before !== undefined) return isOurs ? before : 'lost'
+    // Under another fence: only the claim just before the one that runs may have been settled by this very worker.
+    if (!isOurs) return claim === settlement.claim + 1 ? verdictBefore(settler, lastSettler) : 'lost'
     let verdict: Verdict = 'applied'
     if (settlement.outcome === 'complete' && cancelled === 0) {
       complete(turn, row, settlement)
@@ -91,7 +90,7 @@ const complete = (turn: Turn, row: HeldRow, settlement: Completion): void => {
   if (settlement.followUps === undefined) return
   const refused = place(turn, settlement.followUps, false).find((answer) => 'refused' in answer)
   if (refused !== undefined && 'refused' in refused) {
-    throw new ForgeError('INTERNAL', `follow-up job of ${settlement.job} refused: ${refused.refused.message}`, {
+    throw new ForgeError('ID_CONFLICT', `a follow-up of ${settlement.job} was refused: ${refused.refused.message}`, {
       id: settlement.job,
     })
   }
@@ -166,9 +165,11 @@ const goOn = (turn: Turn, row: Held, settler: Settler, settlement: Settlement): 
 const cancel = (turn: Turn, row: Held, settler: Settler, settlement: Settlement): Verdict => {
   const crashed = settlement.outcome === 'crash'
   addHistory(turn, row, crashed ? 'crash' : 'cancel', 'error' in settlement ? settlement.error : null)
-  const counters = countersOf(row, settler.rescue ? 0 : settler.worker)
-  finishHeld(turn, row, { ...counters, crashes: row.crashes + (crashed ? 1 : 0) }, 'cancelled', 'cancelled')
-  return settlement.outcome === 'cancel' ? 'applied' : 'cancelled'
+  const verdict = settlement.outcome === 'cancel' ? 'applied' : 'cancelled'
+  const by = settler.rescue ? 0 : verdict === 'applied' ? settler.worker : -settler.worker
+  const counters = { ...countersOf(row, by), crashes: row.crashes + (crashed ? 1 : 0) }
+  finishHeld(turn, row, counters, 'cancelled', 'cancelled')
+  return verdict
 }
 
 const countersOf = (
@@ -217,10 +218,13 @@ const bodyOf = /* sql */ `SELECT seq, id, type, queue, priority, run_at FROM for
 
 /** The job does not run: its last claim says who settled it. */
 const verdictOfPast = (turn: Turn, settler: Settler, settlement: Settlement): Verdict => {
-  // The holder settled before its record was closed: the rescuer comes too late.
-  if (settler.rescue) return 'lost'
   const body = turn.sql(bodyOf).get(settlement.job) as Body | undefined
   const now = body === undefined ? undefined : placeOf(turn, body)
-  if (now === undefined || now.claim !== settlement.claim || now.settler !== settler.worker) return 'lost'
-  return now.state === stateCodes.cancelled && settlement.outcome !== 'cancel' ? 'cancelled' : 'applied'
+  return now?.claim === settlement.claim ? verdictBefore(settler, now.settler) : 'lost'
+}
+
+/** The answer that was given when the claim was settled. A rescuer was not the one: it comes too late. */
+const verdictBefore = (settler: Settler, lastSettler: number): Verdict => {
+  if (settler.rescue || Math.abs(lastSettler) !== settler.worker) return 'lost'
+  return lastSettler > 0 ? 'applied' : 'cancelled'
 }

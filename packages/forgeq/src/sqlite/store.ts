@@ -23,6 +23,9 @@ export class SqliteStore implements Store {
   readonly #options: HostOptions & { readonly inline: boolean }
   readonly #listeners = new Map<Topic, Set<(topic: Topic) => void>>()
   #link: Promise<Link> | undefined
+  /** Has been told of every listener. */
+  #told: Link | undefined
+  #inline: Inline | undefined
   #isClosed = false
 
   constructor(path: string, options: SqliteOptions) {
@@ -47,6 +50,7 @@ export class SqliteStore implements Store {
     this.#isClosed = true
     const link = this.#link
     this.#link = undefined
+    this.#told = undefined
     // A store that never opened has nothing to close.
     await (await link?.catch(() => undefined))?.close()
   }
@@ -121,7 +125,8 @@ export class SqliteStore implements Store {
       if (fns === undefined) this.#listeners.set(topic, new Set([fn]))
       else fns.add(fn)
     }
-    this.#tell((link) => link.listen(topics))
+    // Opening takes all listeners along.
+    this.#told?.listen(topics)
     let isOver = false
     return () => {
       if (isOver) return
@@ -131,18 +136,18 @@ export class SqliteStore implements Store {
         fns?.delete(fn)
         if (fns?.size === 0) this.#listeners.delete(topic)
       }
-      this.#tell((link) => link.unlisten(topics))
+      this.#told?.unlisten(topics)
     }
+  }
+
+  /** Reads without waiting; only an inline store can. `undefined` before it is open. */
+  readNow(...[method, ...args]: ['find', ...Parameters<Store['find']>]): Answer<'find'> | undefined {
+    return this.#inline?.callNow(method, args) as Answer<'find'> | undefined
   }
 
   async #call<M extends Method>(method: M, ...args: unknown[]): Promise<Answer<M>> {
     const link = await this.#connected('schema')
     return (await link.call(method, args)) as Answer<M>
-  }
-
-  #tell(say: (link: Link) => void): void {
-    // Before the store is open nobody has written what could be hinted, and opening takes all listeners along.
-    this.#link?.then(say, () => undefined)
   }
 
   #connected(checks: 'schema' | 'none'): Promise<Link> {
@@ -160,16 +165,18 @@ export class SqliteStore implements Store {
 
   async #connect(checks: 'schema' | 'none'): Promise<Link> {
     const hint = (topics: readonly Topic[]): void => this.#spread(topics)
-    const link = this.#options.inline
-      ? new Inline(this.#options, checks, hint)
-      : await Remote.open(this.#options, checks, hint, () => this.#forget(this.#link))
+    if (this.#options.inline) this.#inline = new Inline(this.#options, checks, hint)
+    const link = this.#inline ?? (await Remote.open(this.#options, checks, hint, () => this.#forget(this.#link)))
     const topics = [...this.#listeners].flatMap(([topic, fns]) => Array.from(fns, () => topic))
     if (topics.length > 0) link.listen(topics)
+    this.#told = link
     return link
   }
 
   #forget(link: Promise<Link> | undefined): void {
-    if (this.#link === link) this.#link = undefined
+    if (this.#link !== link) return
+    this.#link = undefined
+    this.#told = undefined
   }
 
   #spread(topics: readonly Topic[]): void {

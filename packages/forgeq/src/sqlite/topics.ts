@@ -1,6 +1,7 @@
 // Wake-ups: who listens to what in this process, hints after our own commits, and a look at what other connections wrote.
 import type { Topic } from '../store/store.ts'
 import { nextDueAt } from './lease.ts'
+import type { Memory } from './operations.ts'
 import type { Statements } from './statements.ts'
 
 // Changes whenever another connection has committed since the last look; our own commits do not change it.
@@ -22,14 +23,14 @@ const endedLimit = 500
 export class Topics {
   readonly #statements: Statements
   readonly #hint: (topics: readonly Topic[]) => void
+  readonly #memory: Pick<Memory, 'dueAt'>
   readonly #listened = new Map<Topic, number>()
   #awaited = 0
   #ended: string[] = []
   #version: number | undefined
-  /** The earliest due time that listeners know of. */
-  #dueAt = Infinity
 
-  constructor(statements: Statements, hint: (topics: readonly Topic[]) => void) {
+  constructor(statements: Statements, memory: Pick<Memory, 'dueAt'>, hint: (topics: readonly Topic[]) => void) {
+    this.#memory = memory
     this.#statements = statements
     this.#hint = hint
   }
@@ -56,22 +57,18 @@ export class Topics {
   /** Hints of a commit of ours. */
   announce(topics: ReadonlySet<Topic>, earliestDueAt: number): void {
     const heard = [...topics].filter((topic) => this.#listened.has(topic))
-    if (earliestDueAt < this.#dueAt) {
-      this.#dueAt = earliestDueAt
+    if (earliestDueAt < this.#memory.dueAt) {
+      this.#memory.dueAt = earliestDueAt
       if (this.#listened.has('due')) heard.push('due')
     }
     if (heard.length > 0) this.#hint(heard)
   }
 
-  /** A listener was told when the next job is due. */
-  knowDueAt(at: number | null): void {
-    this.#dueAt = at ?? Infinity
-  }
-
   /** Answers whether another connection wrote since the last look. */
   pollForeign(): boolean {
     const { data_version: version } = this.#statements.sql(dataVersion).get() as { data_version: number }
-    const isChanged = this.#version !== undefined && version !== this.#version
+    // The first look counts too: someone may have written between the opening of the file and now.
+    const isChanged = version !== this.#version
     this.#version = version
     if (isChanged) this.#ended = [...this.#listened.keys()].filter((topic) => topic.startsWith('ended:'))
     if (!isChanged && this.#ended.length === 0) return false
@@ -88,8 +85,8 @@ export class Topics {
     if (topic.startsWith('orders:')) return this.#statements.sql(hasOrders).get(topic.slice(7)) !== undefined
     if (topic !== 'due') return false
     const at = nextDueAt(this.#statements) ?? Infinity
-    const isEarlier = at < this.#dueAt
-    this.#dueAt = at
+    const isEarlier = at < this.#memory.dueAt
+    this.#memory.dueAt = at
     return isEarlier
   }
 

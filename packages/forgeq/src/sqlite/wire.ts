@@ -1,5 +1,5 @@
 // What the calling thread and the DB thread say to each other.
-import { ForgeError, type ErrorCode } from '../core/errors.ts'
+import { ForgeError } from '../core/errors.ts'
 import type { StoreInfo, Topic } from '../store/store.ts'
 import { explainFailure } from './failures.ts'
 import type { Method } from './operations.ts'
@@ -21,26 +21,20 @@ export type Reply =
   | { readonly kind: 'hints'; readonly topics: readonly Topic[] }
 
 /** An error without its class, which structured cloning drops. */
-export interface SentError {
-  readonly code: ErrorCode
-  readonly message: string
-  readonly id?: string
-  readonly stack?: string
-}
+export type SentError = Pick<ForgeError, 'code' | 'message' | 'id' | 'problems' | 'holder' | 'stack'>
 
 export const sendError = (thrown: unknown): SentError => {
   const error = explainFailure(thrown)
   if (error instanceof ForgeError) {
-    return { code: error.code, message: error.message, ...(error.id === undefined ? {} : { id: error.id }) }
+    const { code, message, id, problems, holder } = error
+    return { code, message, ...given({ id, problems, holder }) }
   }
   const { message, stack } = error instanceof Error ? error : new Error(String(error))
-  return { code: 'INTERNAL', message, ...(stack === undefined ? {} : { stack }) }
+  return { code: 'INTERNAL', message, ...given({ stack }) }
 }
 
-export const receiveError = (sent: SentError): ForgeError => {
-  const cause = sent.stack === undefined ? undefined : { stack: sent.stack }
-  return new ForgeError(sent.code, sent.message, {
-    ...(sent.id === undefined ? {} : { id: sent.id }),
-    ...(cause === undefined ? {} : { cause }),
-  })
-}
+export const receiveError = ({ code, message, stack, ...facts }: SentError): ForgeError =>
+  new ForgeError(code, message, stack === undefined ? facts : { ...facts, cause: { stack } })
+
+const given = <T extends object>(facts: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>
+  Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined)) as never

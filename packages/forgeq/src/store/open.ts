@@ -1,6 +1,7 @@
 // A store's URL -> the store. The one place outside the stores that knows them, and loads only the one that is named.
 import { ForgeError } from '../core/errors.ts'
 import type { Store } from './store.ts'
+import { fileOf, maskUrl, splitUrl } from './url.ts'
 
 /** Where jobs live when nothing is said. */
 export const defaultUrl = 'sqlite:.forgeq/forgeq.db'
@@ -10,19 +11,17 @@ const durabilities = ['full', 'relaxed'] as const
 const invalid = (url: string, what: string): ForgeError =>
   new ForgeError(
     'CONFIG',
-    `store URL ${JSON.stringify(url)}: ${what}. Supported: sqlite:path.db, sqlite::memory:, sqlite:path.db?durability=relaxed.`,
+    `store URL ${JSON.stringify(maskUrl(url))}: ${what}. Supported: sqlite:path.db, sqlite::memory:, sqlite:path.db?durability=relaxed.`,
   )
 
 /** Opens `sqlite:path.db[?durability=relaxed]` or `sqlite::memory:`; CONFIG says what is wrong with another URL. */
 export const openStore = async (url: string): Promise<Store> => {
-  const match = /^([a-z+]+):([^?]*)(?:\?(.*))?$/s.exec(url)
-  if (match === null) throw invalid(url, 'it has no scheme')
-  const [, scheme, path = '', query = ''] = match
+  const parts = splitUrl(url)
+  if (parts === undefined) throw invalid(url, 'it has no scheme')
+  const { scheme, options } = parts
   if (scheme !== 'sqlite') throw invalid(url, `scheme ${scheme} is not known`)
-  // sqlite:///abs.db and sqlite://rel.db are written by habit.
-  const file = decodeURIComponent(path.replace(/^\/\/(?=\/)/, '').replace(/^\/\//, ''))
+  const file = fileOf(parts)
   if (file === '') throw invalid(url, 'it names no file')
-  const options = new URLSearchParams(query)
   for (const key of options.keys()) if (key !== 'durability') throw invalid(url, `option ${key} is not known`)
   const durability = options.get('durability') ?? 'full'
   if (!(durabilities as readonly string[]).includes(durability))

@@ -130,7 +130,7 @@ export interface ExchangeRequest {
   /** Strictly rising per worker. The last turn again gives the same answer, an older one is refused. */
   readonly turn: number
   readonly settlements: readonly Settlement[]
-  /** In the order in which queues are served. */
+  /** In the order in which queues are served, each queue once. */
   readonly wants: readonly Want[]
   /** Claims at most in all. */
   readonly slots: number

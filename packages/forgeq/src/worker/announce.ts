@@ -46,7 +46,12 @@ export const announceEnd = (events: Emitter, run: Run, verdict: Verdict): void =
       return events.emit('job:completed', tried)
     case 'retry':
     case 'snooze':
-      return events.emit('job:retried', { ...tried, delayMs: settlement.delayMs, error: settlement.error })
+      return events.emit('job:retried', {
+        ...tried,
+        delayMs: settlement.delayMs,
+        error: settlement.error,
+        counted: settlement.outcome === 'retry',
+      })
     case 'bury':
       return events.emit('job:dead', { ...tried, reason: settlement.reason, error: settlement.error })
     case 'release':

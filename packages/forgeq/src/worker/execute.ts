@@ -5,7 +5,7 @@ import { formatMs } from '../core/duration.ts'
 import { caps } from '../core/caps.ts'
 import { ForgeError } from '../core/errors.ts'
 import { encodeJson } from '../core/json.ts'
-import { parseStored } from '../core/schema.ts'
+import { parse, parseStored } from '../core/schema.ts'
 import type { Context } from '../job.ts'
 import type { Hold, NewJob, Settlement } from '../store/records.ts'
 import type { Timers } from '../timers.ts'
@@ -16,7 +16,7 @@ import type { Run } from './run.ts'
 export type Around = (context: Context<unknown>, next: () => Promise<unknown>) => Promise<unknown>
 
 /** Time for a handler to end after it was aborted; then its claim is settled without it. */
-export const abortGraceMs = 5_000
+const abortGraceMs = 5_000
 /** Longer timers overflow; looking early does no harm. */
 const longestTimerMs = 3_600_000
 
@@ -74,7 +74,8 @@ export class Executor {
   /** An operator cancelled the job. */
   cancel({ job, claim }: Hold): void {
     for (const run of this.#running) {
-      if (run.claimed.job !== job || run.claimed.claim !== claim) continue
+      // The order is repeated until the claim has ended.
+      if (run.claimed.job !== job || run.claimed.claim !== claim || run.reason !== undefined) continue
       this.#abort(run, new ForgeError('CANCELLED', `job ${job} was cancelled`, { id: job }), abortGraceMs)
     }
   }
@@ -135,27 +136,38 @@ export class Executor {
   }
 
   #succeed(run: Run, value: unknown): void {
-    if (run.ended) return
-    // Too late is a failure even when it worked: whoever waits for the result was promised the limit.
-    if (run.reason?.code === 'TIMEOUT' || run.reason?.code === 'LEASE_LOST') return this.#fail(run, run.reason)
-    let result: string
+    const { output } = run.handler.job
     try {
-      result = encodeJson(value, 'result', caps.resultBytes)
+      const checked = output === undefined ? value : parse(output, value, 'result')
+      const pending = run.followUps?.some((job) => job instanceof Promise) ?? false
+      if (pending || isThenable(checked)) this.#succeedLater(run, checked)
+      else this.#complete(run, checked)
     } catch (error) {
-      return this.#fail(run, error)
+      this.#fail(run, error)
     }
-    const { followUps = [] } = run
-    if (!followUps.some((job) => job instanceof Promise)) {
-      return this.#end(run, afterSuccess(run.claimed, result, followUps as NewJob[]))
-    }
-    // Their schemas take their time; the run is still one that can be aborted.
-    Promise.all(followUps.map(async (job) => job)).then(
-      (jobs) => {
-        run.followUps = jobs
-        this.#succeed(run, value)
+  }
+
+  /** Schemas that take their time; the run is still one that can be aborted. */
+  #succeedLater(run: Run, value: unknown): void {
+    Promise.all([value, ...(run.followUps ?? [])]).then(
+      ([checked, ...followUps]) => {
+        run.followUps = followUps
+        this.#complete(run, checked)
       },
       (error: unknown) => this.#fail(run, error),
     )
+  }
+
+  #complete(run: Run, value: unknown): void {
+    if (run.ended) return
+    // Too late is a failure even when it worked: whoever waits for the result was promised the limit.
+    if (run.reason?.code === 'TIMEOUT' || run.reason?.code === 'LEASE_LOST') return this.#fail(run, run.reason)
+    try {
+      const result = encodeJson(value, 'result', caps.resultBytes)
+      this.#end(run, afterSuccess(run.claimed, result, (run.followUps ?? []) as NewJob[]))
+    } catch (error) {
+      this.#fail(run, error)
+    }
   }
 
   #fail(run: Run, error: unknown): void {

@@ -178,8 +178,15 @@ export class Fetch {
     if (request.slots > 0 && reply.claimed.length === 0 && slots.busy === 0 && this.#ended.length === 0)
       this.#host.idle()
     if (this.#ended.length > 0) return 0
-    if (!this.#claims || slots.free === 0) return undefined
-    const isBusy = reply.claimed.length > 0 || runs.length > 0
+    const pollMs = this.#nextPollMs(turn, reply)
+    return this.#noted.size === 0 ? pollMs : Math.min(pollMs ?? notesMs, notesMs)
+  }
+
+  #nextPollMs({ request, runs }: Turn, { claimed }: ExchangeReply): number | undefined {
+    if (!this.#claims || this.#host.slots.free === 0) return undefined
+    // As many as one turn may bring: there will be more.
+    if (claimed.length > 0 && claimed.length === request.slots) return 0
+    const isBusy = claimed.length > 0 || runs.length > 0
     this.#pollMs = isBusy ? defaults.pollBusyMs : Math.min(this.#pollMs * 2, defaults.pollIdleMs)
     return this.#pollMs * (0.75 + this.#host.random() * 0.5)
   }

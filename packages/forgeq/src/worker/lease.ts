@@ -12,6 +12,7 @@ export interface Leasing {
   readonly store: Store
   readonly timers: Timers
   readonly random: () => number
+  readonly ready: () => Promise<unknown>
   readonly newId: () => string
   readonly registration: Omit<Registration, 'id'>
   readonly facts: (lateMs: number) => WorkerFacts
@@ -58,9 +59,10 @@ export class Lease {
 
   /** Beats no more; closes the record, so that nobody waits for it to expire. */
   async stop(): Promise<void> {
+    // A registration that is under way ends first: its record must not stay open.
+    await this.#loop.stop()
     const worker = this.#isRegistered ? this.#worker : undefined
     this.#forget()
-    await this.#loop.stop()
     if (worker !== undefined) await this.#host.store.leave(worker)
   }
 
@@ -83,6 +85,8 @@ export class Lease {
 
   async #register(): Promise<number> {
     const { store, registration } = this.#host
+    // Ids carry the store's time: nothing may make one before that is known.
+    await this.#host.ready()
     // Kept over failures: an unknown outcome is repeated with the same id.
     const id = (this.#worker ??= this.#host.newId())
     const { now } = await store.register({ ...registration, id })

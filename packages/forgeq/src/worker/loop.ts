@@ -13,10 +13,10 @@ export class Loop {
   readonly #timers: Timers
   readonly #fail: (error: unknown) => void
   #running = false
-  #stopped = false
   /** When the next run is due, `Infinity` = when woken, `-Infinity` = in this turn of the event loop. */
   #dueAt = Infinity
   #cancel: (() => void) | undefined
+  #stopping: Promise<void> | undefined
   #ended: (() => void) | undefined
 
   /** What the body throws goes to `fail`; the loop then rests until it is woken. */
@@ -28,7 +28,7 @@ export class Loop {
 
   /** Makes the body run within `ms`; woken while it runs, it runs once more. */
   wake(ms = 0): void {
-    if (this.#stopped) return
+    if (this.#stopping !== undefined) return
     const dueAt = ms <= 0 ? -Infinity : this.#timers.now() + ms
     if (dueAt >= this.#dueAt) return
     this.#dueAt = dueAt
@@ -36,11 +36,11 @@ export class Loop {
   }
 
   /** Resolves when the body no longer runs. */
-  async stop(): Promise<void> {
-    this.#stopped = true
+  stop(): Promise<void> {
+    this.#dueAt = Infinity
     this.#cancel?.()
-    this.#cancel = undefined
-    if (this.#running) await new Promise<void>((resolve) => (this.#ended = resolve))
+    this.#stopping ??= this.#running ? new Promise((resolve) => (this.#ended = resolve)) : Promise.resolve()
+    return this.#stopping
   }
 
   #arm(): void {
@@ -70,8 +70,8 @@ export class Loop {
       }
     } finally {
       this.#running = false
-      if (this.#stopped) this.#ended?.()
-      else this.#arm()
+      if (this.#stopping === undefined) this.#arm()
+      else this.#ended?.()
     }
   }
 }

@@ -4,6 +4,9 @@ import type { Handler } from '../job.ts'
 import type { Claimed, LogLine, NewJob, Note, Progress, Settlement } from '../store/records.ts'
 import { caps } from '../core/caps.ts'
 
+/** In characters: one huge line must not use up what is kept for all. */
+const longestLine = 16_384
+
 interface Line {
   readonly level: LogLine['level']
   readonly message: string
@@ -59,10 +62,12 @@ export class Run {
   }
 
   /** False when the line is beyond what is kept of one try. */
-  addLine(level: LogLine['level'], message: string, now: number): boolean {
-    if (this.#lineCount >= caps.logLines || this.#lineBytes >= caps.logBytes) return false
+  addLine(level: LogLine['level'], text: string, now: number): boolean {
+    const message = text.length > longestLine ? `${text.slice(0, longestLine)}…` : text
+    const bytes = Buffer.byteLength(message)
+    if (this.#lineCount >= caps.logLines || this.#lineBytes + bytes > caps.logBytes) return false
     this.#lineCount += 1
-    this.#lineBytes += Buffer.byteLength(message)
+    this.#lineBytes += bytes
     this.#lines ??= []
     this.#lines.push({ level, message, madeAt: now })
     return true

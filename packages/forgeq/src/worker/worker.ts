@@ -33,8 +33,12 @@ export interface WorkerParts {
   readonly random: () => number
   readonly events: Emitter
   readonly arounds: readonly Around[]
+  /** Opens the store and hears its time. */
+  readonly ready: () => Promise<unknown>
   readonly newId: () => string
   readonly preparer: Preparer
+  /** The worker has stopped. */
+  readonly over: (worker: Worker) => void
 }
 
 export class Worker implements AsyncDisposable {
@@ -54,6 +58,7 @@ export class Worker implements AsyncDisposable {
   #graceIsOver = false
   #recheck: () => void = () => {}
   #isDraining = false
+  #isOver = false
   #failure: { readonly error: unknown } | undefined
   #downAt: number | undefined
 
@@ -133,6 +138,7 @@ export class Worker implements AsyncDisposable {
    * with no attempt counted. Called again it only shortens the grace.
    */
   async stop(options: { readonly grace?: Duration } = {}): Promise<void> {
+    if (this.#isOver) return
     const graceMs = options.grace === undefined ? defaults.graceMs : toMs(options.grace, 'grace')
     const endGrace = (): void => {
       this.#graceIsOver = true
@@ -195,8 +201,10 @@ export class Worker implements AsyncDisposable {
   }
 
   #finish(): void {
+    this.#isOver = true
     for (const undo of this.#undo.splice(0)) undo()
     this.#executor.close()
+    this.#parts.over(this)
     this.#announceClosed('stopped')
     if (this.#failure === undefined) this.#settleOver?.resolve()
     else this.#settleOver?.reject(this.#failure.error)

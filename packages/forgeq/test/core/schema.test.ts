@@ -119,5 +119,10 @@ test('a schema tells its JSON Schema where its library can', () => {
   }
   assert.equal(inputJsonSchema(v.object({ n: v.number() })), null)
   assert.equal(inputJsonSchema(typed<string>()), null)
-  assert.equal(inputJsonSchema(z.object({ n: z.bigint() })), null)
+})
+
+test('JSON Schema: one part without a JSON form takes anything, the others are still checked', () => {
+  const schema = z.object({ to: z.string(), at: z.coerce.date() })
+  const { properties } = JSON.parse(inputJsonSchema(schema) ?? '{}') as { properties: object }
+  assert.deepEqual(properties, { to: { type: 'string' }, at: {} })
 })

@@ -1,7 +1,16 @@
 // Two connections on one file, as two processes have them: hints cross, locks are waited for, nothing is lost.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { ManualClock } from '#src/store/clock.js'
+import { idSource } from '#src/core/id.js'
+import { randomFillSync } from 'node:crypto'
 import { foreignConnection, hinted, openStore, someJob, someWorker, temporaryFile } from './files.ts'
+
+const idAt = (clock: ManualClock): string =>
+  idSource(
+    () => clock.now(),
+    (bytes) => randomFillSync(bytes),
+  )()
 
 test('a job of another connection is hinted', async (t) => {
   const path = temporaryFile(t)
@@ -50,6 +59,23 @@ test('an earlier due time on another connection is hinted', async (t) => {
   const heard = hinted(here, 'due')
   await there.enqueue([someJob({ delayMs: 60_000 })], { atomic: true })
   await heard
+})
+
+test('a due time is news again once the ones before it were promoted', async (t) => {
+  const path = temporaryFile(t)
+  const clock = new ManualClock()
+  const store = openStore(t, path, { clock })
+  const heard: string[] = []
+  await store.open()
+  store.listen(['due'], (topic) => heard.push(topic))
+  for (const expected of [1, 2]) {
+    await store.enqueue([someJob({ id: idAt(clock), delayMs: 1_000 })], { atomic: true })
+    // A read follows the hint of the write before it.
+    await store.queues()
+    assert.equal(heard.length, expected)
+    clock.advance(1_000)
+    await store.promote(10)
+  }
 })
 
 test('a lock held by an application is waited for', async (t) => {

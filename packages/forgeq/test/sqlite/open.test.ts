@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
+import { judgeFileSystem } from '#src/sqlite/checks.js'
 import { openStore as openUrl } from '#src/store/open.js'
 import { foreignConnection, openStore, someJob, temporaryFile } from './files.ts'
 
@@ -13,7 +14,6 @@ test('makes the file and its folder at first use', async (t) => {
   assert.ok(existsSync(path))
   assert.equal(info.kind, 'sqlite')
   assert.match(info.durability, /power loss \(synchronous=FULL\)/)
-  assert.deepEqual(info.problems, [])
 })
 
 test('relaxed durability is said', async (t) => {
@@ -98,3 +98,14 @@ for (const [url, problem] of [
     await assert.rejects(openUrl(url), { code: 'CONFIG', message: problem })
   })
 }
+
+test('network file systems are refused, doubtful ones are named', () => {
+  assert.match(
+    judgeFileSystem('/mnt/x', 0x6969).refused ?? '',
+    /\/mnt\/x is on a network file system \(NFS\).*local disk/,
+  )
+  assert.match(judgeFileSystem('/mnt/x', 0xff534d42).refused ?? '', /CIFS/)
+  assert.match(judgeFileSystem('/mnt/x', 0x65735546).warning ?? '', /FUSE/)
+  assert.match(judgeFileSystem('/dev/shm', 0x01021994).warning ?? '', /reboot takes all jobs away/)
+  assert.deepEqual(judgeFileSystem('/data', 0xef53), {})
+})

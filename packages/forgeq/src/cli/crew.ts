@@ -1,0 +1,130 @@
+// Worker processes as `worker` and `dev` run them: the supervisor with its log, its banner, its signals and its end.
+import { defaults } from '../core/caps.ts'
+import { ForgeError } from '../core/errors.ts'
+import { Emitter } from '../emitter.ts'
+import { createLog, logEvents, type Log } from '../observe/log.ts'
+import type { Store, StoreInfo } from '../store/store.ts'
+import { maskUrl } from '../store/url.ts'
+import { realTimers } from '../timers.ts'
+import { Supervisor, type News } from '../worker/supervise.ts'
+import { banner } from './banner.ts'
+import type { Config } from './config.ts'
+import { countdown } from './countdown.ts'
+import { logOptions } from './log-options.ts'
+import { paint } from './output.ts'
+import type { WorkerDetails, WorkerTask } from './worker-process.ts'
+
+export interface CrewPlan {
+  readonly config: Config
+  readonly store: Store
+  readonly handlers: readonly string[]
+  readonly drain: boolean
+  /** All processes work. */
+  readonly ready?: () => void
+}
+
+/** Works until a signal comes or everything is drained; gives the exit code. Rejects when no process can work. */
+export async function runCrew({ config, store, handlers, drain, ready }: CrewPlan): Promise<number> {
+  const info = await store.open()
+  if (!info.capabilities.includes('shared')) {
+    throw new ForgeError(
+      'CONFIG',
+      `The store ${maskUrl(config.store)} is seen by one process only, and workers are processes of their own: give it a file.`,
+    )
+  }
+  const log = createLog(logOptions(config))
+  const events = new Emitter()
+  logEvents(events, log)
+  const task: WorkerTask = {
+    store: config.store,
+    handlers,
+    folder: process.cwd(),
+    queues: config.queues,
+    concurrency: config.concurrency,
+    drain,
+    log: logOptions(config),
+  }
+  let isPresented = false
+  const silent = new Set(Array.from({ length: config.processes }, (_, i) => i + 1))
+  const told = (news: News): void => {
+    if (news.news === 'loaded') {
+      if (!isPresented) present(config, info, news.details as WorkerDetails, log)
+      isPresented = true
+    } else if (news.news === 'serving') {
+      if (silent.delete(news.place) && silent.size === 0) ready?.()
+    } else tell(log, news)
+  }
+  const supervisor = new Supervisor({
+    entry: new URL('./worker-process.js', import.meta.url),
+    task,
+    processes: config.processes,
+    store,
+    timers: realTimers,
+    random: Math.random,
+    events,
+    told,
+  })
+  return untilOver(supervisor, config.shutdownTimeoutMs)
+}
+
+const signals = { SIGTERM: 143, SIGINT: 130, SIGHUP: 129 } as const
+/** `timeout` and some terminals signal a process and then its group: that is one wish, not two. */
+const sameWishMs = 300
+
+async function untilOver(supervisor: Supervisor, timeoutMs: number): Promise<number> {
+  let exitCode = 0
+  let stopShowing: (() => void) | undefined
+  let toldAt = 0
+  const hear = (signal: NodeJS.Signals): void => {
+    if (stopShowing === undefined) {
+      toldAt = performance.now()
+      supervisor.stop(timeoutMs)
+      stopShowing = countdown(() => supervisor.running, timeoutMs)
+      return
+    }
+    if (performance.now() - toldAt < sameWishMs) return
+    exitCode = signals[signal as keyof typeof signals]
+    supervisor.stop(defaults.handBackMs)
+  }
+  for (const signal of Object.keys(signals) as (keyof typeof signals)[]) process.on(signal, hear)
+  try {
+    await supervisor.run(timeoutMs)
+  } finally {
+    stopShowing?.()
+    for (const signal of Object.keys(signals)) process.off(signal, hear)
+  }
+  return exitCode
+}
+
+function present(config: Config, info: StoreInfo, details: WorkerDetails, log: Log): void {
+  if (process.stdout.isTTY && logOptions(config).format === 'pretty') {
+    console.log(`${banner(config, info, details, paint).join('\n')}\n`)
+    return
+  }
+  const { queues, concurrency, handlers, notes } = details
+  for (const problem of [...info.problems, ...notes]) log.warn(problem)
+  log.info(
+    {
+      store: maskUrl(config.store),
+      durability: info.durability,
+      processes: config.processes,
+      concurrency,
+      queues,
+      handlers: handlers.map(({ type }) => type),
+    },
+    'worker started',
+  )
+}
+
+function tell(log: Log, news: Exclude<News, { news: 'loaded' | 'serving' }>): void {
+  switch (news.news) {
+    case 'died': {
+      const { place, pid, how, restartMs } = news
+      return log.warn({ process: place, pid, how, restartMs }, 'worker process died, starts again')
+    }
+    case 'killed':
+      return log.warn({ process: news.place, pid: news.pid }, 'worker process missed the deadline, was killed')
+    case 'store down':
+      return log.error({ err: { code: news.error.code, message: news.error.message } }, 'store does not answer')
+  }
+}

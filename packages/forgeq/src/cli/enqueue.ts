@@ -1,0 +1,138 @@
+// `forgeq enqueue`: sends one job, or those of a file, and waits for its result where that is wanted.
+import { InvalidArgumentError, type Command } from 'commander'
+import { toMs, type Duration } from '../core/duration.ts'
+import { ForgeError } from '../core/errors.ts'
+import type { EnqueueOptions, Priority } from '../core/policy.ts'
+import type { ForgeQ } from '../forge.ts'
+import { awaitJob } from './await-job.ts'
+import { configOf, withForge } from './connect.ts'
+import { nearest } from './nearest.ts'
+import { collect, lookOptions, oneOf, wholeNumber, type LookFlags } from './options.ts'
+import { say } from './output.ts'
+import { readPayload } from './payload.ts'
+
+interface JobFlags {
+  readonly queue?: string
+  readonly priority?: Priority
+  readonly in?: number
+  readonly at?: Date
+  readonly id?: string
+  readonly unique?: string
+  readonly tag?: readonly string[]
+  readonly retries?: number
+  readonly timeout?: number
+  readonly expire?: number
+}
+
+interface EnqueueFlags extends LookFlags, JobFlags {
+  readonly type?: string
+  readonly payload?: string
+  /** `''` = without a limit. */
+  readonly wait?: string
+  readonly batch?: string
+}
+
+const jobFlags: readonly (keyof JobFlags)[] = [
+  'queue',
+  'priority',
+  'in',
+  'at',
+  'id',
+  'unique',
+  'tag',
+  'retries',
+  'timeout',
+  'expire',
+]
+
+export function define(command: Command): void {
+  lookOptions(command)
+    .argument('[type]', 'its job type')
+    .argument('[payload]', 'JSON, @file, or - for standard input (default: null)')
+    .option('--type <type>', 'as the argument')
+    .option('--payload <json>', 'as the argument')
+    .option('-q, --queue <name>', 'queue (default: what the job type says)')
+    .option('-p, --priority <level>', 'high, normal, low, or 0 (first) to 9', readPriority)
+    .option('--in <duration>', 'not before this time from now: 30s, 10m, 2h', readDuration)
+    .option('--at <instant>', 'not before this instant: 2027-01-31T08:00:00Z', readInstant)
+    .option('--id <uuid>', 'UUIDv7 of the job: the same again answers with the stored job')
+    .option('--unique <key>', 'at most one job of the type with this key that has not ended')
+    .option('--tag <tag>', 'to find it by; may be repeated', collect)
+    .option('--retries <n>', 'tries after the first one', wholeNumber(0, 10_000))
+    .option('--timeout <duration>', 'how long one try may take', readDuration)
+    .option('--expire <duration>', 'cancelled when it has not started within this time', readDuration)
+    .option('--wait [=duration]', 'wait until it has ended and print its result')
+    .option('--batch <file>', 'many jobs: a JSON object with type, payload, ... on each line, - for standard input')
+    .action(async (type: string | undefined, payload: string | undefined, flags: EnqueueFlags) => {
+      if (flags.batch !== undefined) return sendBatch(flags.batch, type, flags)
+      const name = one('type', type, flags.type)
+      if (name === undefined) throw new ForgeError('USAGE', 'Which job type? forgeq enqueue <type> [payload]')
+      const text = await readPayload(one('payload', payload, flags.payload))
+      const config = await configOf(storeFlag(flags))
+      await withForge(config, (forge) => sendOne(forge, name, text, flags))
+    })
+}
+
+async function sendOne(forge: ForgeQ, type: string, payload: string | undefined, flags: EnqueueFlags): Promise<void> {
+  const { intakeOf } = await import('./intake-of.ts')
+  const { id, duplicate } = await (await intakeOf(forge)).enqueue(type, payload, optionsOf(flags))
+  if (duplicate) say(`${id} was there already: nothing new was stored.`)
+  await sayIfUnknown(forge, type)
+  const asJson = flags.json === true
+  if (flags.wait === undefined) return console.log(asJson ? JSON.stringify({ id, duplicate }) : id)
+  if (!asJson) say(`enqueued ${id}, waiting for it`)
+  await awaitJob(forge, id, flags.wait, asJson)
+}
+
+async function sendBatch(file: string, type: string | undefined, flags: EnqueueFlags): Promise<void> {
+  const extra = [...jobFlags, 'type', 'payload', 'wait'].find((name) => flags[name as keyof EnqueueFlags] !== undefined)
+  if (type !== undefined || extra !== undefined) {
+    throw new ForgeError(
+      'USAGE',
+      `With --batch each line says everything about its job: leave out ${extra === undefined ? type : `--${extra}`}.`,
+    )
+  }
+  const { enqueueBatch } = await import('./batch.ts')
+  const config = await configOf(storeFlag(flags))
+  process.exitCode = await withForge(config, (forge) => enqueueBatch(forge, file, flags.json === true))
+}
+
+/** `-q` names one queue here: it is no setting. */
+const storeFlag = ({ store }: EnqueueFlags): LookFlags => (store === undefined ? {} : { store })
+
+function one(what: string, argument: string | undefined, flag: string | undefined): string | undefined {
+  if (argument === undefined || flag === undefined) return argument ?? flag
+  throw new ForgeError('USAGE', `The ${what} is given twice, as an argument and as --${what}: leave out one of them.`)
+}
+
+function optionsOf(flags: JobFlags): EnqueueOptions {
+  const { in: delay, tag: tags, ...same } = flags
+  const options = { delay, tags, ...same }
+  const wanted = ['id', 'delay', 'at', 'expire', 'unique', 'tags', 'queue', 'priority', 'retries', 'timeout'] as const
+  return Object.fromEntries(wanted.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])))
+}
+
+/** No fault: the worker may come later. But a mistyped name would wait for ever. */
+async function sayIfUnknown(forge: ForgeQ, type: string): Promise<void> {
+  const types = (await forge.admin.types()).map((record) => record.type)
+  if (types.includes(type)) return
+  const near = nearest(type, types)
+  say(`No worker has handled ${type} yet: the job waits for one.${near === undefined ? '' : ` Did you mean ${near}?`}`)
+}
+
+const readPriority = (text: string): Priority =>
+  /^\d$/.test(text) ? (Number(text) as Priority) : oneOf(['high', 'normal', 'low'])(text)
+
+function readDuration(text: string): number {
+  try {
+    return toMs(text as Duration, 'It')
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message)
+  }
+}
+
+function readInstant(text: string): Date {
+  const instant = new Date(text)
+  if (!Number.isNaN(instant.getTime())) return instant
+  throw new InvalidArgumentError('It must be an instant such as 2027-01-31T08:00:00Z.')
+}

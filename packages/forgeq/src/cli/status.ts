@@ -1,0 +1,71 @@
+// `forgeq status`: the whole store on one screen, and what needs somebody's attention.
+import type { Command } from 'commander'
+import { states } from '../core/states.ts'
+import { queueJson, workerJson } from '../server/view.ts'
+import type { QueueRecord, WorkerRecord } from '../store/records.ts'
+import type { StoreInfo } from '../store/store.ts'
+import { maskUrl } from '../store/url.ts'
+import { withStored } from './connect.ts'
+import { lookOptions, type LookFlags } from './options.ts'
+import { paint, printFacts } from './output.ts'
+import { paintState } from './paint.ts'
+import { printQueues } from './queues.ts'
+import { when } from './when.ts'
+import { isLive } from './workers.ts'
+
+export function define(command: Command): void {
+  lookOptions(command).action((flags: LookFlags) =>
+    withStored(flags, async (forge, config) => {
+      const [info, queues, workers] = await Promise.all([forge.ready(), forge.admin.queues(), forge.admin.workers()])
+      const warnings = warn(info, queues, workers)
+      if (flags.json) return console.log(statusJson(info, queues, workers, warnings))
+      const live = workers.filter((worker) => isLive(worker, info.now))
+      const slots = live.reduce((sum, worker) => sum + worker.slots, 0)
+      const busy = live.reduce((sum, worker) => sum + worker.held, 0)
+      printFacts([
+        ['store', `${maskUrl(config.store)}\n${paint('dim', `${info.kind} ${info.version}, ${info.durability}`)}`],
+        ['workers', `${live.length === 1 ? '1 process' : `${live.length} processes`}, ${busy} of ${slots} slots busy`],
+        ['jobs', totals(queues)],
+      ])
+      if (queues.length > 0) {
+        console.log()
+        printQueues(queues, info.now)
+      }
+      if (warnings.length > 0) console.log()
+      for (const warning of warnings) console.log(`${paint('yellow', '!')} ${warning}`)
+    }),
+  )
+}
+
+function totals(queues: readonly QueueRecord[]): string {
+  const counted = states.map((state) => [state, queues.reduce((sum, { counts }) => sum + counts[state], 0)] as const)
+  const shown = counted.filter(([, count]) => count > 0)
+  if (shown.length === 0) return 'none'
+  return shown.map(([state, count]) => `${count.toLocaleString('en')} ${paintState(paint, state)}`).join(', ')
+}
+
+function warn(info: StoreInfo, queues: readonly QueueRecord[], workers: readonly WorkerRecord[]): string[] {
+  const served = new Set(workers.filter((worker) => isLive(worker, info.now)).flatMap((worker) => worker.queues))
+  const dead = queues.reduce((sum, { counts }) => sum + counts.dead, 0)
+  return [
+    ...info.problems,
+    ...queues.flatMap(({ queue, paused, counts, oldestReadyAt }) => {
+      if (paused) return [`Queue ${queue} is paused: \`forgeq queues resume ${queue}\` starts it.`]
+      if (counts.ready === 0 || served.has(queue)) return []
+      return [
+        `No worker serves queue ${queue} (${counts.ready.toLocaleString('en')} ready, the oldest ${when(oldestReadyAt, info.now)}).`,
+      ]
+    }),
+    ...(dead > 0 ? [`${dead === 1 ? 'One job is' : `${dead} jobs are`} dead: \`forgeq dead ls\` shows why.`] : []),
+  ]
+}
+
+function statusJson(
+  { kind, version, durability }: StoreInfo,
+  queues: readonly QueueRecord[],
+  workers: readonly WorkerRecord[],
+  problems: readonly string[],
+): string {
+  const store = JSON.stringify({ kind, version, durability })
+  return `{"store":${store},"queues":[${queues.map(queueJson).join(',')}],"workers":[${workers.map(workerJson).join(',')}],"problems":${JSON.stringify(problems)}}`
+}

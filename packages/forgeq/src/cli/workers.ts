@@ -1,0 +1,47 @@
+// `forgeq workers`: the processes that are registered with the store.
+import type { Command } from 'commander'
+import { listJson, workerJson } from '../server/view.ts'
+import type { WorkerRecord } from '../store/records.ts'
+import { withStored } from './connect.ts'
+import { lookOptions, type LookFlags } from './options.ts'
+import { paint, printTable, say } from './output.ts'
+import { when } from './when.ts'
+
+export function define(command: Command): void {
+  lookOptions(command.command('ls').description('list worker processes')).action((flags: LookFlags) =>
+    withStored(flags, async (forge) => {
+      const workers = await forge.admin.workers()
+      if (flags.json) return console.log(listJson(workers.map(workerJson)))
+      if (workers.length === 0) say('No worker is running. `forgeq worker <handlers>` starts one.')
+      else printWorkers(workers, (await forge.ready()).now)
+    }),
+  )
+}
+
+function printWorkers(workers: readonly WorkerRecord[], now: number): void {
+  printTable(workers, [
+    { title: 'ID', cell: ({ id }) => id },
+    { title: 'HOST', cell: ({ host }) => host, shrinks: true },
+    { title: 'PID', cell: ({ pid }) => String(pid), align: 'right' },
+    { title: 'BUSY', cell: ({ held, slots }) => `${held}/${slots}`, align: 'right' },
+    { title: 'QUEUES', cell: ({ queues }) => queues.join(','), shrinks: true },
+    { title: 'TYPES', cell: ({ types }) => types.join(','), shrinks: true },
+    {
+      title: 'MEMORY',
+      cell: ({ facts }) => (facts === null ? '' : `${Math.round(facts.rssBytes / 1e6)} MB`),
+      align: 'right',
+    },
+    { title: 'LAG', cell: ({ facts }) => (facts === null ? '' : `${facts.loopLagMs} ms`), align: 'right' },
+    { title: 'STARTED', cell: ({ startedAt }) => when(startedAt, now) },
+    {
+      title: 'BEAT',
+      cell: (worker) => liveness(worker, now),
+      paint: (text, worker) => (isLive(worker, now) ? text : paint('red', text)),
+    },
+  ])
+}
+
+export const isLive = ({ closed, expiresAt }: WorkerRecord, now: number): boolean => !closed && expiresAt > now
+
+const liveness = (worker: WorkerRecord, now: number): string =>
+  worker.closed ? 'gone' : isLive(worker, now) ? when(worker.beatAt, now) : `silent, ${when(worker.beatAt, now)}`

@@ -1,0 +1,69 @@
+// How jobs, queues and workers look as JSON, for HTTP and for the command line's --json. Times become RFC 3339 texts;
+// payload and result stay the texts they were stored as, so that no digit is lost.
+import type { Explanation } from '../core/why.ts'
+import type { ActVerdict, JobRecord, QueueRecord, WorkerRecord } from '../store/records.ts'
+
+/** A job as JSON text; `why` and, where the record has them, attempts and logs come last. */
+export function jobJson(job: JobRecord, why?: Explanation): string {
+  const head = JSON.stringify({
+    id: job.id,
+    type: job.type,
+    queue: job.policy.queue,
+    priority: job.policy.priority,
+    state: job.state,
+    attempt: job.attempt,
+    maxAttempts: job.policy.maxAttempts,
+  })
+  const tail = JSON.stringify({
+    error: job.error,
+    reason: job.reason,
+    progress: job.progress,
+    crashes: job.crashes,
+    cancelRequested: job.cancelRequested,
+    createdAt: instant(job.createdAt),
+    runAt: instant(job.runAt),
+    startedAt: instant(job.startedAt),
+    finishedAt: instant(job.finishedAt),
+    expireAt: instant(job.expireAt),
+    resultUntil: instant(job.resultUntil),
+    worker: job.worker,
+    tags: job.tags,
+    unique: job.unique,
+    attempts: job.attempts?.map(({ startedAt, endedAt, ...attempt }) => ({
+      ...attempt,
+      startedAt: instant(startedAt),
+      endedAt: instant(endedAt),
+    })),
+    logs: job.logs?.map(({ at, ...line }) => ({ at: instant(at), ...line })),
+    why: why && { reason: why.reason, text: why.text },
+  })
+  return `${head.slice(0, -1)},"payload":${job.payload},"result":${job.result ?? 'null'},${tail.slice(1)}`
+}
+
+/** A page of jobs as JSON text. */
+export function pageJson(jobs: readonly JobRecord[], next: string | null): string {
+  const data = jobs.map((job) => jobJson(job)).join(',')
+  return `{"data":[${data}],"page":${JSON.stringify({ next, hasMore: next !== null })}}`
+}
+
+export function queueJson(queue: QueueRecord): string {
+  return JSON.stringify({ ...queue, oldestReadyAt: instant(queue.oldestReadyAt) })
+}
+
+export function workerJson(worker: WorkerRecord): string {
+  const { startedAt, beatAt, expiresAt, ...facts } = worker
+  return JSON.stringify({
+    ...facts,
+    startedAt: instant(startedAt),
+    beatAt: instant(beatAt),
+    expiresAt: instant(expiresAt),
+  })
+}
+
+/** A list without pages as JSON text. */
+export const listJson = (items: readonly string[]): string => `{"data":[${items.join(',')}]}`
+
+/** What became of a job that was acted on. */
+export const actedJson = ({ id, state }: Extract<ActVerdict, { done: true }>): string => JSON.stringify({ id, state })
+
+const instant = (at: number | null): string | null => (at === null ? null : new Date(at).toISOString())

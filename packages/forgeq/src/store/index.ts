@@ -1,0 +1,6 @@
+// What someone who writes a store, or opens one without a forge, needs.
+export { ManualClock } from './clock.ts'
+export { openStore } from './open.ts'
+export type * from './records.ts'
+export { batchLimit } from './store.ts'
+export type { Capability, Migration, Store, StoreInfo, Topic } from './store.ts'

@@ -1,0 +1,144 @@
+// `forgeq enqueue`: one job, in every form it can be written, and waiting for its result.
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { isId } from '#src/core/id.js'
+import { commandIn, handlersFile, startCommand } from './command.ts'
+
+type Command = ReturnType<typeof commandIn>['forgeq']
+
+const jobOf = async (forgeq: Command, id: string): Promise<Record<string, unknown>> =>
+  JSON.parse((await forgeq(['jobs', 'show', id, '--json'])).stdout) as Record<string, unknown>
+
+test('the id of the job goes to standard output, alone', async (t) => {
+  const { forgeq } = commandIn(t)
+  const { code, stdout, stderr } = await forgeq(['enqueue', 'greet', '{"name":"Ada"}'])
+  assert.equal(code, 0)
+  assert.ok(isId(stdout.trim()), stdout)
+  assert.match(stderr, /No worker has handled greet yet/)
+  const job = await jobOf(forgeq, stdout.trim())
+  assert.equal(job['type'], 'greet')
+  assert.deepEqual(job['payload'], { name: 'Ada' })
+})
+
+test('the long form means the same', async (t) => {
+  const { forgeq } = commandIn(t)
+  const { stdout } = await forgeq(['enqueue', '--type', 'greet', '--payload', '{"name":"Ada"}', '--json'])
+  const { id, duplicate } = JSON.parse(stdout) as { id: string; duplicate: boolean }
+  assert.equal(duplicate, false)
+  assert.deepEqual((await jobOf(forgeq, id))['payload'], { name: 'Ada' })
+})
+
+test('a payload comes from standard input or a file, and keeps its digits', async (t) => {
+  const { folder, forgeq } = commandIn(t)
+  const payload = '{"big": 9007199254740993, "exact": 1.0}'
+  writeFileSync(join(folder, 'payload.json'), `${payload}\n`)
+  const [piped, read] = await Promise.all([
+    forgeq(['enqueue', 'greet', '-'], { stdin: payload }),
+    forgeq(['enqueue', 'greet', '@payload.json']),
+  ])
+  for (const { stdout } of [piped, read]) {
+    const shown = await forgeq(['jobs', 'show', stdout.trim(), '--json'])
+    assert.ok(shown.stdout.includes(`"payload":${payload},`), shown.stdout)
+  }
+})
+
+test('every option ends up with the job', async (t) => {
+  const { forgeq } = commandIn(t)
+  const id = '01a20331-d99f-771c-b9e0-0a63e1b94a6a'.replace(/^.{13}/, () => {
+    const time = Date.now().toString(16).padStart(12, '0')
+    return `${time.slice(0, 8)}-${time.slice(8)}`
+  })
+  const { code, stderr } = await forgeq(
+    `enqueue greet -q mails -p high --in 10m --id ${id} --unique u1 --tag a --tag b --retries 3 --timeout 2s --expire 1h`.split(
+      ' ',
+    ),
+  )
+  assert.equal(code, 0, stderr)
+  const job = await jobOf(forgeq, id)
+  const { queue, priority, state, unique, tags, maxAttempts } = job
+  assert.deepEqual(
+    { queue, priority, state, unique, tags, maxAttempts },
+    { queue: 'mails', priority: 2, state: 'scheduled', unique: 'u1', tags: ['a', 'b'], maxAttempts: 4 },
+  )
+  const at = (name: string): number => Date.parse(String(job[name]))
+  assert.equal(at('runAt') - at('createdAt'), 600_000)
+  assert.equal(at('expireAt') - at('createdAt'), 3_600_000)
+})
+
+test('--at is an instant', async (t) => {
+  const { forgeq } = commandIn(t)
+  const { stdout } = await forgeq(['enqueue', 'greet', '--at', '2099-01-31T08:00:00Z'])
+  assert.equal((await jobOf(forgeq, stdout.trim()))['runAt'], '2099-01-31T08:00:00.000Z')
+})
+
+test('the same id again answers with the stored job; with another payload it is a conflict', async (t) => {
+  const { forgeq } = commandIn(t)
+  const id = (await forgeq(['enqueue', 'greet', '1'])).stdout.trim()
+  const again = await forgeq(['enqueue', 'greet', '1', '--id', id, '--json'])
+  assert.deepEqual([again.code, JSON.parse(again.stdout)], [0, { id, duplicate: true }])
+  assert.match(again.stderr, /was there already/)
+  const other = await forgeq(['enqueue', 'greet', '2', '--id', id])
+  assert.deepEqual([other.code, other.stdout], [4, ''])
+})
+
+test('what cannot be a job is refused with exit code 2, and stores nothing', async (t) => {
+  const { forgeq } = commandIn(t)
+  const refused = await Promise.all([
+    forgeq(['enqueue', 'greet', '{name: Ada}']),
+    forgeq(['enqueue', 'not a name']),
+    forgeq(['enqueue', 'greet', '1', '--in', 'soon']),
+    forgeq(['enqueue', 'greet', '1', '--at', 'soon']),
+    forgeq(['enqueue', 'greet', '1', '-p', 'urgent']),
+    forgeq(['enqueue', 'greet', '1', '--id', 'mine']),
+    forgeq(['enqueue', 'greet', '1', '--type', 'greet']),
+    forgeq(['enqueue', 'greet', '@missing.json']),
+    forgeq(['enqueue']),
+  ])
+  for (const { code, stdout, stderr } of refused) {
+    assert.deepEqual([code, stdout], [2, ''], stderr)
+    assert.match(stderr, /^error: /)
+    assert.doesNotMatch(stderr, /at file:/)
+  }
+  await forgeq(['enqueue', 'greet'])
+  const { stdout } = await forgeq(['jobs', 'ls', '--json'])
+  assert.equal((JSON.parse(stdout) as { data: unknown[] }).data.length, 1)
+})
+
+test('a store that cannot be reached has exit code 6', async (t) => {
+  const { forgeq } = commandIn(t)
+  const { code, stderr } = await forgeq(['enqueue', 'greet', '--store', 'sqlite:/etc/hostname/jobs.db'])
+  assert.equal(code, 6, stderr)
+})
+
+test('with --wait the result is printed, and the end of the job is the exit code', async (t) => {
+  const { folder, forgeq } = commandIn(t)
+  const worker = startCommand(t, folder, ['worker', handlersFile])
+  await worker.prints(/worker started/)
+
+  const done = await forgeq(['enqueue', 'greet', '--wait', '{"name":"Ada"}'])
+  assert.deepEqual([done.code, JSON.parse(done.stdout)], [0, { greeting: 'hello Ada' }])
+
+  const whole = await forgeq(['enqueue', 'greet', '{"name":"Ada"}', '--wait=30s', '--json'])
+  const { state, queue, result } = JSON.parse(whole.stdout) as Record<string, unknown>
+  assert.deepEqual(
+    { state, queue, result },
+    { state: 'completed', queue: 'greetings', result: { greeting: 'hello Ada' } },
+  )
+
+  const dead = await forgeq(['enqueue', 'fail', '{"message":"no such address"}', '--wait'])
+  assert.deepEqual([dead.code, dead.stdout], [1, ''])
+  assert.match(dead.stderr, /is dead \(exhausted\): no such address/)
+
+  const late = await forgeq(['enqueue', 'greet', '{"name":"Ada"}', '--in', '1h', '--wait=20ms'])
+  assert.equal(late.code, 7)
+
+  const wrong = await forgeq(['enqueue', 'greet', '{"nome":"Ada"}'])
+  assert.deepEqual([wrong.code, wrong.stdout], [2, ''])
+  assert.match(wrong.stderr, /payload\.name/)
+
+  const mistyped = await forgeq(['enqueue', 'gret', '1'])
+  assert.match(mistyped.stderr, /Did you mean greet\?/)
+  assert.equal((await worker.ends('SIGTERM')).code, 0)
+})

@@ -1,0 +1,340 @@
+// Stores that are wrong in one point each: what the cases are for is to catch them.
+import { Model } from '#src/conformance/model.js'
+import { ModelCrew, type ModelWorker } from '#src/conformance/model-crew.js'
+import type { ModelJob } from '#src/conformance/model-job.js'
+import { ModelJobs } from '#src/conformance/model-jobs.js'
+import type { ActRequest, Enqueued, Hold, JobRecord, NewJob, Note, Settlement, Verdict } from '#src/store/records.js'
+import type { Store } from '#src/store/store.js'
+
+type Make = (clock: () => number) => Store
+
+const jobs =
+  (Jobs: typeof ModelJobs): Make =>
+  (clock) =>
+    new Model(clock, Jobs)
+
+const crew =
+  (Crew: typeof ModelCrew): Make =>
+  (clock) =>
+    new Model(clock, ModelJobs, Crew)
+
+/** Takes these jobs for the one that a settlement or note is about. */
+const fence = (isHeld: (job: ModelJob, worker: string, hold: Hold) => boolean): Make =>
+  jobs(
+    class extends ModelJobs {
+      protected override fenced(worker: string, hold: Hold): ModelJob | undefined {
+        const job = this.byId.get(hold.job)
+        return job?.state === 'running' && isHeld(job, worker, hold) ? job : undefined
+      }
+    },
+  )
+
+const beforeAdding = (change: (byId: Map<string, ModelJob>, job: NewJob) => NewJob): Make =>
+  jobs(
+    class extends ModelJobs {
+      protected override add(job: NewJob, now: number, isFollowUp: boolean): Enqueued {
+        return super.add(change(this.byId, job), now, isFollowUp)
+      }
+    },
+  )
+
+const beforeSettling = (change: (job: ModelJob, settlement: Settlement, isRescue: boolean) => void): Make =>
+  jobs(
+    class extends ModelJobs {
+      override settle(worker: string, settlement: Settlement, isRescue: boolean, now: number): Verdict {
+        const job = this.byId.get(settlement.job)
+        if (job) change(job, settlement, isRescue)
+        return super.settle(worker, settlement, isRescue, now)
+      }
+    },
+  )
+
+const afterSettling = (change: (job: ModelJob, settlement: Settlement, before: ModelJob) => void): Make =>
+  jobs(
+    class extends ModelJobs {
+      protected override carryOut(job: ModelJob, settlement: Settlement, now: number): void {
+        const before = { ...job }
+        super.carryOut(job, settlement, now)
+        change(job, settlement, before)
+      }
+    },
+  )
+
+const beforeActing = (change: (job: ModelJob, request: ActRequest) => void): Make =>
+  jobs(
+    class extends ModelJobs {
+      override act(...args: Parameters<ModelJobs['act']>): ReturnType<ModelJobs['act']> {
+        const job = this.byId.get(args[0])
+        if (job) change(job, args[1])
+        return super.act(...args)
+      }
+    },
+  )
+
+const heldKey = (isHeld: (job: ModelJob) => boolean): Make =>
+  jobs(
+    class extends ModelJobs {
+      protected override holder(type: string, unique: string | null): ModelJob | undefined {
+        const job = super.holder(type, unique)
+        return job && isHeld(job) ? job : undefined
+      }
+    },
+  )
+
+const line = (change: (ready: ModelJob[]) => ModelJob[]): Make =>
+  jobs(
+    class extends ModelJobs {
+      override line(queue: string): ModelJob[] {
+        return change(super.line(queue))
+      }
+    },
+  )
+
+type ClaimArgs = Parameters<ModelJobs['claim']>
+
+const claiming = (change: (jobs: ModelJobs, args: ClaimArgs) => ClaimArgs): Make =>
+  jobs(
+    class extends ModelJobs {
+      override claim(...args: ClaimArgs): ReturnType<ModelJobs['claim']> {
+        return super.claim(...change(this, args))
+      }
+    },
+  )
+
+const promoting = (change: (limit: number, now: number) => [number, number]): Make =>
+  jobs(
+    class extends ModelJobs {
+      override promote(limit: number, now: number): number {
+        return super.promote(...change(limit, now))
+      }
+    },
+  )
+
+const keeping = (keepMs: (job: ModelJob, rightMs: number) => number): Make =>
+  jobs(
+    class extends ModelJobs {
+      protected override keepMs(job: ModelJob): number {
+        return keepMs(job, super.keepMs(job))
+      }
+    },
+  )
+
+const expiring = (expiresAt: (rightAt: number) => number): Make =>
+  crew(
+    class extends ModelCrew {
+      protected override expiresAt(worker: ModelWorker): number {
+        return expiresAt(super.expiresAt(worker))
+      }
+    },
+  )
+
+type Exchange = Model['exchange']
+
+const exchanging = (change: (right: Exchange, ...args: Parameters<Exchange>) => ReturnType<Exchange>): Make => {
+  class Mutant extends Model {
+    override exchange(...args: Parameters<Exchange>): ReturnType<Exchange> {
+      return change((request) => super.exchange(request), ...args)
+    }
+  }
+  return (clock) => new Mutant(clock)
+}
+
+const byLevel = (a: ModelJob, b: ModelJob): number => a.policy.priority - b.policy.priority
+const laneRank = ({ parked, claim }: ModelJob): number => (parked ? 0 : claim > 0 ? 2 : 1)
+
+let turns = 0
+
+export const mutants: Readonly<Record<string, Make>> = {
+  'enqueues the same id twice': beforeAdding((byId, job) => {
+    byId.delete(job.id)
+    return job
+  }),
+  'takes any payload for a known id': beforeAdding((byId, job) => ({
+    ...job,
+    payload: byId.get(job.id)?.payload ?? job.payload,
+  })),
+  'parses payloads': beforeAdding((_, job) => ({ ...job, payload: JSON.stringify(JSON.parse(job.payload)) })),
+  'stores a part of an atomic call': jobs(
+    class extends ModelJobs {
+      override enqueue(batch: readonly NewJob[], _atomic: boolean, now: number): readonly Enqueued[] {
+        return super.enqueue(batch, false, now)
+      }
+    },
+  ),
+
+  'settles without a fence': fence(() => true),
+  'fences by worker only': fence((job, worker) => job.worker === worker),
+  'fences by claim number only': fence((job, _, hold) => job.claim === hold.claim),
+  'writes notes without a fence': jobs(
+    class extends ModelJobs {
+      override note(worker: string, note: Note, now: number): void {
+        const job = this.byId.get(note.job)
+        super.note(job?.worker ?? worker, { ...note, claim: job?.claim ?? note.claim }, now)
+      }
+    },
+  ),
+  'begins claim numbers again after a rescue': afterSettling((job, { outcome }) => {
+    if (outcome === 'crash') job.claim = 0
+  }),
+  'begins claim numbers again after a retry by hand': beforeActing((job, { action }) => {
+    if (action === 'retry') job.claim = 0
+  }),
+  'forgets what it settled last': beforeSettling((job) => {
+    job.settled = null
+  }),
+  'takes an old claim for the last one': beforeSettling((job, { claim }) => {
+    if (job.settled && claim < job.settled.claim) job.settled = { ...job.settled, claim }
+  }),
+  'counts a rescue again': beforeSettling((job, _, isRescue) => {
+    if (isRescue && job.state === 'ready') job.crashes += 1
+  }),
+  'counts a crash as an attempt': afterSettling((job, { outcome }) => {
+    if (outcome === 'crash') job.attempt += 1
+  }),
+  'counts a release as an attempt': afterSettling((job, { outcome }) => {
+    if (outcome === 'release') job.attempt += 1
+  }),
+  'keeps every attempt': afterSettling((job, _, before) => {
+    job.attempts = [...before.attempts, job.attempts.at(-1)!]
+  }),
+  'stores follow-ups of stale completions': jobs(
+    class extends ModelJobs {
+      override settle(worker: string, settlement: Settlement, isRescue: boolean, now: number): Verdict {
+        if (settlement.outcome === 'complete') this.enqueue(settlement.followUps ?? [], false, now)
+        return super.settle(worker, settlement, isRescue, now)
+      }
+    },
+  ),
+
+  'completes what was cancelled': beforeSettling((job, { outcome }) => {
+    if (outcome === 'complete') job.cancelRequested = false
+  }),
+  'brings back by rescue what was cancelled': beforeSettling((job, _, isRescue) => {
+    if (isRescue) job.cancelRequested = false
+  }),
+  'tells nobody to cancel': jobs(
+    class extends ModelJobs {
+      override orders(): [] {
+        return []
+      }
+    },
+  ),
+  'deletes running jobs': beforeActing((job, { action }) => {
+    if (action === 'delete' && job.state === 'running') job.state = 'ready'
+  }),
+
+  'frees a unique key when its job starts': heldKey((job) => job.state !== 'running'),
+  'frees a unique key between two tries': heldKey((job) => job.claim === 0 || job.state === 'running'),
+  'holds no unique key': heldKey(() => false),
+  'holds a unique key across types': jobs(
+    class extends ModelJobs {
+      protected override holder(_: string, unique: string | null): ModelJob | undefined {
+        return [...new Set(this.all(() => true).map(({ type }) => type))]
+          .map((type) => super.holder(type, unique))
+          .find((job) => job !== undefined)
+      }
+    },
+  ),
+
+  'puts what comes back behind what is new': line((ready) =>
+    ready.sort((a, b) => byLevel(a, b) || laneRank(a) - laneRank(b)),
+  ),
+  'hands out the last first': line((ready) => ready.sort((a, b) => byLevel(a, b) || b.seq - a.seq)),
+  'knows no levels': line((ready) => ready.sort((a, b) => a.seq - b.seq)),
+  'loses jobs of types that a worker did not know': line((ready) => ready.filter((job) => !job.parked)),
+  'hands out jobs of types that a worker does not know': claiming((all, [queue, slots, worker, now]) => {
+    const types = all.all(() => true).map(({ type, policy }) => ({ type, policy, inputSchema: null }))
+    return [queue, slots, { ...worker, types }, now]
+  }),
+  'claims more than all slots': claiming((_, [queue, , worker, now]) => [queue, 1000, worker, now]),
+  'ignores the pause': claiming((all, args) => {
+    all.paused.clear()
+    return args
+  }),
+
+  'promotes a millisecond early': promoting((limit, now) => [limit, now + 1]),
+  'promotes a millisecond late': promoting((limit, now) => [limit, now - 1]),
+  'promotes all at once': promoting((_, now) => [Infinity, now]),
+  'never ends what expired': jobs(
+    class extends ModelJobs {
+      protected override end(...args: Parameters<ModelJobs['end']>): void {
+        if (args[1] !== 'expire') super.end(...args)
+      }
+    },
+  ),
+  'prunes too early': keeping((_, rightMs) => rightMs - 1),
+  'prunes too late': keeping((_, rightMs) => rightMs + 1),
+  'forgets an ended id with its result': keeping((job, rightMs) =>
+    job.state === 'completed' ? job.policy.keepResultMs : rightMs,
+  ),
+  'shows a result until it is pruned': afterSettling((job) => {
+    if (job.resultUntil !== null) job.resultUntil = Number.MAX_SAFE_INTEGER
+  }),
+
+  'has no outage guard': crew(
+    class extends ModelCrew {
+      protected override hear(): void {
+        // Hears nothing.
+      }
+    },
+  ),
+  'closes nobody': expiring(() => Number.MAX_SAFE_INTEGER),
+  'closes a millisecond early': expiring((rightAt) => rightAt - 1),
+  'closes a millisecond late': expiring((rightAt) => rightAt + 1),
+  'does not hear beats': crew(
+    class extends ModelCrew {
+      override beat(): void {
+        // Hears nothing.
+      }
+    },
+  ),
+  'lets closed workers go on': crew(
+    class extends ModelCrew {
+      readonly #all = new Map<string, ModelWorker>()
+      override open(id: string): ModelWorker | undefined {
+        const worker = super.open(id) ?? this.#all.get(id)
+        if (worker) this.#all.set(id, worker)
+        return worker
+      }
+    },
+  ),
+  'takes every worker for lost': crew(
+    class extends ModelCrew {
+      override closed(id: string | null): ReturnType<ModelCrew['closed']> {
+        return super.closed(id) ?? (id === null ? undefined : this.open(id)?.facts)
+      }
+    },
+  ),
+
+  'claims afresh when a turn is sent again': exchanging((right, request) => right({ ...request, turn: ++turns })),
+  'answers an older turn': exchanging((right, request) =>
+    right(request).catch(() => ({ closed: false, verdicts: [], claimed: [], orders: [], nextDueAt: null, now: 0 })),
+  ),
+  'claims before it settles': exchanging(async (right, request) => {
+    const turn = request.turn * 2
+    const first = await right({ ...request, turn, settlements: [] })
+    if (first.closed) return first
+    const then = await right({ ...request, turn: turn + 1, wants: [], notes: [] })
+    return then.closed ? then : { ...then, claimed: first.claimed }
+  }),
+  'follows a clock that goes back': (clock) =>
+    new (class extends Model {
+      protected override now(): number {
+        super.now()
+        return clock()
+      }
+    })(clock),
+  'ends a list at an empty page': (clock) =>
+    new (class extends Model {
+      override async find(...args: Parameters<Model['find']>): ReturnType<Model['find']> {
+        const page = await super.find(...args)
+        return page.jobs.length === 0 ? { ...page, cursor: null } : page
+      }
+    })(clock),
+  'answers jobs in its own order': (clock) =>
+    new (class extends Model {
+      override async jobs(...args: Parameters<Model['jobs']>): Promise<readonly JobRecord[]> {
+        return [...(await super.jobs(...args))].sort((a, b) => (a.id < b.id ? -1 : 1))
+      }
+    })(clock),
+}

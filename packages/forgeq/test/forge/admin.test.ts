@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { defineJob, Discard, typed } from 'forgeq'
+import { testForge } from 'forgeq/testing'
+import { z } from 'zod'
+
+const plain = defineJob('plain', { input: typed<unknown>() })
+
+test('jobs: by filter, in pages', async (t) => {
+  const forge = testForge()
+  t.after(() => forge.close())
+  await forge.enqueueMany(plain, [1, 2, 3, 4, 5], { tags: ['odd'] })
+  await forge.enqueue(plain, 6)
+  const seen: unknown[] = []
+  let cursor: string | undefined
+  do {
+    const page = await forge.admin.jobs({ tag: 'odd' }, { limit: 2, ...(cursor !== undefined && { cursor }) })
+    seen.push(...page.jobs.map(({ payload }) => payload))
+    cursor = page.cursor
+  } while (cursor !== undefined)
+  assert.deepEqual(new Set(seen), new Set([1, 2, 3, 4, 5]))
+  assert.equal(seen.length, 5)
+})
+
+test('retry: a dead job runs again, with another payload where one is given', async (t) => {
+  const forge = testForge()
+  t.after(() => forge.close())
+  const picky = defineJob('picky', { input: z.object({ ok: z.boolean() }) }, ({ input }) => {
+    if (!input.ok) throw new Discard('not ok')
+    return 'fine'
+  })
+  const { id } = await forge.enqueue(picky, { ok: false })
+  await forge.drain([picky])
+  assert.equal((await forge.admin.job(id))?.state, 'dead')
+  assert.deepEqual(await forge.admin.retry([id], { payload: '{"ok":true}' }), [{ id, done: true, state: 'ready' }])
+  await forge.drain([picky])
+  const job = await forge.admin.job(id, ['attempts'])
+  assert.deepEqual([job?.state, job?.result, job?.payload], ['completed', 'fine', { ok: true }])
+  assert.deepEqual(
+    job?.attempts?.map(({ outcome }) => outcome),
+    ['bury', 'complete'],
+  )
+})
+
+test('acts answer for each id', async (t) => {
+  const forge = testForge()
+  t.after(() => forge.close())
+  const later = await forge.enqueue(plain, 1, { delay: '1h' })
+  const unknown = '019b76da-a800-7022-8d3c-c67c76232090'
+  assert.deepEqual(await forge.admin.promote([later.id, unknown]), [
+    { id: later.id, done: true, state: 'ready' },
+    { id: unknown, done: false, code: 'NOT_FOUND' },
+  ])
+  assert.deepEqual(await forge.admin.retry([later.id]), [
+    { id: later.id, done: false, code: 'STATE_CONFLICT', state: 'ready' },
+  ])
+  assert.deepEqual(await forge.admin.cancel([later.id]), [{ id: later.id, done: true, state: 'cancelled' }])
+  assert.deepEqual(await forge.admin.remove([later.id]), [{ id: later.id, done: true, state: 'gone' }])
+  assert.equal(await forge.admin.job(later.id), undefined)
+})
+
+test('pause: nothing is claimed until the queue is resumed', async (t) => {
+  const forge = testForge()
+  t.after(() => forge.close())
+  const job = defineJob('job', { input: typed<void>() }, () => 1)
+  await forge.enqueue(job)
+  await forge.admin.pause('default')
+  assert.equal((await forge.drain([job])).completed, 0)
+  assert.equal((await forge.admin.queues())[0]?.paused, true)
+  await forge.admin.resume('default')
+  assert.equal((await forge.drain([job])).completed, 1)
+})
+
+test('why: a sentence with what to do', async (t) => {
+  const forge = testForge()
+  t.after(() => forge.close())
+  const { id } = await forge.enqueue(plain, 1)
+  assert.equal((await forge.admin.why(id))?.reason, 'no-worker')
+  await forge.admin.pause('default')
+  assert.equal((await forge.admin.why(id))?.reason, 'queue-paused')
+  assert.equal(await forge.admin.why('019b76da-a800-7022-8d3c-c67c76232090'), undefined)
+})
+
+test('types: what a worker announced, with policy and JSON Schema', async (t) => {
+  const forge = testForge()
+  t.after(() => forge.close())
+  const job = defineJob('typed', { input: z.object({ n: z.number() }), queue: 'q', retries: 1 }, () => 1)
+  await forge.drain([job])
+  const [record] = await forge.admin.types()
+  assert.deepEqual([record?.type, record?.policy.queue, record?.policy.maxAttempts], ['typed', 'q', 2])
+  assert.equal((JSON.parse(record?.inputSchema ?? 'null') as { type: string }).type, 'object')
+})
+
+test('wait: the job once it ended', async (t) => {
+  const forge = testForge()
+  t.after(() => forge.close())
+  const job = defineJob('job', { input: typed<void>() }, () => 7)
+  const { id } = await forge.enqueue(job)
+  const waiting = forge.admin.wait(id)
+  await forge.drain([job])
+  assert.equal((await waiting)?.result, 7)
+  assert.equal(await forge.admin.wait('019b76da-a800-7022-8d3c-c67c76232090'), undefined)
+})

@@ -1,0 +1,63 @@
+// A folder with worker processes on one SQLite file, seen from the test's own process: its jobs, and what its handlers did.
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { setTimeout as wait } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import type { ForgeQ } from 'forgeq'
+import { startCommand, temporaryFolder, type Running } from '../cli/command.ts'
+import { forgeIn } from '../cli/forge-in.ts'
+
+export interface Effect {
+  readonly what: string
+  readonly id: string
+  readonly pid: number
+}
+
+export interface Scene {
+  readonly folder: string
+  readonly forge: ForgeQ
+  /** In the order they happened. */
+  readonly effects: (what?: string) => Effect[]
+  readonly start: (args: readonly string[], env?: Readonly<Record<string, string>>) => Running
+}
+
+export const handlersFile = (name: string): string => fileURLToPath(new URL(`handlers/${name}.js`, import.meta.url))
+
+export function scene(t: TestContext): Scene {
+  const folder = temporaryFolder(t)
+  const file = join(folder, 'effects')
+  const forge = forgeIn(t, folder)
+  return {
+    folder,
+    forge,
+    effects(what) {
+      const lines = existsSync(file) ? readFileSync(file, 'utf8').split('\n') : []
+      return lines
+        .map((line) => line.split(' '))
+        .filter((parts) => parts.length === 3 && (what === undefined || parts[0] === what))
+        .map(([name, id, pid]) => ({ what: name!, id: id!, pid: Number(pid) }))
+    },
+    start: (args, env) => startCommand(t, folder, args, { EFFECTS: file, FORGEQ_SHUTDOWN_TIMEOUT: '3s', ...env }),
+  }
+}
+
+/** Looks until it gives something that is true; a minute is far more than anything here takes. */
+export async function until<T>(look: () => T | Promise<T>, what: string): Promise<Exclude<T, undefined | false>> {
+  const endsAt = performance.now() + 60_000
+  for (;;) {
+    const seen = await look()
+    if (seen !== undefined && seen !== false) return seen as Exclude<T, undefined | false>
+    if (performance.now() > endsAt) throw new Error(`waited a minute for ${what}`)
+    await wait(20)
+  }
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}

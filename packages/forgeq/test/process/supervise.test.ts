@@ -1,0 +1,48 @@
+// What does not come up: crash loops with growing pauses, and faults that no restart would mend.
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { handlersFile, scene } from './scene.ts'
+
+test('a process that dies at its start is started anew, each time after a longer pause', async (t) => {
+  const { start } = scene(t)
+  const worker = start(['worker', handlersFile('crash-at-start')])
+  const died = /(?:"how":"exit code 3","restartMs":(\d+)[^]*?){4}/
+  await worker.prints(died)
+  const pauses = Array.from(worker.printed().matchAll(/"restartMs":(\d+)/g), ([, ms]) => Number(ms))
+  const bounds = [100, 200, 400, 800, 1600]
+  pauses
+    .slice(0, 4)
+    .forEach((ms, i) => assert.ok(ms >= bounds[i]! && ms <= bounds[i + 1]!, `pause ${i + 1} is ${ms} ms`))
+  assert.deepEqual(await worker.ends('SIGTERM'), { code: 0, signal: null })
+})
+
+test('handlers that cannot be loaded end it with exit code 2 and the reason, once', async (t) => {
+  const { folder, start } = scene(t)
+  writeFileSync(join(folder, 'broken.mjs'), 'export const = 1')
+  const worker = start(['worker', 'broken.mjs', '-p', '2'])
+  assert.deepEqual(await worker.ends(), { code: 2, signal: null })
+  assert.equal(worker.printed().match(/error: broken\.mjs cannot be loaded\. SyntaxError/g)?.length, 1)
+})
+
+test('a store that cannot be opened ends it with exit code 6', async (t) => {
+  const { folder, start } = scene(t)
+  writeFileSync(join(folder, 'file'), '')
+  const worker = start(['worker', handlersFile('effects'), '--store', 'sqlite:file/jobs.db'])
+  assert.equal((await worker.ends()).code, 6)
+})
+
+test('a store in memory is refused: the processes could not share it', async (t) => {
+  const { start } = scene(t)
+  const worker = start(['worker', handlersFile('effects'), '--store', 'sqlite::memory:'])
+  assert.equal((await worker.ends()).code, 2)
+  assert.match(worker.printed(), /give it a file/)
+})
+
+test('handlers in a queue that is not served are warned of', async (t) => {
+  const { start } = scene(t)
+  const worker = start(['worker', handlersFile('effects'), '-q', 'mails', '--drain'])
+  assert.equal((await worker.ends()).code, 0)
+  assert.match(worker.printed(), /"warn".*work goes to queue default, which this worker does not serve/)
+})

@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { defineJob, typed } from 'forgeq'
+import { testForge } from 'forgeq/testing'
+import { z } from 'zod'
+
+const next = defineJob('next', { input: z.object({ n: z.number() }), queue: 'other' })
+
+test('job: id, attempt and the instant of the enqueue', async (t) => {
+  const forge = testForge()
+  t.after(() => forge.close())
+  const tell = defineJob('tell', { input: typed<void>() }, ({ job }) => ({ ...job }))
+  const { id } = await forge.enqueue(tell)
+  await forge.drain([tell])
+  assert.deepEqual((await forge.admin.job(id))?.result, { id, attempt: 1, enqueuedAt: '2026-01-01T00:00:00.000Z' })
+})
+
+test('log and progress are kept with the job, also when it ends in the same turn', async (t) => {
+  const forge = testForge()
+  t.after(() => forge.close())
+  const lines: string[] = []
+  forge.on('job:log', ({ level, message }) => lines.push(`${level} ${message}`))
+  const talk = defineJob('talk', { input: typed<void>() }, ({ log, progress }) => {
+    log.info('sent %d of', 1, { all: 2 })
+    log.error(new Error('odd').message)
+    progress(1, 4)
+    progress(3, 4, 'almost')
+  })
+  const { id } = await forge.enqueue(talk)
+  await forge.drain([talk])
+  const job = await forge.admin.job(id, ['logs'])
+  assert.deepEqual(
+    job?.logs?.map(({ level, message, claim }) => [level, message, claim]),
+    [
+      ['info', 'sent 1 of { all: 2 }', 1],
+      ['error', 'odd', 1],
+    ],
+  )
+  assert.deepEqual(job?.progress, { done: 3, total: 4, label: 'almost' })
+  assert.deepEqual(lines, ['info sent 1 of { all: 2 }', 'error odd'])
+})
+
+test('log is bounded: a job that never stops talking keeps its first lines', async (t) => {
+  const forge = testForge()
+  t.after(() => forge.close())
+  const chatter = defineJob('chatter', { input: typed<void>() }, ({ log }) => {
+    for (let i = 0; i < 3_000; i += 1) log.debug(`line ${i}`)
+  })
+  const { id } = await forge.enqueue(chatter)
+  await forge.drain([chatter])
+  const logs = (await forge.admin.job(id, ['logs']))?.logs ?? []
+  assert.equal(logs.length, 1_000)
+  assert.equal(logs.at(-1)?.message, 'line 999')
+})
+
+test('progress that is no number fails the try and says so', async (t) => {
+  const forge = testForge()
+  t.after(() => forge.close())
+  const odd = defineJob('odd', { input: typed<void>() }, ({ progress }) => progress(Number.NaN))
+  await assert.rejects(forge.run(odd, undefined), { code: 'INVALID_OPTION' })
+})
+
+test('enqueue: gives the id at once, stores the job with the completion', async (t) => {
+  const forge = testForge()
+  t.after(() => forge.close())
+  const start = defineJob('start', { input: typed<void>() }, ({ enqueue }) => {
+    const id = enqueue(next, { n: 1 }, { delay: '1m', tags: ['made'] })
+    assert.deepEqual(forge.enqueued(next), [])
+    return id
+  })
+  const { id } = await forge.enqueue(start)
+  await forge.drain([start])
+  const made = forge.enqueued(next)
+  assert.deepEqual(
+    made.map(({ input, runAt }) => [input, runAt.toISOString()]),
+    [[{ n: 1 }, '2026-01-01T00:01:00.000Z']],
+  )
+  assert.equal((await forge.admin.job(id))?.result, made[0]?.id)
+})
+
+test('enqueue: nothing is stored when the try fails', async (t) => {
+  const forge = testForge()
+  t.after(() => forge.close())
+  const start = defineJob('start', { input: typed<void>(), retries: 0 }, ({ enqueue }) => {
+    enqueue(next, { n: 1 })
+    throw new Error('changed my mind')
+  })
+  await forge.enqueue(start)
+  assert.equal((await forge.drain([start])).dead, 1)
+  assert.deepEqual(forge.enqueued(next), [])
+})
+
+test('enqueue: an asynchronous schema is asked before the job completes', async (t) => {
+  const forge = testForge()
+  t.after(() => forge.close())
+  const late = defineJob('late', { input: z.number().refine(async (n) => Promise.resolve(n > 0), 'must be positive') })
+  const start = defineJob('start', { input: typed<number>(), retries: 0 }, ({ input, enqueue }) => {
+    enqueue(late, input)
+  })
+  await forge.enqueue(start, 1)
+  const bad = await forge.enqueue(start, -1)
+  assert.deepEqual(await forge.drain([start]), { completed: 1, failed: 0, dead: 1 })
+  assert.deepEqual(
+    forge.enqueued(late).map(({ input }) => input),
+    [1],
+  )
+  assert.equal((await forge.admin.job(bad.id))?.error?.code, 'INVALID_INPUT')
+})
+
+test('enqueue: an id that another job has fails this job, not the worker', async (t) => {
+  const forge = testForge()
+  t.after(() => forge.close())
+  const taken = await forge.enqueue(next, { n: 1 })
+  const start = defineJob('start', { input: typed<void>(), retries: 0 }, ({ enqueue }) => {
+    enqueue(next, { n: 2 }, { id: taken.id })
+  })
+  const good = defineJob('good', { input: typed<void>() }, () => 1)
+  const { id } = await forge.enqueue(start)
+  await forge.enqueue(good)
+  assert.deepEqual(await forge.drain([start, good]), { completed: 1, failed: 0, dead: 1 })
+  assert.equal((await forge.admin.job(id))?.reason, 'exhausted')
+})
+
+test('a huge line is cut, and leaves room for others', async (t) => {
+  const forge = testForge()
+  t.after(() => forge.close())
+  const loud = defineJob('loud', { input: typed<void>() }, ({ log }) => {
+    log.info('x'.repeat(5_000_000))
+    log.info('still here')
+  })
+  const { id } = await forge.enqueue(loud)
+  await forge.drain([loud])
+  const logs = (await forge.admin.job(id, ['logs']))?.logs
+  assert.deepEqual(
+    logs?.map(({ message }) => message.length),
+    [16_385, 10],
+  )
+})

@@ -1,0 +1,193 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { defineJob, ForgeError, typed } from 'forgeq'
+import { bench, Gate } from './bench.ts'
+
+const once = { input: typed<void>(), retries: 0 } as const
+const stubborn = (): Promise<never> => new Promise(() => {})
+
+test('timeout: the signal aborts with TIMEOUT, and the try has failed even when the handler then returns', async (t) => {
+  const { forge, advance, next, close } = bench()
+  t.after(close)
+  let reason: unknown
+  const slow = defineJob('slow', { ...once, timeout: '2s' }, ({ signal }) => {
+    const aborted = new Promise((resolve) => signal.addEventListener('abort', resolve))
+    return aborted.then(() => (reason = signal.reason))
+  })
+  const worker = forge.worker({ handlers: [slow], signals: false })
+  const running = worker.run()
+  const started = next('job:started')
+  const { id } = await forge.enqueue(slow)
+  await started
+  await advance(1_999)
+  assert.equal(reason, undefined)
+  const dead = next('job:dead')
+  await advance(1)
+  assert.equal((await dead).error.code, 'TIMEOUT')
+  assert.ok(ForgeError.is(reason, 'TIMEOUT'))
+  assert.equal((await forge.admin.job(id))?.error?.code, 'TIMEOUT')
+  await worker.stop()
+  await running
+})
+
+test('timeout: a handler that does not react is settled without it after the grace, and its slot is free', async (t) => {
+  const { forge, tapped, advance, next, close } = bench()
+  t.after(close)
+  const late = new Gate()
+  let calls = 0
+  const stuck = defineJob('stuck', { ...once, timeout: '2s' }, async () => {
+    calls += 1
+    if (calls === 1) await late.opened
+    return calls
+  })
+  const worker = forge.worker({ handlers: [stuck], concurrency: 1, signals: false })
+  const running = worker.run()
+  const started = next('job:started')
+  const first = await forge.enqueue(stuck)
+  await started
+  const second = await forge.enqueue(stuck)
+  const completed = next('job:completed')
+  await advance(2_000)
+  assert.equal((await forge.admin.job(first.id))?.state, 'running')
+  await advance(5_000)
+  assert.equal((await completed).id, second.id)
+  assert.equal((await forge.admin.job(first.id))?.error?.code, 'TIMEOUT')
+  const settled = tapped.calls.flatMap(
+    ({ args }) => (args[0] as { settlements?: { job: string }[] })?.settlements ?? [],
+  )
+  late.open()
+  await worker.stop()
+  await running
+  assert.equal(settled.filter(({ job }) => job === first.id).length, 1)
+})
+
+test('timeout 0: no limit', async (t) => {
+  const { forge, advance, next, close } = bench()
+  t.after(close)
+  const end = new Gate()
+  const long = defineJob('long', { ...once, timeout: 0 }, () => end.opened)
+  const worker = forge.worker({ handlers: [long], signals: false })
+  const running = worker.run()
+  const started = next('job:started')
+  await forge.enqueue(long)
+  await started
+  await advance(3_600_000)
+  const completed = next('job:completed')
+  end.open()
+  await completed
+  await worker.stop()
+  await running
+})
+
+test('cancel: a running handler hears it at once and its job ends cancelled', async (t) => {
+  const { forge, next, close } = bench()
+  t.after(close)
+  let reason: unknown
+  const slow = defineJob('slow', once, async ({ signal }) => {
+    await new Promise((resolve) => signal.addEventListener('abort', resolve))
+    reason = signal.reason
+    throw reason as Error
+  })
+  const worker = forge.worker({ handlers: [slow], signals: false })
+  const running = worker.run()
+  const started = next('job:started')
+  const handle = await forge.enqueue(slow)
+  await started
+  const cancelled = next('job:cancelled')
+  assert.equal(await handle.cancel(), true)
+  await cancelled
+  assert.ok(ForgeError.is(reason, 'CANCELLED'))
+  await assert.rejects(handle.result(), { code: 'CANCELLED', id: handle.id })
+  assert.equal(await handle.cancel(), true, 'again')
+  await worker.stop()
+  await running
+})
+
+test('cancel: a handler that completes all the same has not completed its job', async (t) => {
+  const { forge, next, close } = bench()
+  t.after(close)
+  const end = new Gate()
+  const slow = defineJob('slow', once, () => end.opened)
+  const worker = forge.worker({ handlers: [slow], signals: false })
+  const running = worker.run()
+  const started = next('job:started')
+  const handle = await forge.enqueue(slow)
+  await started
+  await handle.cancel()
+  const cancelled = next('job:cancelled')
+  end.open()
+  await cancelled
+  await assert.rejects(handle.result(), { code: 'CANCELLED' })
+  await worker.stop()
+  await running
+})
+
+test('cancel: a handler that does not react is cancelled without it after the grace', async (t) => {
+  const { forge, advance, next, close } = bench()
+  t.after(close)
+  const stuck = defineJob('stuck', once, stubborn)
+  const worker = forge.worker({ handlers: [stuck], signals: false })
+  const running = worker.run()
+  const started = next('job:started')
+  const handle = await forge.enqueue(stuck)
+  await started
+  const cancelled = next('job:cancelled')
+  await handle.cancel()
+  await advance(6_000)
+  await cancelled
+  await worker.stop()
+  await running
+})
+
+test('a signal that is first asked for after the abort is aborted', async (t) => {
+  const { forge, advance, next, close } = bench()
+  t.after(close)
+  const go = new Gate()
+  let reason: unknown
+  const lazy = defineJob('lazy', { ...once, timeout: '1s' }, async (context) => {
+    await go.opened
+    reason = context.signal.reason
+  })
+  const worker = forge.worker({ handlers: [lazy], signals: false })
+  const running = worker.run()
+  const started = next('job:started')
+  await forge.enqueue(lazy)
+  await started
+  await advance(1_000)
+  const dead = next('job:dead')
+  go.open()
+  await dead
+  assert.ok(ForgeError.is(reason, 'TIMEOUT'))
+  await worker.stop()
+  await running
+})
+
+test('progress of a job that holds the only slot is stored while it runs', async (t) => {
+  const { forge, tapped, advance, next, close } = bench()
+  t.after(close)
+  const end = new Gate()
+  const slow = defineJob('slow', once, async ({ progress, log }) => {
+    progress(1, 2)
+    log.info('half way')
+    await end.opened
+  })
+  const worker = forge.worker({ handlers: [slow], concurrency: 1, signals: false })
+  let failures = 0
+  // The first turn that carries the notes is lost and sent again.
+  tapped.tap('exchange', (go, [request]) => {
+    const { notes } = request as { notes: readonly unknown[] }
+    if (notes.length === 0 || (failures += 1) > 1) return go()
+    return Promise.reject(new ForgeError('STORE_UNAVAILABLE', 'away'))
+  })
+  const running = worker.run()
+  const started = next('job:started')
+  const { id } = await forge.enqueue(slow)
+  await started
+  await advance(500)
+  const job = await forge.admin.job(id, ['logs'])
+  assert.deepEqual([job?.state, job?.progress, job?.logs?.[0]?.message], ['running', { done: 1, total: 2 }, 'half way'])
+  assert.equal(failures, 2)
+  end.open()
+  await worker.stop()
+  await running
+})

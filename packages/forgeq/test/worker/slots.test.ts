@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { defineJob, typed, type Handler, type WorkerOptions } from 'forgeq'
+import type { ExchangeRequest } from '#src/store/records.js'
+import { Slots } from '#src/worker/slots.js'
+import { bench, Gate } from './bench.ts'
+
+test('a queue gets no more than its slots, all together no more than there are', () => {
+  const slots = new Slots({ mail: 2, other: 10 }, 3)
+  assert.deepEqual(slots.wants(), [
+    { queue: 'mail', slots: 2 },
+    { queue: 'other', slots: 3 },
+  ])
+  slots.take('mail')
+  slots.take('mail')
+  assert.deepEqual(slots.wants(), [{ queue: 'other', slots: 1 }])
+  slots.take('other')
+  assert.deepEqual(slots.wants(), [])
+  slots.give('mail')
+  assert.equal(slots.free, 1)
+  assert.deepEqual(
+    slots
+      .wants()
+      .map(({ queue }) => queue)
+      .toSorted(),
+    ['mail', 'other'],
+  )
+})
+
+test('when slots are short every queue comes first in its turn', () => {
+  const slots = new Slots({ a: 1, b: 1, c: 1 }, 1)
+  const first = Array.from({ length: 6 }, () => slots.wants()[0]?.queue)
+  for (const queue of ['a', 'b', 'c']) assert.equal(first.filter((one) => one === queue).length, 2)
+})
+
+test('a worker claims what it has slots for and no more, and the next as soon as one is free', async (t) => {
+  const { forge, tapped, next, close } = bench()
+  t.after(close)
+  const ends: (() => void)[] = []
+  let most = 0
+  let busy = 0
+  const job = defineJob('job', { input: typed<void>() }, async () => {
+    busy += 1
+    most = Math.max(most, busy)
+    await new Promise<void>((resolve) => ends.push(resolve))
+    busy -= 1
+  })
+  await forge.enqueueMany(
+    job,
+    Array.from({ length: 7 }, () => undefined),
+  )
+  const worker = forge.worker({ handlers: [job], concurrency: 3, signals: false })
+  let started = next('job:started')
+  const running = worker.run()
+  for (let done = 0; done < 7; done += 1) {
+    while (ends.length === 0) {
+      await started
+      started = next('job:started')
+    }
+    const completed = next('job:completed')
+    ends.shift()?.()
+    await completed
+  }
+  assert.equal(most, 3)
+  const claims = tapped.calls
+    .filter(({ method }) => method === 'exchange')
+    .map(({ args }) => (args[0] as ExchangeRequest).slots)
+  assert.ok(Math.max(...claims) <= 3)
+  await worker.stop()
+  await running
+})
+
+test('settlements that end in the same turn of the event loop go in one exchange', async (t) => {
+  const { forge, tapped, close } = bench()
+  t.after(close)
+  const all = new Gate()
+  let calls = 0
+  const job = defineJob('job', { input: typed<void>() }, async () => {
+    calls += 1
+    if (calls === 50) all.open()
+    await all.opened
+  })
+  await forge.enqueueMany(
+    job,
+    Array.from({ length: 50 }, () => undefined),
+  )
+  await forge.worker({ handlers: [job], concurrency: 50, drain: true, signals: false }).run()
+  const sizes = tapped.calls
+    .filter(({ method }) => method === 'exchange')
+    .map(({ args }) => (args[0] as ExchangeRequest).settlements.length)
+  assert.deepEqual(
+    sizes.filter((size) => size > 0),
+    [50],
+  )
+})
+
+test('large results go in several exchanges', async (t) => {
+  const { forge, tapped, close } = bench()
+  t.after(close)
+  const job = defineJob('job', { input: typed<void>() }, () => 'x'.repeat(1_000_000))
+  const handles = await forge.enqueueMany(
+    job,
+    Array.from({ length: 12 }, () => undefined),
+  )
+  await forge.worker({ handlers: [job], concurrency: 12, drain: true, signals: false }).run()
+  const sizes = tapped.calls
+    .filter(({ method }) => method === 'exchange')
+    .map(({ args }) => JSON.stringify(args[0]).length)
+  assert.ok(Math.max(...sizes) < 5_000_000)
+  for (const handle of handles) assert.equal((await handle.result()).length, 1_000_000)
+})
+
+test('options out of range are refused with their name', async (t) => {
+  const { forge, close } = bench()
+  t.after(close)
+  const job = defineJob('job', { input: typed<void>() }, () => 1)
+  const contract = defineJob('contract', { input: typed<void>() })
+  const cases: readonly [WorkerOptions, string][] = [
+    [{ handlers: [] }, 'handlers'],
+    [{ handlers: [contract as unknown as Handler] }, 'handlers.0'],
+    [{ handlers: [job, job] }, 'handlers.1'],
+    [{ handlers: [job], concurrency: 0 }, 'concurrency'],
+    [{ handlers: [job], queues: { mail: 1.5 } }, 'queues.mail'],
+    [{ handlers: [job], queues: { 'not a name': 1 } }, 'queues'],
+    [{ handlers: [job], lease: '1s' }, 'lease'],
+  ]
+  for (const [options, path] of cases) {
+    assert.throws(
+      () => forge.worker(options),
+      (error: { code: string; problems: { path: string }[] }) =>
+        error.code === 'INVALID_OPTION' && error.problems[0]?.path === path,
+      path,
+    )
+  }
+})

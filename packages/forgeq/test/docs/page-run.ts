@@ -161,7 +161,8 @@ export class PageRun {
     return true
   }
 
-  async #sql({ code, file = defaultFile }: Block): Promise<void> {
+  async #sql(block: Block): Promise<void> {
+    const { code, file = defaultFile } = block
     const path = join(this.#folder, file)
     const store = sqlite(path)
     await store.open()
@@ -171,6 +172,8 @@ export class PageRun {
     try {
       db.exec('PRAGMA busy_timeout = 5000')
       db.exec(code)
+    } catch (error) {
+      this.#fail(block, (error as Error).message)
     } finally {
       db.close()
     }

@@ -17,8 +17,6 @@ export type Around = (context: Context<unknown>, next: () => Promise<unknown>) =
 
 /** Time for a handler to end after it was aborted; then its claim is settled without it. */
 const abortGraceMs = 5_000
-/** Longer timers overflow; looking early does no harm. */
-const longestTimerMs = 3_600_000
 
 const abortKinds = { CANCELLED: 'cancel', TIMEOUT: 'timeout', SHUTDOWN: 'shutdown' } as const
 
@@ -207,7 +205,7 @@ export class Executor {
     if (deadlineAt >= this.#watchAt) return
     this.#watchAt = deadlineAt
     this.#unwatch?.()
-    const ms = Math.min(Math.max(0, deadlineAt - this.#host.timers.now()), longestTimerMs)
+    const ms = Math.max(0, deadlineAt - this.#host.timers.now())
     this.#unwatch = this.#host.timers.after(ms, () => this.#look())
   }
 

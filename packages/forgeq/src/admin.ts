@@ -1,6 +1,9 @@
 // What operators do and see: looks at jobs, queues, workers and types, acts on jobs and queues. The command line and the
 // HTTP API are built on it.
+import { caps } from './core/caps.ts'
 import { toMs, type Duration } from './core/duration.ts'
+import { invalidOption } from './core/errors.ts'
+import { checkJson, encodeJson } from './core/json.ts'
 import { explainWait, type Explanation } from './core/why.ts'
 import type { State } from './core/states.ts'
 import type { EndedJobs } from './await-results.ts'
@@ -60,6 +63,13 @@ export interface JobViews {
   readonly cursor?: string
 }
 
+/** One of the two, or none. */
+export interface NewPayload {
+  readonly payload?: unknown
+  /** The same as JSON text: large numbers keep their digits. */
+  readonly payloadJson?: string
+}
+
 const pageLimit = 100
 
 export class Admin {
@@ -107,9 +117,12 @@ export class Admin {
     return explainWait(job, queue, workers, now)
   }
 
-  /** Ended jobs are ready again with a fresh set of tries, with another payload (JSON text) where one is given. */
-  retry(ids: readonly string[], options: { readonly payload?: string } = {}): Promise<readonly ActVerdict[]> {
-    const { payload } = options
+  /**
+   * Ended jobs are ready again with a fresh set of tries, with another payload where one is given: as a value or as JSON
+   * text, which is stored as it is. No schema looks at it before the job runs. INVALID_JSON and TOO_LARGE touch no job.
+   */
+  async retry(ids: readonly string[], options: NewPayload = {}): Promise<readonly ActVerdict[]> {
+    const payload = readPayload(options)
     return this.#act(ids, (some) => ({ action: 'retry', ids: some, ...(payload !== undefined && { payload }) }))
   }
 
@@ -157,6 +170,15 @@ export class Admin {
     }
     return verdicts
   }
+}
+
+function readPayload({ payload, payloadJson }: NewPayload): string | undefined {
+  if (payloadJson === undefined) {
+    return payload === undefined ? undefined : encodeJson(payload, 'payload', caps.payloadBytes)
+  }
+  if (payload !== undefined) throw invalidOption('payload', 'is given twice: as a value and as payloadJson')
+  checkJson(payloadJson, 'payload', caps.payloadBytes)
+  return payloadJson
 }
 
 const viewOf = (job: JobRecord): JobView => ({

@@ -7,10 +7,17 @@ export interface Timers {
   after(ms: number, fn: () => void): () => void
 }
 
+/** Longer timers overflow and fire at once. */
+const longestMs = 2 ** 31 - 1
+
 export const realTimers: Timers = {
   now: () => performance.now(),
   after: (ms, fn) => {
-    const timer = setTimeout(fn, ms)
+    let timer: NodeJS.Timeout
+    const wait = (leftMs: number): void => {
+      timer = leftMs > longestMs ? setTimeout(() => wait(leftMs - longestMs), longestMs) : setTimeout(fn, leftMs)
+    }
+    wait(ms)
     return () => clearTimeout(timer)
   },
 }

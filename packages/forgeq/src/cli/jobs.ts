@@ -44,9 +44,9 @@ export function define(command: Command): void {
     .option('--payload <json>', 'with another payload: JSON, @file or - for standard input')
     .action((ids: string[], flags: LookFlags & { payload?: string }) =>
       withStored(flags, async (forge) => {
-        const payload = await readPayload(flags.payload)
-        if (payload !== undefined) await checkPayload(forge, ids, payload)
-        const verdicts = await forge.admin.retry(ids, payload === undefined ? {} : { payload })
+        const payloadJson = await readPayload(flags.payload)
+        if (payloadJson !== undefined) await checkPayload(forge, ids, payloadJson)
+        const verdicts = await forge.admin.retry(ids, payloadJson === undefined ? {} : { payloadJson })
         process.exitCode = printVerdicts(verdicts, 'retry', flags.json === true)
       }),
     )

@@ -35,7 +35,8 @@ type StoredMember<T> = unknown extends T ? T : Stored<Exclude<T, undefined>> | E
 
 /**
  * The value as JSON text, `undefined` as `null`. INVALID_JSON with the path of what JSON would silently change or drop
- * (NaN, functions, a Map ...) and of nesting without end; TOO_LARGE above `maxBytes`. `what` names it in the error.
+ * (NaN, functions, a Map, a promise ...) and of nesting without end; TOO_LARGE above `maxBytes`. What has a `toJSON` is stored as
+ * that says: a Date as a text, a Buffer as an object with its bytes in a list. `what` names it in the error.
  */
 export function encodeJson(value: unknown, what: string, maxBytes: number): string {
   const fault = findFault(value, '', 0)
@@ -100,9 +101,6 @@ function findFault(given: unknown, key: string | number, depth: number): Fault |
 }
 
 function findFaultInside(value: object, depth: number): Fault | undefined {
-  if (value instanceof Map || value instanceof Set) {
-    return { path: '', message: `is a ${value.constructor.name}, which JSON turns into {}` }
-  }
   if (Array.isArray(value)) {
     for (let i = 0; i < value.length; i++) {
       const fault = findFault(value[i], i, depth)
@@ -110,11 +108,28 @@ function findFaultInside(value: object, depth: number): Fault | undefined {
     }
     return undefined
   }
+  // Most objects are plain: one look spares them all the others.
+  if (Object.getPrototypeOf(value) !== Object.prototype) {
+    const message = faultOfClass(value)
+    if (message !== undefined) return { path: '', message }
+  }
   for (const name of Object.keys(value)) {
     const fault = findFault((value as Record<string, unknown>)[name], name, depth)
     if (fault !== undefined) return below(name, fault)
   }
   return undefined
+}
+
+const emptied = [Map, Set, WeakMap, WeakSet, RegExp, Error, ArrayBuffer, SharedArrayBuffer, DataView] as const
+
+/** What JSON would drop of an object that is not plain. One with a `toJSON` never gets here: it says how it is stored. */
+function faultOfClass(value: object): string | undefined {
+  if ('then' in value && typeof value.then === 'function') return 'is a promise: await it'
+  const kind = emptied.find((one) => value instanceof one)
+  if (kind !== undefined) return `is a ${kind.name}, of which JSON keeps nothing but {}`
+  return ArrayBuffer.isView(value)
+    ? 'is a typed array, which JSON turns into an object: encode it as a text'
+    : undefined
 }
 
 const hasToJson = (value: unknown): value is { toJSON(key: string): unknown } =>

@@ -33,18 +33,19 @@ export function afterFailure(claimed: Claimed, error: unknown, context: FailureC
   if (aborted === 'cancel') return { job, claim, outcome: 'cancel', error: ask === 'cancel' ? null : toFailure(error) }
   if (ask === 'discard') return bury('discarded', 'DISCARDED')
   if (ask === 'refuse-input') return bury('invalid')
+  const isOnce = policy.delivery === 'at-most-once'
   if (typeof ask === 'object') {
     const { delayMs, countAttempt } = ask
+    if (isOnce) return bury('lost', 'RETRY_IN')
     if (countAttempt && attempt >= policy.maxAttempts) return bury('exhausted', 'RETRY_IN')
     return { job, claim, outcome: countAttempt ? 'retry' : 'snooze', delayMs, error: toFailure(error, 'RETRY_IN') }
   }
   if (aborted === 'shutdown') {
-    return policy.delivery === 'at-most-once' ? bury('lost', 'SHUTDOWN') : { job, claim, outcome: 'release' }
+    return isOnce ? bury('lost', 'SHUTDOWN') : { job, claim, outcome: 'release' }
   }
   const code = aborted === 'timeout' ? 'TIMEOUT' : undefined
-  return attempt >= policy.maxAttempts
-    ? bury('exhausted', code)
-    : { job, claim, outcome: 'retry', ...backOff(claimed, error, code, context) }
+  if (attempt >= policy.maxAttempts) return bury('exhausted', code)
+  return isOnce ? bury('lost', code) : { job, claim, outcome: 'retry', ...backOff(claimed, error, code, context) }
 }
 
 type Ask = 'discard' | 'refuse-input' | 'cancel' | Pick<RetryIn, 'delayMs' | 'countAttempt'>

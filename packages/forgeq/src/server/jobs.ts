@@ -77,9 +77,9 @@ export function addJobRoutes(app: App, { forge, intake, ended }: Parts): void {
 
   app.post('/v1/jobs/:id/retry', async (c) => {
     const id = c.req.param('id')
-    const payload = rawMember((await readOptionalBody(c, newPayload)).text, 'payload')
-    if (payload !== undefined) await intake.check((await jobOf(forge.store, id)).type, payload)
-    const [verdict] = await forge.admin.retry([id], payload === undefined ? {} : { payload })
+    const payloadJson = rawMember((await readOptionalBody(c, newPayload)).text, 'payload')
+    if (payloadJson !== undefined) await intake.check((await jobOf(forge.store, id)).type, payloadJson)
+    const [verdict] = await forge.admin.retry([id], payloadJson === undefined ? {} : { payloadJson })
     return json(c, actedJson(takeVerdict(verdict!, 'retry')))
   })
 

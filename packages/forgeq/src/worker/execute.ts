@@ -17,8 +17,6 @@ export type Around = (context: Context<unknown>, next: () => Promise<unknown>) =
 
 /** Time for a handler to end after it was aborted; then its claim is settled without it. */
 const abortGraceMs = 5_000
-/** Longer timers overflow; looking early does no harm. */
-const longestTimerMs = 3_600_000
 
 const abortKinds = { CANCELLED: 'cancel', TIMEOUT: 'timeout', SHUTDOWN: 'shutdown' } as const
 
@@ -32,7 +30,7 @@ export interface Executing extends Desk {
 
 export class Executor {
   readonly #host: Executing
-  /** Handlers that have not ended, the aborted ones too. */
+  /** Runs that have not ended, the aborted ones too. */
   readonly #running = new Set<Run>()
   #watchAt = Infinity
   #unwatch: (() => void) | undefined
@@ -50,8 +48,7 @@ export class Executor {
     try {
       value = this.#call(run)
       if (isThenable(value)) {
-        this.#running.add(run)
-        this.#watch(run.deadlineAt)
+        this.#keep(run)
         value.then(
           (result) => this.#succeed(run, result),
           (error: unknown) => this.#fail(run, error),
@@ -117,6 +114,12 @@ export class Executor {
     })
   }
 
+  /** Not ended in this turn of the event loop. */
+  #keep(run: Run): void {
+    this.#running.add(run)
+    this.#watch(run.deadlineAt)
+  }
+
   #call(run: Run): unknown {
     const { job, payload } = run.claimed
     const input = parseStored(run.handler.job.input, payload, job)
@@ -136,6 +139,7 @@ export class Executor {
   }
 
   #succeed(run: Run, value: unknown): void {
+    if (run.ended) return
     const { output } = run.handler.job
     try {
       const checked = output === undefined ? value : parse(output, value, 'result')
@@ -149,6 +153,7 @@ export class Executor {
 
   /** Schemas that take their time; the run is still one that can be aborted. */
   #succeedLater(run: Run, value: unknown): void {
+    this.#keep(run)
     Promise.all([value, ...(run.followUps ?? [])]).then(
       ([checked, ...followUps]) => {
         run.followUps = followUps
@@ -160,7 +165,9 @@ export class Executor {
 
   #complete(run: Run, value: unknown): void {
     if (run.ended) return
-    // Too late is a failure even when it worked: whoever waits for the result was promised the limit.
+    // Too late is a failure even when it worked: whoever waits for the result was promised the limit. The timer that tells
+    // so cannot fire while a handler blocks the event loop.
+    if (run.reason === undefined && this.#host.timers.now() > run.deadlineAt) run.reason = timedOut(run)
     if (run.reason?.code === 'TIMEOUT' || run.reason?.code === 'LEASE_LOST') return this.#fail(run, run.reason)
     try {
       const result = encodeJson(value, 'result', caps.resultBytes)
@@ -198,7 +205,7 @@ export class Executor {
     if (deadlineAt >= this.#watchAt) return
     this.#watchAt = deadlineAt
     this.#unwatch?.()
-    const ms = Math.min(Math.max(0, deadlineAt - this.#host.timers.now()), longestTimerMs)
+    const ms = Math.max(0, deadlineAt - this.#host.timers.now())
     this.#unwatch = this.#host.timers.after(ms, () => this.#look())
   }
 
@@ -215,10 +222,13 @@ export class Executor {
 
   #expire(run: Run): void {
     if (run.reason !== undefined) return this.#fail(run, run.reason)
-    const { job, policy } = run.claimed
-    const message = `the handler of job ${job} did not end within its timeout of ${formatMs(policy.timeoutMs)}`
-    this.#abort(run, new ForgeError('TIMEOUT', message, { id: job }), abortGraceMs)
+    this.#abort(run, timedOut(run), abortGraceMs)
   }
+}
+
+function timedOut({ claimed: { job, policy } }: Run): ForgeError {
+  const message = `the handler of job ${job} did not end within its timeout of ${formatMs(policy.timeoutMs)}`
+  return new ForgeError('TIMEOUT', message, { id: job })
 }
 
 const isThenable = (value: unknown): value is PromiseLike<unknown> =>

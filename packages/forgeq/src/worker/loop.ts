@@ -5,9 +5,6 @@ import type { Timers } from '../timers.ts'
 /** Returns the delay in ms until it runs again, `undefined` = when it is woken. */
 export type LoopBody = () => Promise<number | undefined>
 
-/** Longer timers overflow; the body then just runs early. */
-const longestMs = 3_600_000
-
 export class Loop {
   readonly #body: LoopBody
   readonly #timers: Timers
@@ -55,7 +52,7 @@ export class Loop {
       const immediate = setImmediate(run)
       this.#cancel = () => clearImmediate(immediate)
     } else {
-      this.#cancel = this.#timers.after(Math.min(this.#dueAt - this.#timers.now(), longestMs), run)
+      this.#cancel = this.#timers.after(this.#dueAt - this.#timers.now(), run)
     }
   }
 

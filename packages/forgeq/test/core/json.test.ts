@@ -187,6 +187,31 @@ test('an object that gives itself as its JSON form is looked into once', () => {
   assert.throws(() => encode({ order: new Order(Number.NaN) }), invalidAt('order.total'))
 })
 
+test('a promise is refused with what to do', () => {
+  const says = (error: unknown): boolean => ForgeError.is(error) && error.message.includes('await it')
+  assert.throws(() => encode({ user: Promise.resolve(1) }), says)
+})
+
+test('an object of any class is stored as its own properties, or as its toJSON says', () => {
+  class Money {
+    readonly cents = 5
+  }
+  class Refusal extends Error {
+    toJSON(): unknown {
+      return { code: 'refused' }
+    }
+  }
+  assert.equal(encode([new Money(), Object.create(null), new Refusal('x')]), '[{"cents":5},{},{"code":"refused"}]')
+  assert.equal(encode(Buffer.from('a')), '{"type":"Buffer","data":[97]}')
+})
+
+/** As query builders are: awaited, not asked to run. */
+class LazyQuery {
+  then(resolve: (value: number) => void): void {
+    resolve(1)
+  }
+}
+
 test('what JSON would change or drop without a word is refused with its path', () => {
   const cycle: unknown[] = []
   cycle.push({ back: cycle })
@@ -201,6 +226,15 @@ test('what JSON would change or drop without a word is refused with its path', (
     [{ by: new Map([[1, 2]]) }, 'by'],
     [{ seen: new Set() }, 'seen'],
     [{ own: { toJSON: () => Number.NaN } }, 'own'],
+    [Promise.resolve(1), ''],
+    [{ user: new LazyQuery() }, 'user'],
+    [{ match: /x/g }, 'match'],
+    [{ failure: new TypeError('x') }, 'failure'],
+    [{ seen: new WeakSet() }, 'seen'],
+    [[new WeakMap()], '0'],
+    [{ bytes: new Uint8Array(2) }, 'bytes'],
+    [{ bytes: new ArrayBuffer(2) }, 'bytes'],
+    [{ bytes: new DataView(new ArrayBuffer(2)) }, 'bytes'],
     [cycle, Array.from({ length: 64 }, (_, i) => (i % 2 === 0 ? '0' : 'back')).join('.')],
   ]
   for (const [given, path] of wrong) assert.throws(() => encode(given), invalidAt(path), path)

@@ -134,6 +134,26 @@ test('at-most-once never starts again by itself', () => {
   ])
   const stopped = fail(once, new Error('x'), { aborted: 'shutdown' })
   assert.deepEqual(decision(stopped), { ...hold, outcome: 'bury', reason: 'lost', code: 'SHUTDOWN' })
+  for (const countAttempt of [true, false]) {
+    for (const aborted of [undefined, 'timeout', 'shutdown'] as const) {
+      const asked = fail(once, new RetryIn('1m', { countAttempt }), { aborted })
+      assert.deepEqual(decision(asked), { ...hold, outcome: 'bury', reason: 'lost', code: 'RETRY_IN' })
+    }
+  }
+  // As another producer may have stored it.
+  const more = claimed({}, { delivery: 'at-most-once', maxAttempts: 6 })
+  assert.deepEqual(decision(fail(more, new Error('x'))), {
+    ...hold,
+    outcome: 'bury',
+    reason: 'lost',
+    code: 'HANDLER_ERROR',
+  })
+  assert.deepEqual(decision(fail(more, new Discard('x'))), {
+    ...hold,
+    outcome: 'bury',
+    reason: 'discarded',
+    code: 'DISCARDED',
+  })
 })
 
 test('a backoff function is asked with the count of failures and the error', () => {

@@ -32,7 +32,7 @@ test('retry: a dead job runs again, with another payload where one is given', as
   const { id } = await forge.enqueue(picky, { ok: false })
   await forge.drain([picky])
   assert.equal((await forge.admin.job(id))?.state, 'dead')
-  assert.deepEqual(await forge.admin.retry([id], { payload: '{"ok":true}' }), [{ id, done: true, state: 'ready' }])
+  assert.deepEqual(await forge.admin.retry([id], { payload: { ok: true } }), [{ id, done: true, state: 'ready' }])
   await forge.drain([picky])
   const job = await forge.admin.job(id, ['attempts'])
   assert.deepEqual([job?.state, job?.result, job?.payload], ['completed', 'fine', { ok: true }])
@@ -40,6 +40,30 @@ test('retry: a dead job runs again, with another payload where one is given', as
     job?.attempts?.map(({ outcome }) => outcome),
     ['bury', 'complete'],
   )
+})
+
+test('retry: a payload is checked before any job is touched; a text keeps its digits', async (t) => {
+  const forge = testForge()
+  t.after(() => forge.close())
+  const { id } = await forge.enqueue(plain, 1)
+  await forge.admin.cancel([id])
+  const deep = `${'['.repeat(200)}${']'.repeat(200)}`
+  for (const [options, code] of [
+    [{ payload: new Map() }, 'INVALID_JSON'],
+    [{ payload: 'x'.repeat(1_100_000) }, 'TOO_LARGE'],
+    [{ payloadJson: '{"ok":' }, 'INVALID_JSON'],
+    [{ payloadJson: deep }, 'INVALID_JSON'],
+    [{ payloadJson: `"${'x'.repeat(1_100_000)}"` }, 'TOO_LARGE'],
+    [{ payload: 1, payloadJson: '1' }, 'INVALID_OPTION'],
+  ] as const) {
+    await assert.rejects(forge.admin.retry([id], options), { code })
+  }
+  assert.equal((await forge.admin.job(id))?.state, 'cancelled')
+  await forge.admin.retry([id], { payload: 'a text' })
+  assert.equal((await forge.admin.job(id))?.payload, 'a text')
+  await forge.admin.cancel([id])
+  await forge.admin.retry([id], { payloadJson: '9007199254740993' })
+  assert.equal((await forge.admin.job(id))?.payloadJson, '9007199254740993')
 })
 
 test('acts answer for each id', async (t) => {

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { defineJob, ForgeError, typed } from 'forgeq'
+import { defineJob, ForgeError, ForgeQ, typed } from 'forgeq'
+import { sqlite } from 'forgeq/sqlite'
+import { ManualClock, ManualTimers } from 'forgeq/testing'
+import { z } from 'zod'
 import { bench, Gate } from './bench.ts'
 
 const once = { input: typed<void>(), retries: 0 } as const
@@ -188,6 +191,43 @@ test('progress of a job that holds the only slot is stored while it runs', async
   assert.deepEqual([job?.state, job?.progress, job?.logs?.[0]?.message], ['running', { done: 1, total: 2 }, 'half way'])
   assert.equal(failures, 2)
   end.open()
+  await worker.stop()
+  await running
+})
+
+test('a handler that blocks the event loop past its limit has timed out, whatever it returns', async (t) => {
+  const clock = new ManualClock()
+  const timers = new ManualTimers(clock)
+  const forge = new ForgeQ({ store: sqlite(':memory:', { inline: true, clock }), timers })
+  t.after(() => forge.close())
+  const blocking = defineJob('blocking', { ...once, timeout: '2s' }, () => clock.advance(2_001))
+  const handle = await forge.enqueue(blocking)
+  await forge.worker({ handlers: [blocking], drain: true, signals: false }).run()
+  await assert.rejects(handle.result(), { code: 'JOB_DEAD' })
+  assert.equal((await forge.admin.job(handle.id))?.error?.code, 'TIMEOUT')
+})
+
+test('a result that is still being checked is held to the limit and to cancel like its handler', async (t) => {
+  const { forge, advance, next, close } = bench()
+  t.after(close)
+  const output = z.unknown().refine(stubborn)
+  const job = defineJob('checked', { ...once, timeout: '2s', output })
+  const worker = forge.worker({ handlers: [job.handler(() => 1)], signals: false })
+  const running = worker.run()
+  const checking = next('job:started')
+  const late = await forge.enqueue(job)
+  await checking
+  const dead = next('job:dead')
+  await advance(7_000)
+  assert.deepEqual([(await dead).id, (await dead).error.code], [late.id, 'TIMEOUT'])
+  const checkingAgain = next('job:started')
+  const handle = await forge.enqueue(job)
+  await checkingAgain
+  const cancelled = next('job:cancelled')
+  await handle.cancel()
+  await advance(1_000)
+  await advance(5_000)
+  await cancelled
   await worker.stop()
   await running
 })

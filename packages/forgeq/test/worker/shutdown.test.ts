@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { defineJob, ForgeError, typed } from 'forgeq'
+import { z } from 'zod'
 import { bench, Gate } from './bench.ts'
 
 const once = { input: typed<void>(), retries: 0 } as const
@@ -186,4 +187,27 @@ test('stop while the worker registers: its record does not stay open', async (t)
   await running
   assert.ok((await forge.admin.workers()).every((record) => record.closed))
   assert.equal(tapped.listening, 0)
+})
+
+test('stop waits for a result that is still being checked', async (t) => {
+  const { forge, next, close } = bench()
+  t.after(close)
+  const checking = new Gate()
+  const checked = new Gate()
+  const output = z.unknown().refine(async () => {
+    checking.open()
+    await checked.opened
+    return true
+  })
+  const job = defineJob('checked', { ...once, output })
+  const worker = forge.worker({ handlers: [job.handler(() => 1)], signals: false })
+  const running = worker.run()
+  const { id } = await forge.enqueue(job)
+  await checking.opened
+  const completed = next('job:completed')
+  const stopped = worker.stop()
+  checked.open()
+  await stopped
+  await running
+  assert.equal((await completed).id, id)
 })

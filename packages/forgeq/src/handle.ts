@@ -16,7 +16,7 @@ export interface Handle<Out> {
    * NOT_FOUND, and TIMEOUT when it has not ended after `timeout` (default: waits for ever).
    */
   result(options?: { readonly timeout?: Duration }): Promise<Stored<Out>>
-  /** Whether the job will not complete because of this; false when it had ended. NOT_FOUND when it is unknown. */
+  /** True when the job is or will be cancelled, false when it had ended otherwise. NOT_FOUND when it is unknown. */
   cancel(): Promise<boolean>
 }
 

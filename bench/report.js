@@ -12,6 +12,7 @@ export const summarize = (measured, scenarios, subjects) => {
     for (const [figure, value] of Object.entries(figures)) {
       const key = [scenario, task, figure].join('|')
       const { title, figures: units } = scenarios.find(({ id }) => id === scenario)
+      if (units[figure] === undefined) continue
       if (!rows.has(key)) rows.set(key, { scenario, title, task, figure, unit: units[figure], cells: {} })
       const { cells } = rows.get(key)
       cells[subject] ??= { jobs, runs: [] }

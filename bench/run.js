@@ -90,6 +90,7 @@ const countCalls = (summary) =>
     .reduce((total, line) => total + Number(line.trim().split(/\s+/)[3]), 0)
 
 const isAbout = (scenario, task, subject) => {
+  if (subject.isDefault && !scenario.defaults) return false
   if (scenario.only !== undefined && !scenario.only.includes(subject.id)) return false
   const verbs = [scenario.needs, task.needs]
   return !(verbs.includes('addMany') && subject.hasAddMany === false)

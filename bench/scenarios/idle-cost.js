@@ -2,14 +2,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** For start-up and whatever follows it. */
-const settleMs = 3_000
+const settleMs = 2_000
 
 export const idleCost = {
   id: 'idle-cost',
   title: 'idle worker process',
+  defaults: true,
   figures: { cpu: '% CPU', calls: 'store calls/min', rss: 'MB RSS' },
   floors: { forgeq: { cpu: 1.5 } },
-  cases: (size) => [{ seconds: size(30, 8) }],
+  cases: (size) => [{ seconds: size(12, 5) }],
 
   async measure({ subject, path, seconds }) {
     const queue = await subject.open(path, { counted: true })

@@ -4,13 +4,13 @@ import { payload } from '../subjects/payload.js'
 import { percentile } from './percentile.js'
 import { now, partner } from './partner.js'
 
-/** Long enough for every subject to have slowed down its looking; not a multiple of anybody's interval. */
-const pauseMs = () => 300 + Math.random() * 200
+/** Long enough for ForgeQ to have slowed down its looking, and any moment of an interval equally likely to be hit. */
+const pauseMs = (intervalMs) => 250 + Math.random() * Math.max(200, intervalMs)
 
-const sample = async (jobs, enqueue, started) => {
+const sample = async (jobs, intervalMs, enqueue, started) => {
   const took = []
   for (let n = 0; n < jobs; n += 1) {
-    await sleep(pauseMs())
+    await sleep(pauseMs(intervalMs))
     const isStarted = started(n)
     const sentAt = now()
     await enqueue(payload(n))
@@ -31,13 +31,14 @@ const waiting = () => {
 export const idleLatency = {
   id: 'idle-latency',
   title: 'idle: enqueue -> handler started',
+  defaults: true,
   figures: { p50: 'ms', p99: 'ms' },
   floors: {
     forgeq: { 'one process': { p50: 2 }, 'two processes': { p50: 15, p99: 25 } },
   },
   cases: (size) => [
-    { name: 'one process', processes: 1, jobs: size(60, 12), whole: true },
-    { name: 'two processes', processes: 2, jobs: size(60, 12), whole: true },
+    { name: 'one process', processes: 1, jobs: size(30, 8), whole: true },
+    { name: 'two processes', processes: 2, jobs: size(30, 8), whole: true },
   ],
 
   async measure({ subject, path, jobs, processes }) {
@@ -47,7 +48,7 @@ export const idleLatency = {
       processes === 1
         ? queue.work({ concurrency: 10, handle: async ({ n }) => settle(n, now()) })
         : await partner('worker', { subject: subject.id, path, concurrency: 10 }, ({ n, at }) => settle(n, at))
-    const figures = await sample(jobs, queue.add, keep)
+    const figures = await sample(jobs, subject.intervalMs, queue.add, keep)
     await queueWorker.stop()
     await queue.close()
     return figures

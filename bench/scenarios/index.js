@@ -3,6 +3,7 @@
 //   cases(size) -> tasks      `size(full, quick)` picks a number; `ready` and `finished` jobs are in the file beforehand;
 //                             `whole` tasks are not cut down for slow subjects
 //   measure(task) -> figures  in a fresh process, on a fresh copy of the file
+//   defaults                  whether subjects as they come out of the box are of interest
 //   needs                     a verb the subject must have; `only`: the subjects it is about
 //   floors                    what ForgeQ must reach: at least for rates, at most for times and costs
 import { backlog } from './backlog.js'

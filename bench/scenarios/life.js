@@ -7,6 +7,7 @@ const concurrency = 100
 export const life = {
   id: 'life',
   title: 'enqueue + claim + complete, at the same time',
+  defaults: true,
   figures: { rate: 'jobs/s', cpu: 'us CPU/job' },
   cases: (size) => [{ jobs: size(100_000, 20_000) }],
 

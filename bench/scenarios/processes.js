@@ -11,8 +11,8 @@ export const processes = {
   figures: { rate: 'jobs/s', least: '% of a fair share', gap: 'ms longest wait' },
   only: ['forgeq', 'forgeq-relaxed', 'plainjob', 'plainjob-full'],
   cases: (size) => {
-    const jobs = size(60_000, 10_000)
-    return [1, 2, 4, 16].map((count) => ({ name: `${count}`, count, jobs, ready: jobs }))
+    const jobs = size(40_000, 20_000)
+    return size([1, 2, 4, 16], [1, 4]).map((count) => ({ name: `${count}`, count, jobs, ready: jobs }))
   },
 
   async measure({ subject, path, jobs, count }) {
@@ -34,7 +34,8 @@ export const processes = {
     await Promise.all(crew.map((one) => one.stop()))
     return {
       rate,
-      least: (Math.min(...shares) / fair) * 100,
+      // Nothing is said when the file was empty before the last of them was up.
+      ...(fair > 0 && { least: (Math.min(...shares) / fair) * 100 }),
       gap: Math.max(...told.map(({ gapMs }) => gapMs)),
     }
   },

@@ -14,6 +14,7 @@ export const forgeq = (durability) => ({
   version,
   settings: durability === 'full' ? 'defaults' : '?durability=relaxed',
   durability: durability === 'full' ? 'FULL' : 'NORMAL',
+  intervalMs: 25,
   share: 1,
 
   /** `counted` counts the calls of the store. */

@@ -8,7 +8,8 @@
 //     close()
 //   finish(path)              set-up, never measured: whatever is ready becomes finished
 //
-// `share` is the part of a scenario's jobs that a subject is given, so that the slow ones end in seconds too.
+// `intervalMs` is how often it looks for jobs when idle, `isDefault` marks a library without any tuning beside its tuned
+// self, `share` is the part of a scenario's jobs that a subject is given, so that the slow ones end in seconds too.
 import { forgeq } from './forgeq.js'
 import { liteque } from './liteque.js'
 import { plainjob } from './plainjob.js'

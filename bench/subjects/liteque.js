@@ -19,6 +19,8 @@ export const liteque = (variant) => ({
   settings: variants[variant].settings,
   durability: 'NORMAL',
   version,
+  intervalMs: variants[variant].pollIntervalMs,
+  isDefault: variant === 'readme',
   share: 0.02,
   hasAddMany: false,
 

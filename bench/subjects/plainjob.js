@@ -27,6 +27,8 @@ export const plainjob = (variant) => ({
   id: variant === 'tuned' ? 'plainjob' : `plainjob-${variant}`,
   ...variants[variant],
   version,
+  intervalMs: variant === 'default' ? 1000 : 1,
+  isDefault: variant === 'default',
   share: 0.2,
 
   async open(path, { counted = false } = {}) {

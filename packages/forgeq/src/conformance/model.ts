@@ -96,7 +96,7 @@ export class Model implements Store {
       worker.answer = { verdicts, claimed }
     }
     const orders = this.#jobs.orders(request.worker)
-    return { closed: false, ...worker.answer, orders, nextDueAt: this.#jobs.nextDueAt(), now }
+    return { closed: false, ...worker.answer, orders, more: false, nextDueAt: this.#jobs.nextDueAt(), now }
   }
 
   async beat(id: string, facts: WorkerFacts | null, notes: readonly Note[]): Promise<BeatReply | Closed> {

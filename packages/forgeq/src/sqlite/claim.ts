@@ -47,6 +47,9 @@ const run = /* sql */ `
 const takeRange = /* sql */ `DELETE FROM forgeq_ready WHERE queue = ? AND lane = ? AND seq <= ?`
 const takeOne = /* sql */ `DELETE FROM forgeq_ready WHERE queue = ? AND lane = ? AND seq = ?`
 
+// It has started: its deadline is met.
+const meetDeadline = /* sql */ `DELETE FROM forgeq_deadline WHERE at = ? AND job = ?`
+
 const park = /* sql */ `
   INSERT INTO forgeq_parked (queue, type, lane, seq, job, at, claim, attempt, crashes, settler)
   SELECT queue, type, lane, seq, job, at, claim, attempt, crashes, settler FROM forgeq_ready
@@ -71,11 +74,22 @@ interface Parked {
   readonly settler: number
 }
 
-/** A claim parks at most this many jobs of unknown types before it answers; it is called again at once. */
-const parkLimit = 1000
+/** A claim looks at most at this many jobs it cannot hand out, and hands out at most so much payload (but one job). */
+const skipLimit = 1000
+const byteLimit = 8 * 1024 * 1024
+/** Rows are read in pages: a claim of hundreds of large payloads must not read them all to find that it may take eight. */
+const pageRows = 200
 
-export const claim = (turn: Turn, worker: Claimer, wants: readonly Want[], slots: number): Claimed[] => {
-  const claimed: Claimed[] = []
+export interface Handout {
+  readonly claimed: Claimed[]
+  /** It stopped before it had looked at all it could hand out. */
+  more: boolean
+}
+
+export const claim = (turn: Turn, worker: Claimer, wants: readonly Want[], slots: number): Handout => {
+  const handout: Handout = { claimed: [], more: false }
+  const budget: Budget = { skips: skipLimit, bytes: byteLimit }
+  const { claimed } = handout
   for (const want of wants) {
     const limit = Math.min(want.slots, slots - claimed.length)
     if (limit <= 0) continue
@@ -83,43 +97,59 @@ export const claim = (turn: Turn, worker: Claimer, wants: readonly Want[], slots
     if (queue === undefined) continue
     if ((turn.sql(isPaused).get(queue) as { paused: number }).paused !== 0) continue
     unparkKnown(turn, queue, worker, limit)
-    claimFrom(turn, worker, { id: queue, name: want.queue }, limit, claimed)
+    claimFrom(turn, worker, { id: queue, name: want.queue }, claimed.length + limit, budget, claimed)
+    if (budget.skips <= 0 || budget.bytes <= 0) {
+      handout.more = true
+      break
+    }
   }
-  return claimed
+  return handout
+}
+
+interface Budget {
+  skips: number
+  bytes: number
 }
 
 const claimFrom = (
   turn: Turn,
   worker: Claimer,
   queue: { readonly id: number; readonly name: string },
-  limit: number,
+  target: number,
+  budget: Budget,
   claimed: Claimed[],
 ): void => {
-  const target = claimed.length + limit
-  let parked = 0
-  while (claimed.length < target) {
-    const wanted = target - claimed.length
+  while (claimed.length < target && budget.skips > 0 && budget.bytes > 0) {
+    const wanted = Math.min(target - claimed.length, pageRows)
     const rows = turn.tuples(head).all(queue.id, wanted) as Row[]
-    const taken = rows.filter(([lane, seq, job, type, claims, , , id, , , expireAt]) => {
-      if (!worker.types.has(type)) {
-        turn.sql(park).run(queue.id, lane, seq)
-        parked++
-      } else if (claims === 0 && expireAt !== null && expireAt <= turn.now) {
-        expire(turn, queue.id, job, id)
-      } else {
+    const taken = rows.filter((row) => {
+      // What does not fit stays where it is: the last row taken ends the range that moves.
+      if (budget.bytes <= 0) return false
+      if (isRunnable(turn, worker, queue.id, row)) {
+        budget.bytes -= row[8].length
         return true
       }
-      turn.sql(takeOne).run(queue.id, lane, seq)
+      budget.skips--
       return false
     })
     moveRanges(turn, worker, queue.id, taken)
     for (const row of taken) claimed.push(claimedOf(turn, queue.name, row))
     if (rows.length < wanted) return
-    if (parked >= parkLimit) {
-      turn.hint(`ready:${queue.name}`)
-      return
-    }
   }
+}
+
+/** Parks a job that this worker does not know and ends one that is too late to start; takes both out of the lane. */
+const isRunnable = (turn: Turn, worker: Claimer, queue: number, row: Row): boolean => {
+  const [lane, seq, job, type, claims, , , id, , , expireAt] = row
+  const isLate = claims === 0 && expireAt !== null && expireAt <= turn.now
+  if (worker.types.has(type) && !isLate) {
+    if (claims === 0 && expireAt !== null) turn.sql(meetDeadline).run(expireAt, job)
+    return true
+  }
+  if (worker.types.has(type)) expire(turn, queue, job, id)
+  else turn.sql(park).run(queue, lane, seq)
+  turn.sql(takeOne).run(queue, lane, seq)
+  return false
 }
 
 /** Moves the taken rows lane by lane: within a lane they are all that is left up to the last one. */
@@ -141,7 +171,10 @@ const expire = (turn: Turn, queue: number, seq: number, id: string): void => {
 }
 
 const claimedOf = (turn: Turn, queue: string, row: Row): Claimed => {
-  const [lane, , , type, claims, attempt, crashes, id, payload, createdAt, , policy, attemptBase] = row
+  const [lane, , , type, claims, attempt, crashes, id, payload, createdAt, , text, attemptBase] = row
+  const policy = claimedPolicy(text, queue, Math.floor(lane / 4), attemptBase)
+  // Power loss must not bring back a job that may start only once.
+  if (policy.delivery === 'at-most-once') turn.isPromise = true
   return {
     job: id,
     claim: claims + 1,
@@ -151,7 +184,7 @@ const claimedOf = (turn: Turn, queue: string, row: Row): Claimed => {
     attemptBase,
     crashes,
     createdAt,
-    policy: claimedPolicy(policy, queue, Math.floor(lane / 4), attemptBase),
+    policy,
   }
 }
 

@@ -101,13 +101,12 @@ export const connect = (driver: Driver, path: string): Database => {
   return db
 }
 
-const codeOf = (error: unknown): number | undefined => {
-  const code = (error as { errcode?: unknown } | null)?.errcode
-  return typeof code === 'number' ? code & 255 : undefined
-}
+/** The driver's own errors carry SQLite's result code. */
+export const isDriverError = (error: unknown): error is Error & { readonly errcode: number } =>
+  typeof (error as { errcode?: unknown } | null)?.errcode === 'number'
 
 /** SQLITE_BUSY or SQLITE_LOCKED: another connection has the lock, the same call may succeed soon. */
-export const isBusy = (error: unknown): boolean => codeOf(error) === 5 || codeOf(error) === 6
+export const isBusy = (error: unknown): boolean => isDriverError(error) && [5, 6].includes(error.errcode & 255)
 
 const sleeper = new Int32Array(new SharedArrayBuffer(4))
 

@@ -1,17 +1,17 @@
 // Runs operations on one connection, many per transaction: whatever waits is written together and answered after the
-// commit, so the cost of a commit is shared. Also the only place that begins, commits, checkpoints and polls for writes
-// of other connections.
-import { statSync } from 'node:fs'
+// commit, so the cost of a commit is shared. The only place that begins and commits.
 import { ForgeError } from '../core/errors.ts'
 import type { Topic } from '../store/store.ts'
 import { isBusy, withBusyRetry, type Database } from './connect.ts'
 import { Refused } from './enqueue.ts'
 import { explainFailure } from './failures.ts'
+import { protectLeases } from './lease.ts'
 import { Names } from './names.ts'
 import { operations, type Memory, type Method, type Operation } from './operations.ts'
-import type { Reader } from './query.ts'
+import type { Reader } from './reader.ts'
 import { Topics } from './topics.ts'
 import { Statements } from './statements.ts'
+import type { StoreClock } from './store-clock.ts'
 import { Turn } from './turn.ts'
 
 /** A call that waits for its turn. */
@@ -23,10 +23,8 @@ export interface Call {
 }
 
 export interface EngineOptions {
-  /** Path of the file, `:memory:` for none. */
-  readonly path: string
   readonly durability: 'full' | 'relaxed'
-  readonly now: () => number
+  readonly clock: StoreClock
   readonly hint: (topics: readonly Topic[]) => void
 }
 
@@ -34,11 +32,6 @@ export interface EngineOptions {
 const turnMs = 5
 /** How long a turn tries to get the write lock before its calls fail. */
 const lockDeadlineMs = 2_000
-/** The WAL is copied back beyond this size. */
-const checkpointBytes = 16 * 1024 * 1024
-/** Free pages stay for the next jobs up to this many; above, this many go back at a time. */
-const freePagesKept = 4096
-const vacuumPages = 1024
 
 // The calls of one method share a shape that only `operations` knows; the engine passes them through.
 type AnyOperation = Operation<Method> & {
@@ -49,23 +42,29 @@ type AnyOperation = Operation<Method> & {
 }
 const operationOf = (call: Call): AnyOperation => operations[call.method]
 
+/** What processes do when there is nothing to do. */
+const upkeep: ReadonlySet<Method> = new Set(['register', 'beat', 'leave', 'lost', 'promote', 'prune'])
+
+const seenTime = /* sql */ `SELECT now FROM forgeq_meta`
+// A commit under FULL syncs the WAL, and with it every commit before.
+const touch = /* sql */ `UPDATE forgeq_meta SET now = now`
+
 export class Engine {
   readonly topics: Topics
   readonly #db: Database
   readonly #options: EngineOptions
-  readonly #statements: Statements
+  readonly statements: Statements
   readonly #names: Names
-  readonly #memory: Memory = { lookedAt: 0, dueAt: Infinity }
+  readonly #memory: Memory = { lookedAt: 0, wasShutOut: false, dueAt: Infinity }
   #synchronous: 'FULL' | 'NORMAL' | undefined
-  #lastNow = 0
   #waiting: Call[] = []
 
   constructor(db: Database, options: EngineOptions) {
     this.#db = db
     this.#options = options
-    this.#statements = new Statements(db)
-    this.#names = new Names(this.#statements)
-    this.topics = new Topics(this.#statements, this.#memory, options.hint)
+    this.statements = new Statements(db)
+    this.#names = new Names(this.statements)
+    this.topics = new Topics(this.statements, this.#memory, options.hint)
   }
 
   /** Puts a call in line; beats go first, a lease must not wait behind work. */
@@ -78,54 +77,48 @@ export class Engine {
     return this.#waiting.length > 0
   }
 
-  /** Runs what waits, as much as fits one turn. */
-  runTurn(): void {
+  /** Runs what waits, as much as fits one turn; answers whether that was work, not just upkeep. */
+  runTurn(): boolean {
     const calls = this.#waiting
     this.#waiting = []
     const writes = calls.filter((call) => operationOf(call).write !== undefined)
-    const pending = writes.length > 0 && this.#mustWrite(writes) ? this.#write(writes) : []
-    this.#waiting.unshift(...pending)
+    const mustWrite = writes.length > 0 && this.#mustWrite(writes)
+    if (mustWrite) this.#waiting.unshift(...this.#write(writes))
     for (const call of calls) {
       if (operationOf(call).read === undefined) continue
       this.#answer(call, () => operationOf(call).read!(this.#reader(), ...call.args))
     }
+    return mustWrite && writes.some((call) => !upkeep.has(call.method))
+  }
+
+  /** Store time, as far as this connection knows. */
+  get now(): number {
+    return this.#reader().now
   }
 
   /** Looks whether other connections wrote, and hints whom it concerns. Cheap when nobody did. */
-  poll(): boolean {
+  poll(): { readonly changed: boolean; readonly heard: boolean } {
     return this.topics.pollForeign()
   }
 
-  /** Copies the WAL back when it has grown; readers and other writers go on. */
-  checkpoint(): void {
-    if (this.#walBytes() >= checkpointBytes) this.#checkpoint('PASSIVE')
-  }
-
-  /** Gives space back to the file system: the WAL, and a part of the free pages. */
-  tidy(): void {
-    if (this.#walBytes() > 0) this.#checkpoint('TRUNCATE')
-    const { freelist_count: free } = this.#statements.sql('PRAGMA freelist_count').get() as { freelist_count: number }
-    if (free > freePagesKept) this.#unlessBusy(() => this.#db.exec(`PRAGMA incremental_vacuum(${vacuumPages})`))
+  /** Answers whatever waits with `error`. */
+  refuse(error: ForgeError): void {
+    for (const call of this.#waiting.splice(0)) call.reject(error)
   }
 
   close(): void {
-    for (const call of this.#waiting.splice(0)) {
-      call.reject(new ForgeError('STORE_CLOSED', 'the store was closed before this call ran'))
-    }
+    this.refuse(new ForgeError('STORE_CLOSED', 'the store was closed before this call ran'))
     this.#db.close()
   }
 
-  #now(): number {
-    this.#lastNow = Math.max(this.#lastNow, this.#options.now())
-    return this.#lastNow
-  }
-
   #reader(): Reader {
+    const { clock } = this.#options
+    clock.hear((this.statements.sql(seenTime).get() as { now: number }).now)
     return {
-      sql: (text) => this.#statements.sql(text),
-      tuples: (text) => this.#statements.tuples(text),
+      sql: (text) => this.statements.sql(text),
+      tuples: (text) => this.statements.tuples(text),
       names: this.#names,
-      now: this.#now(),
+      now: clock.now(),
     }
   }
 
@@ -155,29 +148,51 @@ export class Engine {
     const endAt = performance.now() + turnMs
     let turn: Turn | undefined
     try {
-      this.#setSynchronous(calls.some((call) => operationOf(call).isPromise!(...call.args)))
-      withBusyRetry(() => this.#db.exec('BEGIN IMMEDIATE'), lockDeadlineMs)
-      turn = new Turn(this.#statements, this.#names, this.#now(), this.topics.isAwaited)
+      const isPromise = calls.some((call) => operationOf(call).isPromise!(...call.args))
+      this.#begin(isPromise)
+      turn = new Turn(this.statements, this.#names, this.#options.clock.now(), this.topics.isAwaited)
+      if (this.#memory.wasShutOut) protectLeases(turn)
       for (const call of calls) {
         outcomes.push({ call, ...this.#run(turn, call) })
         if (performance.now() > endAt) break
       }
       turn.flush()
       withBusyRetry(() => this.#db.exec('COMMIT'), lockDeadlineMs)
+      if (turn.isPromise && !isPromise) this.#sync()
     } catch (error) {
       this.#rollback(turn)
       const failure = explainFailure(error)
       for (const call of calls) call.reject(failure)
       return []
     }
-    this.#lastNow = turn.now
+    this.#options.clock.hear(turn.now)
+    this.#memory.wasShutOut = false
     for (const { call, value, error } of outcomes) {
       if (error === undefined) call.resolve(value)
       else if (error instanceof Refused) call.resolve(error.answers)
       else call.reject(explainFailure(error))
     }
+    turn.committed()
     this.topics.announce(turn.hints, turn.earliestDueAt)
     return calls.slice(outcomes.length)
+  }
+
+  #begin(isPromise: boolean): void {
+    this.#setSynchronous(isPromise)
+    try {
+      withBusyRetry(() => this.#db.exec('BEGIN IMMEDIATE'), lockDeadlineMs)
+    } catch (error) {
+      // Nobody here could beat meanwhile, and perhaps nobody elsewhere.
+      this.#memory.wasShutOut = true
+      throw error
+    }
+  }
+
+  /** Puts what was committed without a promise on disk after all. */
+  #sync(): void {
+    this.#begin(true)
+    this.#db.exec(touch)
+    this.#db.exec('COMMIT')
   }
 
   /** A savepoint each, so that a call that fails fails alone. */
@@ -189,8 +204,13 @@ export class Engine {
       turn.keep()
       return { value }
     } catch (error) {
-      this.#db.exec('ROLLBACK TO call; RELEASE call')
       turn.drop()
+      try {
+        this.#db.exec('ROLLBACK TO call; RELEASE call')
+      } catch {
+        // A full disk or a failing one takes the whole transaction back at once: nobody's call was done.
+        throw error
+      }
       return { error }
     }
   }
@@ -221,22 +241,5 @@ export class Engine {
     if (this.#synchronous === wanted) return
     this.#db.exec(`PRAGMA synchronous = ${wanted}`)
     this.#synchronous = wanted
-  }
-
-  #checkpoint(mode: 'PASSIVE' | 'TRUNCATE'): void {
-    this.#unlessBusy(() => this.#statements.sql(`PRAGMA wal_checkpoint(${mode})`).get())
-  }
-
-  /** For upkeep: another process that holds the lock does it too, or the next time will do. */
-  #unlessBusy(fn: () => void): void {
-    try {
-      fn()
-    } catch (error) {
-      if (!isBusy(error)) throw error
-    }
-  }
-
-  #walBytes(): number {
-    return statSync(`${this.#options.path}-wal`, { throwIfNoEntry: false })?.size ?? 0
   }
 }

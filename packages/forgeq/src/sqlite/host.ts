@@ -1,10 +1,14 @@
 // Owns an open file: the engine and its timers. Lives in the DB thread, or in the calling thread for an inline store.
+import { statSync } from 'node:fs'
+import { ForgeError } from '../core/errors.ts'
 import { ManualClock } from '../store/clock.ts'
-import type { Closed, BeatReply, Registration } from '../store/records.ts'
+import type { BeatReply, Closed } from '../store/records.ts'
 import type { Migration, StoreInfo, Topic } from '../store/store.ts'
 import { checkFileSystem, checkSchema, migrate } from './checks.ts'
-import { connect, findDriver } from './connect.ts'
+import { connect, findDriver, isDriverError, type Database } from './connect.ts'
 import { Engine, type Call } from './engine.ts'
+import { StoreClock } from './store-clock.ts'
+import { Upkeep } from './upkeep.ts'
 
 export interface HostOptions {
   readonly path: string
@@ -14,24 +18,42 @@ export interface HostOptions {
   readonly clock: SharedArrayBuffer | null
 }
 
+export interface HostListener {
+  readonly hint: (topics: readonly Topic[]) => void
+  /** The file is no longer the one that was opened; nothing works here any more. */
+  readonly gone: () => void
+}
+
 /** How often the file is looked at for writes of other processes: at once after activity, backing off when idle. */
 const pollFirstMs = 2
 const pollLastMs = 25
 /** How long after the last activity the first interval lasts. */
 const pollEagerMs = 100
+/** How often a turn looks whether the WAL has grown. */
+const checkpointEveryMs = 50
 /** Space is given back when nothing has happened for this long. */
 const tidyAfterMs = 1_000
 /** Between turns while other processes write too: they get their chance at the lock, our next batch only grows. */
 const yieldMs = 0.3
 
+/** Which file it is, whatever its name. */
+const identityOf = (path: string): string => {
+  if (path === ':memory:') return path
+  const stats = statSync(path, { throwIfNoEntry: false })
+  return stats === undefined ? 'none' : `${stats.dev}:${stats.ino}`
+}
+
 export class Host {
-  readonly info: Omit<StoreInfo, 'now'>
+  readonly #info: Omit<StoreInfo, 'now'>
   readonly #engine: Engine
-  readonly #now: () => number
-  readonly #db: ReturnType<typeof connect>
+  readonly #db: Database
+  readonly #upkeep: Upkeep | undefined
   readonly #isShared: boolean
   readonly #beats = new Map<string, NodeJS.Timeout>()
-  readonly #hint: (topics: readonly Topic[]) => void
+  readonly #listener: HostListener
+  readonly #clock: StoreClock
+  readonly #path: string
+  readonly #identity: string
   #isScheduled = false
   #isClosed = false
   #poller: NodeJS.Timeout | undefined
@@ -41,21 +63,23 @@ export class Host {
   #checkpointAt = 0
 
   /** Opens, checks and, when the file is empty, fills it. Throws what a person can act on. */
-  constructor(options: HostOptions, hint: (topics: readonly Topic[]) => void, checks: 'schema' | 'none') {
+  constructor(options: HostOptions, checks: 'schema' | 'none', listener: HostListener) {
     const problems = checkFileSystem(options.path, options.allowUnsafe)
     const { driver, version, sound } = findDriver(options.allowUnsafe)
     if (!sound)
       problems.push(`SQLite ${version} can corrupt a file that several processes write; use one process, or upgrade`)
     if (options.durability === 'relaxed')
       problems.push('durability is relaxed: power loss may take back the last commits')
-    const clock = options.clock === null ? undefined : new ManualClock(options.clock)
-    this.#now = clock === undefined ? Date.now : () => clock.now()
+    this.#clock = new StoreClock(options.clock === null ? undefined : new ManualClock(options.clock))
     this.#isShared = options.path !== ':memory:'
-    this.#hint = hint
+    this.#listener = listener
+    this.#path = options.path
     this.#db = connect(driver, options.path)
-    if (checks === 'schema') checkSchema(this.#db, this.#now())
-    this.#engine = new Engine(this.#db, { path: options.path, durability: options.durability, now: this.#now, hint })
-    this.info = {
+    this.#identity = identityOf(options.path)
+    if (checks === 'schema') checkSchema(this.#db, this.#clock.now())
+    this.#engine = new Engine(this.#db, { durability: options.durability, clock: this.#clock, hint: listener.hint })
+    this.#upkeep = this.#isShared ? new Upkeep(this.#db, this.#engine.statements, options.path) : undefined
+    this.#info = {
       kind: 'sqlite',
       version,
       durability:
@@ -67,23 +91,24 @@ export class Host {
     }
   }
 
-  get now(): number {
-    return this.#now()
+  /** What is true of the store now. */
+  tell(): StoreInfo {
+    return { ...this.#info, now: this.#engine.now }
   }
 
   migrate(mode: 'plan' | 'apply'): Migration {
-    return migrate(this.#db, mode, this.#now())
+    return migrate(this.#db, mode, this.#clock.now())
   }
 
   /** Runs a call in the next turn, together with whatever else has arrived by then. */
   submit(call: Call): void {
-    this.#engine.submit(this.#watchLease(call))
+    this.#engine.submit(call)
     this.#schedule(0)
   }
 
   /** Runs a call now: for an inline store, whose caller waits for no other thread. */
   runNow(call: Call): void {
-    this.#engine.submit(this.#watchLease(call))
+    this.#engine.submit(call)
     while (this.#engine.isWaiting) this.#engine.runTurn()
   }
 
@@ -116,16 +141,40 @@ export class Host {
   #turn(): void {
     this.#isScheduled = false
     // A call and the wish to close may have come together.
-    if (this.#isClosed) return
-    this.#engine.runTurn()
-    if (this.#engine.poll()) this.#foreignAt = performance.now()
+    if (this.#isClosed || this.#isGone()) return
+    if (this.#engine.runTurn()) this.#touch()
+    this.#look()
     const now = performance.now()
-    if (now - this.#checkpointAt > 50) {
+    if (now - this.#checkpointAt > checkpointEveryMs) {
       this.#checkpointAt = now
-      this.#engine.checkpoint()
+      this.#upkeep?.checkpoint()
     }
-    this.#touch()
     if (this.#engine.isWaiting) this.#schedule(now - this.#foreignAt < pollEagerMs ? yieldMs : 0)
+  }
+
+  /** Writing on into a deleted file would acknowledge jobs that nobody will ever find. */
+  #isGone(): boolean {
+    if (identityOf(this.#path) === this.#identity) return false
+    const error = new ForgeError(
+      'STORE_UNAVAILABLE',
+      `the file ${this.#path} was removed or replaced while it was in use`,
+    )
+    // Said first: whoever hears the refusal and calls again must not call here.
+    this.#listener.gone()
+    this.#engine.refuse(error)
+    this.close()
+    return true
+  }
+
+  #look(): void {
+    try {
+      const { changed, heard } = this.#engine.poll()
+      if (changed) this.#foreignAt = performance.now()
+      if (heard) this.#touch()
+    } catch (error) {
+      // A file that cannot be read shows in the next call, which has someone to tell.
+      if (!isDriverError(error)) throw error
+    }
   }
 
   /** Something happened: look at the file often for a while, tidy up when it is over. */
@@ -145,9 +194,8 @@ export class Host {
   #poll(lastMs: number): void {
     this.#poller = undefined
     if (!this.#engine.topics.isListening) return
-    if (this.#engine.poll()) {
-      this.#foreignAt = this.#activeAt = performance.now()
-    }
+    this.#look()
+    if (this.#poller !== undefined) return
     const isEager = performance.now() - this.#activeAt < pollEagerMs
     this.#pollIn(isEager ? pollFirstMs : Math.min(lastMs * 2, pollLastMs))
   }
@@ -159,29 +207,19 @@ export class Host {
       this.#tidier = setTimeout(() => this.#tidy(), tidyAfterMs - idleMs).unref()
       return
     }
-    this.#engine.tidy()
+    this.#upkeep?.tidy()
   }
 
-  /** A worker registered with `keepAlive` beats from here, so a blocked event loop keeps its lease. */
-  #watchLease(call: Call): Call {
-    if (call.method === 'leave') this.#stopBeating(call.args[0] as string)
-    if (call.method !== 'register') return call
-    const worker = call.args[0] as Registration
-    if (!worker.keepAlive) return call
-    return {
-      ...call,
-      resolve: (value) => {
-        this.#stopBeating(worker.id)
-        this.#beats.set(
-          worker.id,
-          setInterval(() => this.#beat(worker.id), worker.leaseMs / 3),
-        )
-        call.resolve(value)
-      },
-    }
+  /** Beats for a worker from here, so a blocked event loop keeps its lease. */
+  keepAlive(worker: string, leaseMs: number): void {
+    this.letGo(worker)
+    this.#beats.set(
+      worker,
+      setInterval(() => this.#beat(worker), leaseMs / 3),
+    )
   }
 
-  #stopBeating(worker: string): void {
+  letGo(worker: string): void {
     clearInterval(this.#beats.get(worker))
     this.#beats.delete(worker)
   }
@@ -192,8 +230,8 @@ export class Host {
       args: [worker, null, []],
       resolve: (value) => {
         const reply = value as BeatReply | Closed
-        if (reply.closed) this.#stopBeating(worker)
-        if (reply.closed || reply.orders.length > 0) this.#hint([`orders:${worker}`])
+        if (reply.closed) this.letGo(worker)
+        if (reply.closed || reply.orders.length > 0) this.#listener.hint([`orders:${worker}`])
       },
       // The next beat tries again; a lease that is lost meanwhile is reported as closed.
       reject: () => undefined,

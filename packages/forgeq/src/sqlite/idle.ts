@@ -2,7 +2,7 @@
 // must not stand in each other's way.
 import type { Closed, ExchangeReply, ExchangeRequest } from '../store/records.ts'
 import { nextDueAt, ordersFor } from './lease.ts'
-import type { Reader } from './query.ts'
+import type { Reader } from './reader.ts'
 
 const workerByUid = /* sql */ `SELECT id, closed, turn, types FROM forgeq_worker WHERE uid = ?`
 const claimable = /* sql */ `
@@ -24,6 +24,7 @@ export const idleExchange = (db: Reader, request: ExchangeRequest): ExchangeRepl
     closed: false,
     verdicts: [],
     claimed: [],
+    more: false,
     orders: ordersFor(db, worker.id),
     nextDueAt: nextDueAt(db),
     now: db.now,

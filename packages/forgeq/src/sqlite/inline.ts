@@ -9,11 +9,12 @@ export class Inline implements Link {
 
   constructor(options: HostOptions, checks: 'schema' | 'none', hint: (topics: readonly Topic[]) => void) {
     // Hints come after the call that caused them has been answered, as they do from a thread.
-    this.#host = new Host(options, (topics) => queueMicrotask(() => hint(topics)), checks)
+    const later = (topics: readonly Topic[]): void => queueMicrotask(() => hint(topics))
+    this.#host = new Host(options, checks, { hint: later, gone: () => {} })
   }
 
-  get info(): StoreInfo {
-    return { ...this.#host.info, now: this.#host.now }
+  tell(): Promise<StoreInfo> {
+    return Promise.resolve(this.#host.tell())
   }
 
   call(method: Method, args: readonly unknown[]): Promise<unknown> {
@@ -42,6 +43,14 @@ export class Inline implements Link {
 
   unlisten(topics: readonly Topic[]): void {
     this.#host.unlisten(topics)
+  }
+
+  keepAlive(worker: string, leaseMs: number): void {
+    this.#host.keepAlive(worker, leaseMs)
+  }
+
+  letGo(worker: string): void {
+    this.#host.letGo(worker)
   }
 
   close(): Promise<void> {

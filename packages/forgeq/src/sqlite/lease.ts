@@ -19,6 +19,7 @@ import { claim } from './claim.ts'
 import { addNotes } from './notes.ts'
 import { claimedPolicy, packPolicy } from './policy.ts'
 import { settle } from './settle.ts'
+import type { Reader } from './reader.ts'
 import type { Sql } from './statements.ts'
 import type { Turn } from './turn.ts'
 
@@ -52,7 +53,7 @@ const heldOfTurn = /* sql */ `
 const openLeases = /* sql */ `SELECT min(lease_ms) AS shortest, max(lease_ms) AS longest FROM forgeq_worker WHERE closed = 0`
 
 // Compare-and-set: a beat that commits before this keeps its worker, one that comes after finds it closed.
-const closeExpired = /* sql */ `UPDATE forgeq_worker SET closed = 1 WHERE closed = 0 AND expires_at <= ?`
+const closeExpired = /* sql */ `UPDATE forgeq_worker SET closed = 1 WHERE closed = 0 AND left_at IS NULL AND expires_at <= ?`
 const close = /* sql */ `UPDATE forgeq_worker SET closed = 1 WHERE uid = ? AND closed = 0`
 const markLeft = /* sql */ `
   UPDATE forgeq_worker SET left_at = ? WHERE closed = 1 AND left_at IS NULL
@@ -63,9 +64,9 @@ const heldByClosed = /* sql */ `
   FROM forgeq_running r CROSS JOIN forgeq_worker w ON w.id = r.worker AND w.closed = 1
     CROSS JOIN forgeq_job j ON j.seq = r.job JOIN forgeq_queue q ON q.id = j.queue
   ORDER BY r.job LIMIT ?`
-const nextExpiry = /* sql */ `SELECT min(expires_at) AS at FROM forgeq_worker WHERE closed = 0`
+const nextExpiry = /* sql */ `SELECT min(expires_at) AS at FROM forgeq_worker WHERE closed = 0 AND left_at IS NULL`
 const guardOf = /* sql */ `SELECT guard_until FROM forgeq_meta`
-const anyLost = /* sql */ `SELECT 1 FROM forgeq_worker WHERE (closed = 1 AND left_at IS NULL) OR (closed = 0 AND expires_at <= ?) LIMIT 1`
+const anyLost = /* sql */ `SELECT 1 FROM forgeq_worker WHERE left_at IS NULL AND (closed OR expires_at <= ?) LIMIT 1`
 
 export const register = (turn: Turn, worker: Registration): { readonly now: number } => {
   const types = worker.types.map((type) => {
@@ -137,13 +138,14 @@ export const exchange = (turn: Turn, request: ExchangeRequest): ExchangeReply | 
     turn.sql(setTurn).run(request.turn, worker.id)
   }
   const verdicts = settle(turn, { worker: worker.id, rescue: false }, request.settlements)
-  const claimed = isRepeat
-    ? heldSince(turn, worker.id, request)
+  const { claimed, more } = isRepeat
+    ? { claimed: heldSince(turn, worker.id, request), more: false }
     : claim(turn, { id: worker.id, turn: request.turn, types: typesOf(worker.types) }, request.wants, request.slots)
   return {
     closed: false,
     verdicts,
     claimed,
+    more,
     orders: ordersFor(turn, worker.id),
     nextDueAt: nextDueAt(turn),
     now: turn.now,
@@ -215,11 +217,17 @@ const expiryAt = (db: Sql, guardUntil: number): number | null => {
   return at === null ? null : Math.max(at, guardUntil)
 }
 
-/** `seenAt`: when this process last looked; a rescuer that looked all the time knows that the store was not away. */
-export const lost = (turn: Turn, limit: number, seenAt: number): Lost => {
-  const leases = turn.sql(openLeases).get() as { shortest: number | null; longest: number | null }
-  if (leases.shortest !== null && leases.longest !== null) {
-    if (wasAway(turn, Math.max(turn.beatAt, seenAt), leases.shortest)) turn.noteBeat(turn.now + leases.longest)
+/** After a time in which this process could not write, others could not either: nobody is closed for a full lease. */
+export const protectLeases = (turn: Turn): void => {
+  const { longest } = turn.sql(openLeases).get() as { longest: number | null }
+  if (longest !== null) turn.noteBeat(turn.now + longest)
+}
+
+/** `lookedAt`: when this process last did this; one that did all the time knows that the store was not away. */
+export const lost = (turn: Turn, limit: number, lookedAt: number): Lost => {
+  const { shortest } = turn.sql(openLeases).get() as { shortest: number | null }
+  if (shortest !== null) {
+    if (wasAway(turn, Math.max(turn.beatAt, lookedAt), shortest)) protectLeases(turn)
     if (turn.now >= turn.guardUntil) turn.sql(closeExpired).run(turn.now)
   }
   turn.sql(markLeft).run(turn.now)
@@ -239,9 +247,14 @@ export const lost = (turn: Turn, limit: number, seenAt: number): Lost => {
   }
 }
 
-/** The answer without a write when no worker is closed or due to be. */
-export const nothingLost = (db: Sql, now: number): Lost | undefined => {
-  if (db.sql(anyLost).get(now) !== undefined) return undefined
+/**
+ * The answer without a write when no worker is closed or due to be. Now and then it is written nevertheless: that is how
+ * this process knows later that the store was not away, and reading proves nothing.
+ */
+export const nothingLost = (db: Reader, lookedAt: number): Lost | undefined => {
+  if (db.sql(anyLost).get(db.now) !== undefined) return undefined
+  const { shortest } = db.sql(openLeases).get() as { shortest: number | null }
+  if (shortest !== null && db.now - lookedAt > shortest / 3) return undefined
   const { guard_until: guardUntil } = db.sql(guardOf).get() as { guard_until: number }
   return { jobs: [], nextExpiryAt: expiryAt(db, guardUntil) }
 }

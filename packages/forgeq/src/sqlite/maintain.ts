@@ -82,20 +82,27 @@ const jobTables = [
   ['forgeq_log', 'job'],
   ['forgeq_log_size', 'job'],
 ] as const
+const removeDeadlines = /* sql */ `
+  DELETE FROM forgeq_deadline WHERE (at, job) IN (
+    SELECT j.expire_at, j.seq FROM json_each(?) e CROSS JOIN forgeq_job j ON j.seq = e.value WHERE j.expire_at IS NOT NULL)`
 const removeFrom = jobTables.map(
   ([table, key]) => /* sql */ `DELETE FROM ${table} WHERE ${key} IN (SELECT value FROM json_each(?))`,
 )
-const forgetWorkers = /* sql */ `DELETE FROM forgeq_worker WHERE left_at <= ?`
+const forgetWorkers = /* sql */ `DELETE FROM forgeq_worker WHERE left_at IS NOT NULL AND left_at <= ?`
 const anyExpiry = /* sql */ `SELECT 1 FROM forgeq_expiry WHERE at <= ? LIMIT 1`
+const anyOldWorker = /* sql */ `SELECT 1 FROM forgeq_worker WHERE left_at IS NOT NULL AND left_at <= ? LIMIT 1`
 
 type Pruned = { readonly removed: number; readonly more: boolean }
 
 export const nothingToPrune = (db: Sql, now: number): Pruned | undefined =>
-  db.sql(anyExpiry).get(now) === undefined ? { removed: 0, more: false } : undefined
+  db.sql(anyExpiry).get(now) === undefined && db.sql(anyOldWorker).get(now - keepWorkerMs) === undefined
+    ? { removed: 0, more: false }
+    : undefined
 
 /** Removes every trace of jobs; the caller has taken them out of their trees and tallies. */
 export const removeBodies = (turn: Turn, seqs: readonly number[]): void => {
   const list = JSON.stringify(seqs)
+  turn.sql(removeDeadlines).run(list)
   for (const statement of removeFrom) turn.sql(statement).run(list)
 }
 

@@ -8,7 +8,8 @@ import { beat, exchange, leave, lost, nothingLost, register, settleLost } from '
 import { nothingDue, nothingToPrune, promote, prune } from './maintain.ts'
 import { queues, setQueue, types, workers } from './overview.ts'
 import { idleExchange } from './idle.ts'
-import { find, jobs, type Reader } from './query.ts'
+import { find, jobs } from './query.ts'
+import type { Reader } from './reader.ts'
 import type { Turn } from './turn.ts'
 
 type Calls = Omit<Store, 'open' | 'migrate' | 'close' | 'listen'>
@@ -17,8 +18,10 @@ export type Answer<M extends Method> = Awaited<ReturnType<Calls[M]>>
 
 /** What of this process an operation may know. */
 export interface Memory {
-  /** When `lost` last looked, store time. */
+  /** When `lost` last committed, store time: a sign that the store was not away. */
   lookedAt: number
+  /** Whether a turn failed to get the write lock since then. */
+  wasShutOut: boolean
   /** When the next job is due, as far as those who promote know: only an earlier one is news to them. */
   dueAt: number
 }
@@ -29,7 +32,8 @@ interface Write<M extends Method> {
   peek?(db: Reader, memory: Memory, ...args: Parameters<Calls[M]>): Answer<M> | undefined
   /**
    * Whether the answer promises something that power loss must not take back. Claims, beats and promotions promise
-   * nothing: after power loss no holder is left, and the job is where it was.
+   * nothing: after power loss no holder is left, and the job is where it was. (A claim of a job that may start only once
+   * does: claim.ts says so to the turn.)
    */
   isPromise(...args: Parameters<Calls[M]>): boolean
 }
@@ -55,15 +59,10 @@ export const operations: { readonly [M in Method]: Operation<M> } = {
   leave: { write: (turn, _, worker) => leave(turn, worker), isPromise: no },
   lost: {
     write: (turn, memory, limit) => {
-      const answer = lost(turn, limit, memory.lookedAt)
-      memory.lookedAt = turn.now
-      return answer
+      turn.afterCommit(() => (memory.lookedAt = turn.now))
+      return lost(turn, limit, memory.lookedAt)
     },
-    peek: (db, memory) => {
-      const answer = nothingLost(db, db.now)
-      if (answer !== undefined) memory.lookedAt = db.now
-      return answer
-    },
+    peek: (db, memory) => nothingLost(db, memory.lookedAt),
     isPromise: no,
   },
   settle: { write: (turn, _, settlements) => settleLost(turn, settlements), isPromise: yes },

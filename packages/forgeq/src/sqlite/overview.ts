@@ -4,7 +4,7 @@ import type { QueueRecord, TypeRecord, WorkerFacts, WorkerRecord } from '../stor
 import { stateName } from './act.ts'
 import { typesOf } from './lease.ts'
 import { unpackPolicy } from './policy.ts'
-import type { Reader } from './query.ts'
+import type { Reader } from './reader.ts'
 import { stateCodes } from './schema.ts'
 import type { Turn } from './turn.ts'
 

@@ -7,14 +7,8 @@ import { stateName } from './act.ts'
 import { placeOf, type Body, type Place } from './place.ts'
 import { claimedPolicy } from './policy.ts'
 import { stateCodes } from './schema.ts'
-import type { Names } from './names.ts'
+import type { Reader } from './reader.ts'
 import type { Sql } from './statements.ts'
-
-/** A connection to read with, the names it knows, and the store's time. */
-export interface Reader extends Sql {
-  readonly names: Names
-  readonly now: number
-}
 
 interface BodyRow extends Body {
   readonly policy: string | null
@@ -150,7 +144,7 @@ const listings: Readonly<Record<string, Listing>> = {
   },
   completed: {
     sql: /* sql */ `SELECT ${bodyColumns}, d.job AS k1 FROM forgeq_done d ${bodyJoin} d.job
-      WHERE d.job < ? AND d.state = ${stateCodes.completed} ORDER BY d.job DESC LIMIT ?`,
+      WHERE d.job < ? ORDER BY d.job DESC LIMIT ?`,
     cursor: ['k1'],
   },
   dead: {

@@ -2,7 +2,6 @@
 // waits for its answer or someone listens.
 import { Worker } from 'node:worker_threads'
 import { ForgeError } from '../core/errors.ts'
-import { ManualClock } from '../store/clock.ts'
 import type { Migration, StoreInfo, Topic } from '../store/store.ts'
 import type { HostOptions } from './host.ts'
 import type { Method } from './operations.ts'
@@ -15,48 +14,50 @@ interface Waiting {
 
 /** What a store needs of the one who runs its calls, in whichever thread that is. */
 export interface Link {
-  readonly info: StoreInfo
+  tell(): Promise<StoreInfo>
   call(method: Method, args: readonly unknown[]): Promise<unknown>
   migrate(mode: 'plan' | 'apply'): Promise<Migration>
   listen(topics: readonly Topic[]): void
   unlisten(topics: readonly Topic[]): void
+  /** Beats for a worker until `letGo`, from where a blocked event loop does not stop it. */
+  keepAlive(worker: string, leaseMs: number): void
+  letGo(worker: string): void
   close(): Promise<void>
 }
 
 export class Remote implements Link {
-  readonly #info: StoreInfo
-  readonly #now: () => number
   readonly #thread: Worker
   readonly #waiting = new Map<number, Waiting>()
   #lastId = 0
   #listened = 0
 
-  private constructor(thread: Worker, info: StoreInfo, now: () => number, hint: (topics: readonly Topic[]) => void) {
+  private constructor(thread: Worker, hint: (topics: readonly Topic[]) => void) {
     this.#thread = thread
-    this.#info = info
-    this.#now = now
     thread.on('message', (reply: Reply) => this.#receive(reply, hint))
     thread.on('error', (error) => this.#lose(error))
     thread.on('exit', () => this.#lose(undefined))
     thread.unref()
   }
 
-  /** Starts the thread and waits until the file is open; `lost` is called when the thread dies. */
+  /** Starts the thread and waits until the file is open; `lost` is called when it takes no more calls. */
   static open(
     options: HostOptions,
     checks: 'schema' | 'none',
     hint: (topics: readonly Topic[]) => void,
     lost: () => void,
   ): Promise<Remote> {
-    const clock = options.clock === null ? undefined : new ManualClock(options.clock)
-    const now = clock === undefined ? Date.now : () => clock.now()
     const thread = new Worker(new URL('./thread.js', import.meta.url), { workerData: { options, checks } })
     return new Promise((resolve, reject) => {
-      thread.once('error', reject)
+      const fail = (cause?: unknown): void =>
+        reject(new ForgeError('STORE_UNAVAILABLE', 'the thread for the SQLite file did not start', { cause }))
+      thread.once('error', fail)
+      thread.once('exit', fail)
       thread.once('message', (reply: Reply) => {
-        thread.off('error', reject)
+        thread.off('error', fail)
+        thread.off('exit', fail)
         if (reply.kind === 'open') {
-          resolve(new Remote(thread, reply.info, now, hint))
+          resolve(new Remote(thread, hint))
+          thread.on('message', (next: Reply) => next.kind === 'gone' && lost())
           thread.once('exit', lost)
         } else if (reply.kind === 'failed') {
           reject(receiveError(reply.error))
@@ -65,9 +66,8 @@ export class Remote implements Link {
     })
   }
 
-  /** Both threads read one clock. */
-  get info(): StoreInfo {
-    return { ...this.#info, now: this.#now() }
+  tell(): Promise<StoreInfo> {
+    return this.#ask({ kind: 'tell', id: ++this.#lastId }) as Promise<StoreInfo>
   }
 
   call(method: Method, args: readonly unknown[]): Promise<unknown> {
@@ -88,6 +88,14 @@ export class Remote implements Link {
     this.#listened -= topics.length
     this.#holdOpen()
     this.#post({ kind: 'unlisten', topics })
+  }
+
+  keepAlive(worker: string, leaseMs: number): void {
+    this.#post({ kind: 'keepAlive', worker, leaseMs })
+  }
+
+  letGo(worker: string): void {
+    this.#post({ kind: 'letGo', worker })
   }
 
   async close(): Promise<void> {

@@ -103,36 +103,71 @@ CREATE TABLE forgeq_log (
 CREATE TABLE forgeq_log_size (job INTEGER PRIMARY KEY, lines INTEGER NOT NULL, bytes INTEGER NOT NULL);
 
 -- The lease of a process. turn = its last exchange. Once it is closed and holds nothing it has left (left_at) and stays
--- only as the name that attempts refer to.
+-- only as the name that attempts refer to; its number is never given again.
 CREATE TABLE forgeq_worker (
-  id INTEGER PRIMARY KEY, uid TEXT NOT NULL UNIQUE, host TEXT NOT NULL, pid INTEGER NOT NULL, version TEXT NOT NULL,
+  id INTEGER PRIMARY KEY AUTOINCREMENT, uid TEXT NOT NULL UNIQUE, host TEXT NOT NULL, pid INTEGER NOT NULL, version TEXT NOT NULL,
   queues TEXT NOT NULL, types TEXT NOT NULL, slots INTEGER NOT NULL, lease_ms INTEGER NOT NULL, started_at INTEGER NOT NULL,
   beat_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, closed INTEGER NOT NULL DEFAULT 0,
   left_at INTEGER, turn INTEGER NOT NULL DEFAULT 0, facts TEXT
 );
+CREATE INDEX forgeq_worker_present ON forgeq_worker (expires_at) WHERE left_at IS NULL;
+CREATE INDEX forgeq_worker_left ON forgeq_worker (left_at) WHERE left_at IS NOT NULL;
 
 -- How many jobs of a queue are in a state: written once per transaction, so depth costs nothing to read.
 CREATE TABLE forgeq_tally (queue INTEGER NOT NULL, state INTEGER NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (queue, state)) WITHOUT ROWID;
 `
 
-const nowMs = /* sql */ `CAST(unixepoch('subsec') * 1000 AS INTEGER)`
+// Not unixepoch('subsec'): distributions ship SQLite older than 3.42 to other languages.
+const nowMs = /* sql */ `CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER)`
+
+const hex = (digits: number): string => '[0-9a-f]'.repeat(digits)
+const idShape = `${hex(8)}-${hex(4)}-7${hex(3)}-[89ab]${hex(3)}-${hex(12)}`
+const day = 86_400_000
+
+/** Aborts the statement of whoever inserts when `fault` holds of the new row. */
+const refuse = (message: string, fault: string): string => `SELECT RAISE(ABORT, 'forgeq: ${message}') WHERE ${fault};`
+const isNoWhole = (column: string): string => `typeof(NEW.${column}) NOT IN ('integer', 'null')`
+const isNoName = (column: string): string =>
+  `NEW.${column} IS NOT NULL AND (typeof(NEW.${column}) <> 'text' OR length(NEW.${column}) NOT BETWEEN 1 AND 128 OR NEW.${column} GLOB '*[^A-Za-z0-9_.:/-]*')`
+
+const doorOfView = [
+  refuse('type must be 1 to 128 of A-Z a-z 0-9 _ . : / -', `NEW.type IS NULL OR ${isNoName('type')}`),
+  refuse('queue must be 1 to 128 of A-Z a-z 0-9 _ . : / -', isNoName('queue')),
+  refuse(
+    'payload must be JSON text of at most 1 MiB',
+    `typeof(NEW.payload) NOT IN ('text', 'null') OR NOT json_valid(coalesce(NEW.payload, 'null'))
+      OR length(CAST(NEW.payload AS BLOB)) > 1048576`,
+  ),
+  refuse('priority must be a whole number from 0 to 9', `${isNoWhole('priority')} OR NEW.priority NOT BETWEEN 0 AND 9`),
+  refuse(
+    'delay_ms and timeout_ms must be whole numbers and not negative',
+    `${isNoWhole('delay_ms')} OR ${isNoWhole('timeout_ms')} OR NEW.delay_ms < 0 OR NEW.timeout_ms < 0`,
+  ),
+  refuse('max_attempts must be a whole number of at least 1', `${isNoWhole('max_attempts')} OR NEW.max_attempts < 1`),
+  refuse(
+    'unique_key must be a text of 1 to 256 characters',
+    `NEW.unique_key IS NOT NULL AND (typeof(NEW.unique_key) <> 'text' OR length(NEW.unique_key) NOT BETWEEN 1 AND 256
+      OR instr(NEW.unique_key, char(0)))`,
+  ),
+  refuse(
+    'id must be a UUIDv7 in lower case, made within a day',
+    `NEW.id IS NOT NULL AND (NEW.id NOT GLOB '${idShape}' OR substr(NEW.id, 1, 8) || substr(NEW.id, 10, 4)
+      NOT BETWEEN printf('%012x', ${nowMs} - ${day}) AND printf('%012x', ${nowMs} + ${day}))
+      AND NOT EXISTS (SELECT 1 FROM forgeq_job WHERE id = NEW.id)`,
+  ),
+  refuse(
+    'this id belongs to a job with another type or payload',
+    `EXISTS (SELECT 1 FROM forgeq_job j JOIN forgeq_type t ON t.id = j.type WHERE j.id = NEW.id
+      AND (t.name <> NEW.type OR j.payload <> coalesce(NEW.payload, 'null')))`,
+  ),
+].join('\n  ')
 
 // Any language enqueues with an INSERT into this view, in its own transaction. The trigger does what enqueue.ts does.
 const enqueueView = /* sql */ `
 CREATE VIEW forgeq_enqueue (type, payload, id, queue, priority, delay_ms, max_attempts, timeout_ms, unique_key) AS
   SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL WHERE 0;
 CREATE TRIGGER forgeq_enqueue_insert INSTEAD OF INSERT ON forgeq_enqueue BEGIN
-  SELECT RAISE(ABORT, 'forgeq: type must be 1 to 128 of A-Z a-z 0-9 _ . : / -')
-    WHERE NEW.type IS NULL OR length(NEW.type) NOT BETWEEN 1 AND 128 OR NEW.type GLOB '*[^A-Za-z0-9_.:/-]*';
-  SELECT RAISE(ABORT, 'forgeq: queue must be 1 to 128 of A-Z a-z 0-9 _ . : / -')
-    WHERE NEW.queue IS NOT NULL AND (length(NEW.queue) NOT BETWEEN 1 AND 128 OR NEW.queue GLOB '*[^A-Za-z0-9_.:/-]*');
-  SELECT RAISE(ABORT, 'forgeq: payload must be JSON text of at most 1 MiB')
-    WHERE NOT json_valid(coalesce(NEW.payload, 'null')) OR length(CAST(NEW.payload AS BLOB)) > 1048576;
-  SELECT RAISE(ABORT, 'forgeq: priority must be 0 to 9') WHERE NEW.priority NOT BETWEEN 0 AND 9;
-  SELECT RAISE(ABORT, 'forgeq: delay_ms and timeout_ms must not be negative') WHERE NEW.delay_ms < 0 OR NEW.timeout_ms < 0;
-  SELECT RAISE(ABORT, 'forgeq: max_attempts must be at least 1') WHERE NEW.max_attempts < 1;
-  SELECT RAISE(ABORT, 'forgeq: id must be a UUIDv7 in lower case')
-    WHERE NEW.id IS NOT NULL AND (length(NEW.id) <> 36 OR NEW.id GLOB '*[^0-9a-f-]*' OR substr(NEW.id, 15, 1) <> '7');
+  ${doorOfView}
   -- The same id, or a unique key that is held, is a duplicate: nothing to do.
   SELECT RAISE(IGNORE) WHERE EXISTS (SELECT 1 FROM forgeq_job WHERE id = NEW.id) OR EXISTS (
     SELECT 1 FROM forgeq_uniq u JOIN forgeq_type t ON t.id = u.type WHERE t.name = NEW.type AND u.key = NEW.unique_key);

@@ -22,6 +22,8 @@ export interface SqliteOptions {
 export class SqliteStore implements Store {
   readonly #options: HostOptions & { readonly inline: boolean }
   readonly #listeners = new Map<Topic, Set<(topic: Topic) => void>>()
+  /** Workers to beat for, with their leases: a thread that is started anew goes on with them. */
+  readonly #kept = new Map<string, number>()
   #link: Promise<Link> | undefined
   /** Has been told of every listener. */
   #told: Link | undefined
@@ -39,11 +41,23 @@ export class SqliteStore implements Store {
   }
 
   async open(): Promise<StoreInfo> {
-    return (await this.#connected('schema')).info
+    return (await this.#connected()).tell()
   }
 
   async migrate(mode: 'plan' | 'apply'): Promise<Migration> {
-    return (await this.#connected('none')).migrate(mode)
+    // What is in memory is made with the newest schema.
+    if (this.#options.path === ':memory:') return (await this.#connected()).migrate(mode)
+    const link = await Remote.open(
+      this.#options,
+      'none',
+      () => {},
+      () => {},
+    )
+    try {
+      return await link.migrate(mode)
+    } finally {
+      await link.close()
+    }
   }
 
   async close(): Promise<void> {
@@ -59,8 +73,13 @@ export class SqliteStore implements Store {
     return this.#call('enqueue', jobs, options)
   }
 
-  register(worker: records.Registration): Promise<Answer<'register'>> {
-    return this.#call('register', worker)
+  async register(worker: records.Registration): Promise<Answer<'register'>> {
+    const answer = await this.#call('register', worker)
+    if (worker.keepAlive) {
+      this.#kept.set(worker.id, worker.leaseMs)
+      this.#told?.keepAlive(worker.id, worker.leaseMs)
+    }
+    return answer
   }
 
   exchange(request: records.ExchangeRequest): Promise<Answer<'exchange'>> {
@@ -72,6 +91,8 @@ export class SqliteStore implements Store {
   }
 
   leave(worker: string): Promise<void> {
+    this.#kept.delete(worker)
+    this.#told?.letGo(worker)
     return this.#call('leave', worker)
   }
 
@@ -146,16 +167,16 @@ export class SqliteStore implements Store {
   }
 
   async #call<M extends Method>(method: M, ...args: unknown[]): Promise<Answer<M>> {
-    const link = await this.#connected('schema')
+    const link = await this.#connected()
     return (await link.call(method, args)) as Answer<M>
   }
 
-  #connected(checks: 'schema' | 'none'): Promise<Link> {
+  #connected(): Promise<Link> {
     if (this.#isClosed) {
       return Promise.reject(new ForgeError('STORE_CLOSED', 'the store is closed; make a new one'))
     }
     if (this.#link === undefined) {
-      const link = this.#connect(checks)
+      const link: Promise<Link> = this.#connect(() => this.#forget(link))
       this.#link = link
       // A failed start is tried anew by the next call.
       link.catch(() => this.#forget(link))
@@ -163,12 +184,13 @@ export class SqliteStore implements Store {
     return this.#link
   }
 
-  async #connect(checks: 'schema' | 'none'): Promise<Link> {
+  async #connect(lost: () => void): Promise<Link> {
     const hint = (topics: readonly Topic[]): void => this.#spread(topics)
-    if (this.#options.inline) this.#inline = new Inline(this.#options, checks, hint)
-    const link = this.#inline ?? (await Remote.open(this.#options, checks, hint, () => this.#forget(this.#link)))
+    if (this.#options.inline) this.#inline = new Inline(this.#options, 'schema', hint)
+    const link = this.#inline ?? (await Remote.open(this.#options, 'schema', hint, lost))
     const topics = [...this.#listeners].flatMap(([topic, fns]) => Array.from(fns, () => topic))
     if (topics.length > 0) link.listen(topics)
+    for (const [worker, leaseMs] of this.#kept) link.keepAlive(worker, leaseMs)
     this.#told = link
     return link
   }

@@ -26,11 +26,23 @@ const callOf = (request: Extract<Request, { kind: 'call' }>): Call => ({
   reject: (error) => answer({ id: request.id, error: sendError(error) }),
 })
 
+/** Answers with what `make` gives or throws. */
+const settle = (id: number, make: () => unknown): void => {
+  try {
+    answer({ id, value: make() })
+  } catch (error) {
+    answer({ id, error: sendError(error) })
+  }
+}
+
 const serve = (host: Host): void => {
   port.on('message', (request: Request) => {
     switch (request.kind) {
       case 'call':
         host.submit(callOf(request))
+        break
+      case 'tell':
+        settle(request.id, () => host.tell())
         break
       case 'listen':
         host.listen(request.topics)
@@ -38,27 +50,37 @@ const serve = (host: Host): void => {
       case 'unlisten':
         host.unlisten(request.topics)
         break
+      case 'keepAlive':
+        host.keepAlive(request.worker, request.leaseMs)
+        break
+      case 'letGo':
+        host.letGo(request.worker)
+        break
       case 'migrate':
-        try {
-          answer({ id: request.id, value: host.migrate(request.mode) })
-        } catch (error) {
-          answer({ id: request.id, error: sendError(error) })
-        }
+        settle(request.id, () => host.migrate(request.mode))
         break
       case 'close':
-        host.close()
-        answer({ id: request.id, value: undefined })
-        flush()
-        port.close()
+        settle(request.id, () => host.close())
+        end()
         break
     }
   })
 }
 
+/** Without the port nothing keeps the thread alive. */
+const end = (): void => {
+  flush()
+  port.close()
+}
+
 const { options, checks } = workerData as { options: HostOptions; checks: 'schema' | 'none' }
 try {
-  const host = new Host(options, (topics) => send({ kind: 'hints', topics }), checks)
-  send({ kind: 'open', info: { ...host.info, now: host.now } })
+  const gone = (): void => {
+    send({ kind: 'gone' })
+    setImmediate(end)
+  }
+  const host = new Host(options, checks, { hint: (topics) => send({ kind: 'hints', topics }), gone })
+  send({ kind: 'open' })
   serve(host)
 } catch (error) {
   send({ kind: 'failed', error: sendError(error) })

@@ -64,20 +64,19 @@ export class Topics {
     if (heard.length > 0) this.#hint(heard)
   }
 
-  /** Answers whether another connection wrote since the last look. */
-  pollForeign(): boolean {
+  /** Whether another connection wrote since the last look, and whether that was for someone here. */
+  pollForeign(): { readonly changed: boolean; readonly heard: boolean } {
     const { data_version: version } = this.#statements.sql(dataVersion).get() as { data_version: number }
     // The first look counts too: someone may have written between the opening of the file and now.
-    const isChanged = version !== this.#version
+    const changed = version !== this.#version
     this.#version = version
-    if (isChanged) this.#ended = [...this.#listened.keys()].filter((topic) => topic.startsWith('ended:'))
-    if (!isChanged && this.#ended.length === 0) return false
+    if (changed) this.#ended = [...this.#listened.keys()].filter((topic) => topic.startsWith('ended:'))
     const heard: Topic[] = this.#endedNow()
-    if (isChanged) {
+    if (changed) {
       for (const topic of this.#listened.keys()) if (this.#concerns(topic)) heard.push(topic)
     }
     if (heard.length > 0) this.#hint(heard)
-    return isChanged
+    return { changed, heard: heard.length > 0 }
   }
 
   #concerns(topic: Topic): boolean {

@@ -39,9 +39,12 @@ export class Turn implements Sql {
   /** Store time: never below the last one written. */
   readonly now: number
   readonly names: Names
+  /** Power loss must not take back what it did, although its calls did not say so. */
+  isPromise = false
   readonly #statements: Statements
   readonly #meta: Meta
   readonly #isAwaited: (id: string) => boolean
+  readonly #afterCommit: (() => void)[] = []
   #done: Ledger = ledger()
   #open: Ledger = ledger()
 
@@ -100,6 +103,15 @@ export class Turn implements Sql {
 
   hint(topic: Topic): void {
     this.#open.hints.add(topic)
+  }
+
+  /** What this process remembers only if the turn stands. */
+  afterCommit(remember: () => void): void {
+    this.#afterCommit.push(remember)
+  }
+
+  committed(): void {
+    for (const remember of this.#afterCommit) remember()
   }
 
   /** For those who wait for a job, if anyone does. */

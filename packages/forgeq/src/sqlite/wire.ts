@@ -1,21 +1,23 @@
 // What the calling thread and the DB thread say to each other.
 import { ForgeError } from '../core/errors.ts'
-import type { StoreInfo, Topic } from '../store/store.ts'
+import type { Topic } from '../store/store.ts'
 import { explainFailure } from './failures.ts'
 import type { Method } from './operations.ts'
 
 export type Request =
   | { readonly kind: 'call'; readonly id: number; readonly method: Method; readonly args: readonly unknown[] }
+  | { readonly kind: 'tell' | 'close'; readonly id: number }
   | { readonly kind: 'migrate'; readonly id: number; readonly mode: 'plan' | 'apply' }
   | { readonly kind: 'listen' | 'unlisten'; readonly topics: readonly Topic[] }
-  | { readonly kind: 'close'; readonly id: number }
+  | { readonly kind: 'keepAlive'; readonly worker: string; readonly leaseMs: number }
+  | { readonly kind: 'letGo'; readonly worker: string }
 
 export type Answer =
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly error: SentError }
 
 export type Reply =
-  | { readonly kind: 'open'; readonly info: StoreInfo }
+  | { readonly kind: 'open' | 'gone' }
   | { readonly kind: 'failed'; readonly error: SentError }
   | { readonly kind: 'answers'; readonly answers: readonly Answer[] }
   | { readonly kind: 'hints'; readonly topics: readonly Topic[] }

@@ -143,6 +143,8 @@ export interface ExchangeReply {
   readonly verdicts: readonly Verdict[]
   readonly claimed: readonly Claimed[]
   readonly orders: readonly Order[]
+  /** It stopped before it had looked at every job it could claim, to stay bounded: ask again. */
+  readonly more: boolean
   /** When the next scheduled job is due, `null` when none is. */
   readonly nextDueAt: number | null
   readonly now: number

@@ -308,7 +308,15 @@ export const mutants: Readonly<Record<string, Make>> = {
 
   'claims afresh when a turn is sent again': exchanging((right, request) => right({ ...request, turn: ++turns })),
   'answers an older turn': exchanging((right, request) =>
-    right(request).catch(() => ({ closed: false, verdicts: [], claimed: [], orders: [], nextDueAt: null, now: 0 })),
+    right(request).catch(() => ({
+      closed: false,
+      verdicts: [],
+      claimed: [],
+      orders: [],
+      more: false,
+      nextDueAt: null,
+      now: 0,
+    })),
   ),
   'claims before it settles': exchanging(async (right, request) => {
     const turn = request.turn * 2

@@ -4,7 +4,8 @@ import { execFile } from 'node:child_process'
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { root, type Block, type Page } from './pages.ts'
+import { root, type Page } from './pages.ts'
+import { programsOf, textOf } from './programs.ts'
 
 const options = {
   compilerOptions: {
@@ -34,20 +35,17 @@ export interface Compiled {
 
 const folderName = (page: Page): string => page.path.replace(/\.md$/, '').replaceAll('/', '-')
 
-/** The module a block is in; one that continues another is in that one's. */
-export const moduleOf = (block: Block): string => block.file ?? `line-${block.line}.ts`
-
 export async function compilePages(pages: readonly Page[], folder: string): Promise<Compiled> {
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module' }))
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(options))
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
   for (const page of pages) {
     mkdirSync(join(folder, 'run', folderName(page)), { recursive: true })
-    for (const [name, text] of modulesOf(page)) {
+    for (const program of programsOf(page)) {
       // Plain JavaScript is run as it is.
-      const path = join(folder, name.endsWith('js') ? 'run' : 'written', folderName(page), name)
+      const path = join(folder, program.module.endsWith('js') ? 'run' : 'written', folderName(page), program.module)
       mkdirSync(dirname(path), { recursive: true })
-      writeFileSync(path, text)
+      writeFileSync(path, textOf(program))
     }
   }
   const complaints = await compile(folder)
@@ -55,22 +53,6 @@ export async function compilePages(pages: readonly Page[], folder: string): Prom
     folderOf: (page) => join(folder, 'run', folderName(page)),
     complaintsAbout: (page) => complaints.filter((line) => line.startsWith(`written/${folderName(page)}/`)),
   }
-}
-
-function modulesOf(page: Page): Map<string, string> {
-  const modules = new Map<string, string>()
-  let current: string | undefined
-  for (const block of page.blocks) {
-    if (block.language !== 'ts' && block.language !== 'js') continue
-    if (block.continues && current === undefined) throw new Error(`${page.path}:${block.line}: nothing to continue`)
-    current = block.continues ? current! : moduleOf(block)
-    const before = modules.get(current) ?? ''
-    if (before !== '' && !block.continues) throw new Error(`${page.path}:${block.line}: ${current} is there twice`)
-    const gap = block.line - 1 - before.split('\n').length + 1
-    modules.set(current, `${before}${'\n'.repeat(gap)}${block.code}`)
-  }
-  // A block without imports and exports would be a script, which must not wait.
-  return new Map(Array.from(modules, ([name, text]) => [name, `${text}\nexport {}\n`]))
 }
 
 async function compile(folder: string): Promise<string[]> {

@@ -10,7 +10,7 @@ const varying: readonly (readonly [string, string])[] = [
   [String.raw`\d{4}-\d\d-\d\dT[\d:.]+Z`, String.raw`\d{4}-\d\d-\d\dT[\d:.]+Z`],
   [String.raw`\b\d\d:\d\d:\d\d\.\d{3}\b`, String.raw`\d\d:\d\d:\d\d\.\d{3}`],
   [String.raw`\bnow\b|\b\d+m?s ago\b`, String.raw`(?:now|\d+m?s ago)`],
-  [String.raw`\bin \d+m?s\b`, String.raw`(?:now|in \d+m?s)`],
+  [String.raw`\bin \d+(?:\.\d)?(?:ms|s|m)\b`, String.raw`(?:now|in \d+(?:\.\d)?(?:ms|s|m))`],
   [String.raw`\b\d+(?:\.\d+)? ?m?s\b`, String.raw`\d+(?:\.\d+)? ?m?s`],
   [String.raw`"(?:durationMs|waitedMs|delayMs|pid)":[\d.]+`, String.raw`"(?:durationMs|waitedMs|delayMs|pid)":[\d.]+`],
   [String.raw`on \S+ \(process \d+\)`, String.raw`on \S+ \(process \d+\)`],

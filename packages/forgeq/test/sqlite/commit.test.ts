@@ -1,14 +1,17 @@
 // How often the engine commits and syncs: counted at the connection, so the figures hold on any machine.
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
+import { defaultPolicy } from '#src/core/policy.js'
 import { migrate } from '#src/sqlite/checks.js'
-import { connect, findDriver } from '#src/sqlite/connect.js'
+import { connect, findDriver, type Database } from '#src/sqlite/connect.js'
 import { Engine } from '#src/sqlite/engine.js'
+import { StoreClock } from '#src/sqlite/store-clock.js'
 import type { Method } from '#src/sqlite/operations.js'
 import type { ExchangeReply, Settlement } from '#src/store/records.js'
 import { someJob, someWorker } from './files.ts'
 
 interface Counted {
+  readonly db: Database
   /** Submits calls that wait for the same turn and runs it. */
   turn(...calls: readonly (readonly [Method, ...unknown[]])[]): Promise<unknown[]>
   /** Commits since the last look: all, and those that were synced to disk. */
@@ -31,15 +34,17 @@ function countedEngine(t: TestContext, durability: 'full' | 'relaxed' = 'full'):
       db.exec(sql)
     },
   }
-  const engine = new Engine(counting, { path: ':memory:', durability, now: Date.now, hint: () => undefined })
+  const engine = new Engine(counting, { durability, clock: new StoreClock(), hint: () => undefined })
   t.after(() => engine.close())
   return {
+    db,
     turn(...calls) {
       const answers = calls.map(
         ([method, ...args]) =>
           new Promise<unknown>((resolve, reject) => engine.submit({ method, args, resolve, reject })),
       )
-      engine.runTurn()
+      do engine.runTurn()
+      while (engine.isWaiting)
       return Promise.all(answers)
     },
     counts() {
@@ -100,7 +105,7 @@ test('a life of 200 jobs costs three commits, two of them synced', async (t) => 
 test('with nothing to do, a worker and its duties commit nothing', async (t) => {
   const engine = countedEngine(t)
   const worker = someWorker()
-  await engine.turn(['register', worker])
+  await engine.turn(['register', worker], ['lost', 100])
   engine.counts()
   const idle = { worker: worker.id, settlements: [], wants: [{ queue: 'default', slots: 5 }], slots: 5, notes: [] }
   await engine.turn(['exchange', { ...idle, turn: 1 }], ['promote', 100], ['lost', 100], ['prune', 100])
@@ -111,4 +116,73 @@ test('relaxed durability never syncs', async (t) => {
   const engine = countedEngine(t, 'relaxed')
   await engine.turn(enqueueOne())
   assert.deepEqual(engine.counts(), { commits: 1, syncs: 0 })
+})
+
+test('the claim of a job that may start only once is synced', async (t) => {
+  const engine = countedEngine(t)
+  const worker = someWorker()
+  const policy = { ...defaultPolicy, delivery: 'at-most-once', maxAttempts: 1 } as const
+  await engine.turn(['register', worker], ['enqueue', [someJob({ policy })], { atomic: true }])
+  engine.counts()
+  const want = {
+    worker: worker.id,
+    turn: 1,
+    settlements: [],
+    wants: [{ queue: 'default', slots: 5 }],
+    slots: 5,
+    notes: [],
+  }
+  await engine.turn(['exchange', want])
+  assert.equal(engine.counts().syncs, 1)
+})
+
+test('a disk that is full refuses the whole turn with what to do, and the next one works', async (t) => {
+  const engine = countedEngine(t)
+  const { page_count: pages } = engine.db.prepare('PRAGMA page_count').get() as { page_count: number }
+  engine.db.exec(`PRAGMA max_page_count = ${pages + 20}`)
+  const big = someJob({ payload: JSON.stringify('x'.repeat(500_000)) })
+  const small = someJob()
+  const answers = await Promise.allSettled([
+    engine.turn(['enqueue', [small], { atomic: true }], ['enqueue', [big], { atomic: true }], enqueueOne()),
+  ])
+  const [{ reason }] = answers as [PromiseRejectedResult]
+  assert.match((reason as Error).message, /disk is full; free some space/)
+  assert.equal((reason as { code: string }).code, 'STORE_UNAVAILABLE')
+  engine.db.exec('PRAGMA max_page_count = 1000000')
+  const [found] = (await engine.turn(['jobs', [small.id, big.id]])) as [unknown[]]
+  assert.deepEqual(found, [])
+  await engine.turn(['enqueue', [small, big], { atomic: true }])
+})
+
+test('a claim stays bounded: by payload, and by jobs it cannot hand out', async (t) => {
+  const engine = countedEngine(t)
+  const worker = someWorker()
+  const payload = JSON.stringify('x'.repeat(900_000))
+  const strange = Array.from({ length: 1000 }, () => someJob({ type: 'strange' }))
+  await engine.turn(
+    ['register', worker],
+    ['enqueue', Array.from({ length: 20 }, () => someJob({ payload })), { atomic: true }],
+  )
+  const ask = async (turn: number): Promise<ExchangeReply> => {
+    const request = {
+      worker: worker.id,
+      turn,
+      settlements: [],
+      wants: [{ queue: 'default', slots: 50 }],
+      slots: 50,
+      notes: [],
+    }
+    const [reply] = (await engine.turn(['exchange', request])) as [ExchangeReply]
+    return reply
+  }
+  const large = await ask(1)
+  assert.ok(large.more)
+  assert.ok(large.claimed.length >= 8 && large.claimed.length < 12, `${large.claimed.length} jobs of 0.9 MB`)
+  assert.equal((await ask(2)).claimed.length + (await ask(3)).claimed.length, 20 - large.claimed.length)
+
+  const known = someJob()
+  await engine.turn(['enqueue', strange, { atomic: true }], ['enqueue', [known], { atomic: true }])
+  const skipped = await ask(4)
+  assert.deepEqual([skipped.claimed.length, skipped.more], [0, true])
+  assert.equal((await ask(5)).claimed[0]?.job, known.id)
 })

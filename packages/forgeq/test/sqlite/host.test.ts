@@ -5,7 +5,10 @@ import { setImmediate } from 'node:timers/promises'
 import { Host } from '#src/sqlite/host.js'
 
 test('a call that comes together with the wish to close is refused, and no turn runs afterwards', async () => {
-  const host = new Host({ path: ':memory:', durability: 'full', allowUnsafe: false, clock: null }, () => {}, 'schema')
+  const host = new Host({ path: ':memory:', durability: 'full', allowUnsafe: false, clock: null }, 'schema', {
+    hint: () => {},
+    gone: () => {},
+  })
   const answer = new Promise((resolve, reject) => host.submit({ method: 'queues', args: [], resolve, reject }))
   host.close()
   await assert.rejects(answer, { code: 'STORE_CLOSED' })

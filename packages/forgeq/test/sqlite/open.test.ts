@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { judgeFileSystem } from '#src/sqlite/checks.js'
 import { openStore as openUrl } from '#src/store/open.js'
-import { foreignConnection, openStore, someJob, temporaryFile } from './files.ts'
+import { StoreClock } from '#src/sqlite/store-clock.js'
+import { foreignConnection, hinted, openStore, someJob, someWorker, temporaryFile } from './files.ts'
 
 test('makes the file and its folder at first use', async (t) => {
   const path = join(dirname(temporaryFile(t)), 'deep', 'er', 'jobs.db')
@@ -108,4 +109,52 @@ test('network file systems are refused, doubtful ones are named', () => {
   assert.match(judgeFileSystem('/mnt/x', 0x65735546).warning ?? '', /FUSE/)
   assert.match(judgeFileSystem('/dev/shm', 0x01021994).warning ?? '', /reboot takes all jobs away/)
   assert.deepEqual(judgeFileSystem('/data', 0xef53), {})
+})
+
+test('a plan makes no schema and is in no way of what comes', async (t) => {
+  const path = temporaryFile(t)
+  const store = openStore(t, path)
+  assert.equal((await store.migrate('plan')).version, 0)
+  await store.enqueue([someJob()], { atomic: true })
+})
+
+test('a file that is removed while in use is noticed before anything is acknowledged into it', async (t) => {
+  const path = temporaryFile(t)
+  const store = openStore(t, path)
+  await store.enqueue([someJob()], { atomic: true })
+  for (const ending of ['', '-wal', '-shm']) rmSync(`${path}${ending}`)
+  await assert.rejects(store.enqueue([someJob()], { atomic: true }), {
+    code: 'STORE_UNAVAILABLE',
+    message: /removed or replaced/,
+  })
+  const job = someJob()
+  await store.enqueue([job], { atomic: true })
+  assert.equal((await openStore(t, path).jobs([job.id])).length, 1)
+})
+
+test('a worker is kept alive by the thread that is started anew', async (t) => {
+  const path = temporaryFile(t)
+  const store = openStore(t, path)
+  const worker = someWorker({ keepAlive: true, leaseMs: 30 })
+  await store.register(worker)
+  for (const ending of ['', '-wal', '-shm']) rmSync(`${path}${ending}`)
+  await assert.rejects(store.queues(), { code: 'STORE_UNAVAILABLE' })
+  // The new file does not know the worker: the first beat for it hears that.
+  const told = hinted(store, `orders:${worker.id}`)
+  await store.open()
+  await told
+})
+
+test('store time goes on while the wall clock is behind', (t) => {
+  t.mock.timers.enable({ apis: ['Date'], now: 1_000_000 })
+  const clock = new StoreClock()
+  assert.equal(clock.now(), 1_000_000)
+  clock.hear(5_000_000)
+  const first = clock.now()
+  assert.ok(first >= 5_000_000 && first < 5_001_000, `${first}`)
+  const until = performance.now() + 5
+  while (performance.now() < until);
+  assert.ok(clock.now() > first)
+  t.mock.timers.setTime(9_000_000)
+  assert.equal(clock.now(), 9_000_000)
 })

@@ -1,5 +1,6 @@
 // The enqueue view, as a program in another language uses it.
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { test, type TestContext } from 'node:test'
 import { isId } from '#src/core/id.js'
 import type { Database } from '#src/sqlite/connect.js'
@@ -69,11 +70,17 @@ for (const [columns, values, problem] of [
   ['type', 'NULL', /type must be/],
   ['type, payload', `'mail', '{nope'`, /payload must be JSON/],
   ['type, payload', `'mail', '"' || printf('%.*c', 1048576, 'x') || '"'`, /at most 1 MiB/],
-  ['type, priority', `'mail', 10`, /priority must be 0 to 9/],
-  ['type, delay_ms', `'mail', -1`, /must not be negative/],
+  ['type, priority', `'mail', 10`, /whole number from 0 to 9/],
+  ['type, delay_ms', `'mail', -1`, /not negative/],
   ['type, max_attempts', `'mail', 0`, /at least 1/],
   ['type, id', `'mail', 'order-17'`, /UUIDv7/],
   ['type, queue', `'mail', 'a b'`, /queue must be/],
+  ['type, payload', `'mail', CAST('{}' AS BLOB)`, /payload must be JSON text/],
+  ['type, priority', `'mail', 5.5`, /whole number/],
+  ['type, priority', `'mail', 'high'`, /whole number/],
+  ['type, unique_key', `'mail', ''`, /unique_key must be/],
+  ['type, id', `'mail', '019b76daa8007000800000000000000000000'`, /UUIDv7/],
+  ['type, id', `'mail', '00000000-0000-7000-8000-000000000000'`, /within a day/],
 ] as const) {
   test(`(${columns}) = (${values}) is refused`, async (t) => {
     const { store, app } = await scene(t)
@@ -81,3 +88,34 @@ for (const [columns, values, problem] of [
     assert.equal((await store.find({}, null, 10)).jobs.length, 0)
   })
 }
+
+test('an id that belongs to another job is refused, never dropped', async (t) => {
+  const { store, app } = await scene(t)
+  const id = newId()
+  const insert = app.prepare(`INSERT INTO forgeq_enqueue (type, payload, id) VALUES ('mail', ?, ?)`)
+  insert.run('1', id)
+  insert.run('1', id)
+  assert.throws(() => insert.run('2', id), /another type or payload/)
+  const { jobs } = await store.find({}, null, 10)
+  assert.deepEqual(
+    jobs.map((job) => job.payload),
+    ['1'],
+  )
+})
+
+test("another language's own SQLite, which may be older, can enqueue", async (t) => {
+  const { status } = spawnSync('python3', ['-c', 'import sqlite3'])
+  if (status !== 0) return t.skip('no python3 with sqlite3 on this machine')
+  const path = temporaryFile(t)
+  const store = openStore(t, path)
+  await store.open()
+  const program = `import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+with db: db.execute("INSERT INTO forgeq_enqueue (type, payload) VALUES ('mail', ?)", ('{"from":"python"}',))`
+  const { stderr } = spawnSync('python3', ['-c', program, path], { encoding: 'utf8' })
+  assert.equal(stderr, '')
+  const [job] = (await store.find({}, null, 10)).jobs
+  assert.equal(job?.payload, '{"from":"python"}')
+  assert.ok(isId(job.id))
+  assert.ok(Math.abs(job.createdAt - Date.now()) < 60_000)
+})

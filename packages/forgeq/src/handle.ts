@@ -1,6 +1,6 @@
 // One job in the caller's hand: awaits its result, cancels it.
 import { toMs, type Duration } from './core/duration.ts'
-import { ForgeError } from './core/errors.ts'
+import { ForgeError, unknownJob } from './core/errors.ts'
 import type { Stored } from './core/json.ts'
 import type { EndedJobs } from './await-results.ts'
 import type { Failure, JobRecord } from './store/records.ts'
@@ -48,13 +48,13 @@ export class JobHandle<Out> implements Handle<Out> {
   async result(options: { readonly timeout?: Duration } = {}): Promise<Stored<Out>> {
     const timeoutMs = options.timeout === undefined ? undefined : toMs(options.timeout, 'timeout')
     const job = await this.#parts.ended.wait(this.id, timeoutMs)
-    if (job === undefined) throw this.#isKnown ? expired(this.id) : unknown(this.id)
+    if (job === undefined) throw this.#isKnown ? expired(this.id) : unknownJob(this.id)
     return resultOf(job) as Stored<Out>
   }
 
   async cancel(): Promise<boolean> {
     const [verdict] = await this.#parts.store.act({ action: 'cancel', ids: [this.id] })
-    if (verdict !== undefined && !verdict.done && verdict.code === 'NOT_FOUND') throw unknown(this.id)
+    if (verdict !== undefined && !verdict.done && verdict.code === 'NOT_FOUND') throw unknownJob(this.id)
     return verdict?.done === true
   }
 }
@@ -74,9 +74,6 @@ function resultOf(job: JobRecord): unknown {
 }
 
 const unnamed: Failure = { code: 'INTERNAL', name: 'Error', message: 'no error was recorded' }
-
-const unknown = (id: string): ForgeError =>
-  new ForgeError('NOT_FOUND', `no job has the id ${id}: it never had one, or its retention is over`, { id })
 
 const expired = (id: string): ForgeError =>
   new ForgeError('RESULT_EXPIRED', `the result of job ${id} is no longer kept; raise its keepResult`, { id })

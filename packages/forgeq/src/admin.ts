@@ -81,12 +81,18 @@ export class Admin {
     this.#ended = ended
   }
 
-  /** Jobs, newest first; `limit` at most 1000, default 100. */
+  /**
+   * A page of jobs: ready ones by queue and in the order they are claimed in, scheduled ones as they are due, all others
+   * newest first. `limit`: 1 to 1000, default 100, INVALID_OPTION beyond.
+   */
   async jobs(
     filter: JobFilter = {},
     page: { readonly limit?: number; readonly cursor?: string } = {},
   ): Promise<JobViews> {
-    const limit = Math.min(page.limit ?? pageLimit, batchLimit)
+    const { limit = pageLimit } = page
+    if (!Number.isInteger(limit) || limit < 1 || limit > batchLimit) {
+      throw invalidOption('limit', `must be a whole number from 1 to ${batchLimit}`)
+    }
     const { jobs, cursor } = await this.#store.find(filter, page.cursor ?? null, limit)
     return { jobs: jobs.map(viewOf), ...(cursor !== null && { cursor }) }
   }

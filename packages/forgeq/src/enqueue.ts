@@ -87,12 +87,16 @@ export class Enqueuer {
   }
 
   async #send(jobs: readonly NewJob[], atomic: boolean): Promise<readonly Enqueued[]> {
-    let calls = 0
-    const answers = await this.retry(() => {
-      calls += 1
-      return this.#store.enqueue(jobs, { atomic })
+    let isLost = false
+    const answers = await this.retry(async () => {
+      try {
+        return await this.#store.enqueue(jobs, { atomic })
+      } catch (error) {
+        isLost ||= ForgeError.is(error, 'OUTCOME_UNKNOWN')
+        throw error
+      }
     })
-    if (calls === 1) return answers
+    if (!isLost) return answers
     // What an earlier call of these stored before its answer was lost is no duplicate.
     return answers.map((one, i) => ('duplicate' in one && one.id === jobs[i]!.id ? { ...one, duplicate: false } : one))
   }

@@ -1,6 +1,6 @@
 // One job in the caller's hand: awaits its result, cancels it.
 import { toMs, type Duration } from './core/duration.ts'
-import { ForgeError } from './core/errors.ts'
+import { ForgeError, unknownJob } from './core/errors.ts'
 import type { Stored } from './core/json.ts'
 import type { EndedJobs } from './await-results.ts'
 import type { Failure, JobRecord } from './store/records.ts'
@@ -16,7 +16,7 @@ export interface Handle<Out> {
    * NOT_FOUND, and TIMEOUT when it has not ended after `timeout` (default: waits for ever).
    */
   result(options?: { readonly timeout?: Duration }): Promise<Stored<Out>>
-  /** Whether the job will not complete because of this; false when it had ended. NOT_FOUND when it is unknown. */
+  /** True when the job is or will be cancelled, false when it had ended otherwise. NOT_FOUND when it is unknown. */
   cancel(): Promise<boolean>
 }
 
@@ -48,13 +48,13 @@ export class JobHandle<Out> implements Handle<Out> {
   async result(options: { readonly timeout?: Duration } = {}): Promise<Stored<Out>> {
     const timeoutMs = options.timeout === undefined ? undefined : toMs(options.timeout, 'timeout')
     const job = await this.#parts.ended.wait(this.id, timeoutMs)
-    if (job === undefined) throw this.#isKnown ? expired(this.id) : unknown(this.id)
+    if (job === undefined) throw this.#isKnown ? expired(this.id) : unknownJob(this.id)
     return resultOf(job) as Stored<Out>
   }
 
   async cancel(): Promise<boolean> {
     const [verdict] = await this.#parts.store.act({ action: 'cancel', ids: [this.id] })
-    if (verdict !== undefined && !verdict.done && verdict.code === 'NOT_FOUND') throw unknown(this.id)
+    if (verdict !== undefined && !verdict.done && verdict.code === 'NOT_FOUND') throw unknownJob(this.id)
     return verdict?.done === true
   }
 }
@@ -74,9 +74,6 @@ function resultOf(job: JobRecord): unknown {
 }
 
 const unnamed: Failure = { code: 'INTERNAL', name: 'Error', message: 'no error was recorded' }
-
-const unknown = (id: string): ForgeError =>
-  new ForgeError('NOT_FOUND', `no job has the id ${id}: it never had one, or its retention is over`, { id })
 
 const expired = (id: string): ForgeError =>
   new ForgeError('RESULT_EXPIRED', `the result of job ${id} is no longer kept; raise its keepResult`, { id })

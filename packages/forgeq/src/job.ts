@@ -59,7 +59,10 @@ export interface Context<Arg> {
   readonly signal: AbortSignal
   readonly log: JobLog
   readonly progress: (done: number, total?: number, label?: string) => void
-  /** Enqueues in the name of this job: committed with its completion, never without it. Gives the new job's id. */
+  /**
+   * Enqueues in the name of this job: committed with its completion, never without it. Gives the id that the new job will
+   * have; with `unique`, no job will have it when another one holds the key by then.
+   */
   readonly enqueue: <In>(job: Job<In, any, any>, input: NoInfer<In>, options?: EnqueueOptions) => string
 }
 

@@ -1,11 +1,17 @@
 // The store behind a URL: its driver is loaded when it is first asked for something.
+import { ForgeError } from './core/errors.ts'
 import type { Store } from './store/store.ts'
 
 type Call = Exclude<keyof Store, 'listen'>
 
 export function lazyStore(load: () => Promise<Store>): Store {
   let loading: Promise<Store> | undefined
-  const get = (): Promise<Store> => (loading ??= load())
+  let isClosed = false
+  const get = (): Promise<Store> => {
+    // A store that was loaded says so itself.
+    if (isClosed && loading === undefined) return Promise.reject(closed())
+    return (loading ??= load())
+  }
 
   const later =
     <K extends Call>(name: K) =>
@@ -29,11 +35,17 @@ export function lazyStore(load: () => Promise<Store>): Store {
     }
   }
 
+  const close = async (): Promise<void> => {
+    isClosed = true
+    // What was never loaded, or could not be, needs no closing: every other call has said why.
+    const store = await loading?.catch(() => undefined)
+    await store?.close()
+  }
+
   return {
     open: later('open'),
     migrate: later('migrate'),
-    // What was never loaded needs no closing.
-    close: async () => (loading === undefined ? undefined : await (await loading).close()),
+    close,
     enqueue: later('enqueue'),
     register: later('register'),
     exchange: later('exchange'),
@@ -53,3 +65,5 @@ export function lazyStore(load: () => Promise<Store>): Store {
     listen,
   }
 }
+
+const closed = (): ForgeError => new ForgeError('STORE_CLOSED', 'the store is closed; make a new one')

@@ -1,7 +1,7 @@
 // From a job and its input to the record that is stored: the input is checked by the schema and stored as it came, the
 // policy is resolved. Nothing is sent from here.
 import { caps } from './core/caps.ts'
-import { ForgeError, type Problem } from './core/errors.ts'
+import { ForgeError, tellProblems, type Problem } from './core/errors.ts'
 import { encodeJson } from './core/json.ts'
 import { newJob } from './core/new-job.ts'
 import { resolvePolicy, type EnqueueOptions, type Policy } from './core/policy.ts'
@@ -71,9 +71,7 @@ export class Preparer {
       }
     }
     if (problems.length === 0) return prepared
-    const shown = problems.slice(0, 3).map(({ path, message }) => `${path}: ${message}`)
-    const more = problems.length > shown.length ? `; and ${problems.length - shown.length} more` : ''
-    throw new ForgeError('INVALID_INPUT', `nothing was stored: ${shown.join('; ')}${more}`, { problems })
+    throw new ForgeError('INVALID_INPUT', `nothing was stored: ${tellProblems(problems)}`, { problems })
   }
 
   /** What a worker announces about a type. */

@@ -1,9 +1,8 @@
 // Waits for a job to end and says how it did, for `jobs wait` and `enqueue --wait`.
 import type { Duration } from '../core/duration.ts'
-import { ForgeError } from '../core/errors.ts'
+import { ForgeError, unknownJob } from '../core/errors.ts'
 import type { ForgeQ } from '../forge.ts'
 import { jobJson } from '../server/view.ts'
-import { unknownJob } from '../server/verdict.ts'
 import { jobOf } from './job-of.ts'
 
 /** Prints the result, with `asJson` the whole job; JOB_DEAD, CANCELLED, TIMEOUT. `timeout` `''` = for ever. */

@@ -1,7 +1,7 @@
 // A job by its id, or the error that says that there is none.
+import { unknownJob } from '../core/errors.ts'
 import { isId } from '../core/id.ts'
 import type { ForgeQ } from '../forge.ts'
-import { unknownJob } from '../server/verdict.ts'
 import type { JobRecord } from '../store/records.ts'
 
 /** NOT_FOUND when the id is not known. */

@@ -1,9 +1,9 @@
 // `forgeq jobs`: look at jobs and act on them.
 import type { Command } from 'commander'
+import { unknownJob } from '../core/errors.ts'
 import { isId } from '../core/id.ts'
 import { states } from '../core/states.ts'
 import type { ForgeQ } from '../forge.ts'
-import { unknownJob } from '../server/verdict.ts'
 import { awaitJob } from './await-job.ts'
 import { withStored } from './connect.ts'
 import { printVerdicts } from './job-acts.ts'

@@ -90,3 +90,20 @@ export class ForgeError extends Error {
 export function invalidOption(path: string, message: string): ForgeError {
   return new ForgeError('INVALID_OPTION', `${path} ${message}.`, { problems: [{ path, message }] })
 }
+
+/** NOT_FOUND. */
+export function unknownJob(id: string): ForgeError {
+  const message = `no job has the id ${id.slice(0, 60)}: it never had one, or its retention is over.`
+  return new ForgeError('NOT_FOUND', message, { id })
+}
+
+const problemsTold = 3
+
+/** The first problems in a line, and how many more there are. */
+export function tellProblems(problems: readonly Problem[]): string {
+  const told = problems
+    .slice(0, problemsTold)
+    .map(({ path, message }) => (path === '' ? message : `${path}: ${message}`))
+    .join('; ')
+  return problems.length > problemsTold ? `${told}; and ${problems.length - problemsTold} more` : told
+}

@@ -37,7 +37,7 @@ export interface EngineEvents {
   /** A line that a handler wrote to its log, whole and unbounded. */
   'job:log': JobEvent & Pick<LogLine, 'level' | 'message'>
   'worker:started': { readonly worker: string; readonly queues: readonly string[]; readonly slots: number }
-  /** `lost`: its lease ran out, what it held runs elsewhere, and it registers anew. */
+  /** `stopped`: its record in the store is closed. `lost`: its lease ran out, what it held runs elsewhere, and it registers anew. */
   'worker:closed': { readonly worker: string; readonly reason: 'stopped' | 'lost' }
   'store:down': { readonly error: ForgeError }
   'store:up': { readonly downMs: number }

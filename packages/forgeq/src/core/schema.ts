@@ -1,6 +1,6 @@
 // Schemas of any library that follows Standard Schema: what they take and give, and how input is checked with them.
 import type { StandardJSONSchemaV1, StandardSchemaV1 } from '@standard-schema/spec'
-import { ForgeError, type Problem } from './errors.ts'
+import { ForgeError, tellProblems, type Problem } from './errors.ts'
 import type { Stored } from './json.ts'
 
 /** A schema of zod, valibot, arktype or any other library that follows Standard Schema. */
@@ -70,9 +70,7 @@ function accept<T>(result: StandardSchemaV1.Result<T>, what: string, id?: string
 }
 
 function refuse(problems: readonly Problem[], what: string, id?: string): ForgeError {
-  const shown = problems.slice(0, 3).map(({ path, message }) => (path === '' ? message : `${path}: ${message}`))
-  const more = problems.length > shown.length ? `; and ${problems.length - shown.length} more` : ''
-  const message = `${what} does not match its schema: ${shown.join('; ')}${more}`
+  const message = `${what} does not match its schema: ${tellProblems(problems)}`
   return new ForgeError('INVALID_INPUT', message, id === undefined ? { problems } : { problems, id })
 }
 

@@ -52,7 +52,7 @@ export class Duties {
     await Promise.all([this.#promote.stop(), this.#rescue.stop(), this.#prune.stop()])
   }
 
-  /** Processes that started together drift apart by `jitter`, a share of the delay. */
+  /** Processes that started together drift apart by `jitter`, a share of the delay: it only makes it shorter. */
   #loop(round: () => Promise<number>, jitter: number): Loop {
     const { timers, random, unavailable, failed } = this.#host
     let failures = 0
@@ -60,7 +60,7 @@ export class Duties {
       try {
         const delayMs = await round()
         failures = 0
-        return delayMs * (1 + jitter * random())
+        return delayMs * (1 - jitter * random())
       } catch (error) {
         if (!willPass(error)) throw error
         unavailable(error)

@@ -4,8 +4,9 @@ import { afterCrash } from '../core/outcome.ts'
 import type { LostJob, Settlement, Verdict } from '../store/records.ts'
 import { batchLimit, type Store } from '../store/store.ts'
 
-/** Looks at least this often, and never more often than that. */
-const idleMs = 5_000
+/** Less than half of the shortest lease: a store that nobody looked at for longer counts as away, and closes none. */
+const idleMs = 2_000
+/** Never more often than that. */
 const leastMs = 100
 
 export interface Rescued {

@@ -1,6 +1,6 @@
 // The routes of jobs: enqueue, look, wait for the end, retry, cancel.
 import * as z from 'zod'
-import { ForgeError } from '../core/errors.ts'
+import { ForgeError, unknownJob } from '../core/errors.ts'
 import { isId } from '../core/id.ts'
 import { rawMember } from '../core/json.ts'
 import { isEnded, states } from '../core/states.ts'
@@ -9,7 +9,7 @@ import type { Store } from '../store/store.ts'
 import { noMembers, readBody, readOptionalBody, readQuery } from './body.ts'
 import { readJob } from './job-body.ts'
 import { json, type App, type Parts } from './parts.ts'
-import { takeVerdict, unknownJob } from './verdict.ts'
+import { takeVerdict } from './verdict.ts'
 import { actedJson, jobJson, pageJson } from './view.ts'
 
 const text = z.string().exactOptional()

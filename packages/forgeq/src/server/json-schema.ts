@@ -1,6 +1,6 @@
 // Checks values by JSON Schema texts that workers announced, and says where each fault is.
 import { Ajv2020, type ErrorObject, type Options, type ValidateFunction } from 'ajv/dist/2020.js'
-import { ForgeError, type Problem } from '../core/errors.ts'
+import { ForgeError, tellProblems, type Problem } from '../core/errors.ts'
 
 /** INVALID_INPUT with the path of each problem of `value`, which has `length` characters as JSON. */
 export type Check = (value: unknown, length: number) => void
@@ -54,7 +54,5 @@ function problemOf({ instancePath, params, message = 'is not valid' }: ErrorObje
 }
 
 function refuse(problems: readonly Problem[]): ForgeError {
-  const shown = problems.slice(0, 3).map(({ path, message }) => (path === '' ? message : `${path}: ${message}`))
-  const more = problems.length > shown.length ? `; and ${problems.length - shown.length} more` : ''
-  return new ForgeError('INVALID_INPUT', `payload does not match its schema: ${shown.join('; ')}${more}`, { problems })
+  return new ForgeError('INVALID_INPUT', `payload does not match its schema: ${tellProblems(problems)}`, { problems })
 }

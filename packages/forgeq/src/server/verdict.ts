@@ -1,5 +1,5 @@
 // What the store answered to an action on one job: done, or the error that says why not.
-import { ForgeError } from '../core/errors.ts'
+import { ForgeError, unknownJob } from '../core/errors.ts'
 import type { ActRequest, ActVerdict } from '../store/records.ts'
 
 const needs: Readonly<Record<ActRequest['action'], string>> = {
@@ -31,8 +31,3 @@ export function takeVerdict(verdict: ActVerdict, action: ActRequest['action']): 
     }
   }
 }
-
-export const unknownJob = (id: string): ForgeError =>
-  new ForgeError('NOT_FOUND', `no job has the id ${id.slice(0, 60)}: it never had one, or its retention is over.`, {
-    id,
-  })

@@ -6,7 +6,6 @@ import type { Policy } from '../core/policy.ts'
 import { ForgeQ } from '../forge.ts'
 import type { Handler, Job } from '../job.ts'
 import { promote } from '../maintain/promote.ts'
-import { prune } from '../maintain/prune.ts'
 import { rescue } from '../maintain/rescue.ts'
 import { SqliteStore } from '../sqlite/store.ts'
 import { ManualClock } from '../store/clock.ts'
@@ -145,7 +144,7 @@ export class TestForge extends ForgeQ {
     const now = (): number => this.clock.now().getTime()
     while ((await promote(this.store, now)) === 0);
     while ((await rescue(this.store, now, () => {})) === 0);
-    while ((await prune(this.store)) < 1_000);
+    while ((await this.store.prune(batchLimit)).more);
   }
 }
 

@@ -175,15 +175,16 @@ export class Fetch {
     runs.forEach((run, index) => this.#host.settled(run, reply.verdicts[index]!))
     for (const order of reply.orders) this.#host.ordered(order)
     for (const claimed of reply.claimed) this.#host.claimed(claimed)
-    if (request.slots > 0 && reply.claimed.length === 0 && slots.busy === 0 && this.#ended.length === 0)
-      this.#host.idle()
+    const hasNone = request.slots > 0 && reply.claimed.length === 0 && !reply.more
+    if (hasNone && slots.busy === 0 && this.#ended.length === 0) this.#host.idle()
     if (this.#ended.length > 0) return 0
     const pollMs = this.#nextPollMs(turn, reply)
     return this.#noted.size === 0 ? pollMs : Math.min(pollMs ?? notesMs, notesMs)
   }
 
-  #nextPollMs({ request, runs }: Turn, { claimed }: ExchangeReply): number | undefined {
+  #nextPollMs({ request, runs }: Turn, { claimed, more }: ExchangeReply): number | undefined {
     if (!this.#claims || this.#host.slots.free === 0) return undefined
+    if (more) return 0
     // As many as one turn may bring: there will be more.
     if (claimed.length > 0 && claimed.length === request.slots) return 0
     const isBusy = claimed.length > 0 || runs.length > 0

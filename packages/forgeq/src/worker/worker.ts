@@ -185,9 +185,15 @@ export class Worker implements AsyncDisposable {
     }
     this.#undo.push(timers.after(farewellMs, giveUp))
     await this.#until(() => this.#fetch.isSettled || isLate)
-    const farewell = Promise.all([this.#fetch.stop(), this.#duties.stop(), this.#lease.stop()])
+    const farewell = Promise.all([this.#fetch.stop(), this.#duties.stop(), this.#leave()])
     await Promise.race([farewell.catch((error: unknown) => this.#lament(error)), this.#until(() => isLate)])
     this.#finish()
+  }
+
+  /** Only what the store has closed is announced: a supervisor closes the records of those that it did not hear of. */
+  async #leave(): Promise<void> {
+    await this.#lease.stop()
+    this.#announceClosed('stopped')
   }
 
   /** Resolves when `isOver` holds; looked at whenever a run ended, was settled, or time ran out. */
@@ -205,7 +211,6 @@ export class Worker implements AsyncDisposable {
     for (const undo of this.#undo.splice(0)) undo()
     this.#executor.close()
     this.#parts.over(this)
-    this.#announceClosed('stopped')
     if (this.#failure === undefined) this.#settleOver?.resolve()
     else this.#settleOver?.reject(this.#failure.error)
   }

@@ -22,6 +22,17 @@ test('jobs: by filter, in pages', async (t) => {
   assert.equal(seen.length, 5)
 })
 
+test('jobs: a limit out of range is refused', async (t) => {
+  const forge = testForge()
+  t.after(() => forge.close())
+  for (const limit of [0, -1, 1.5, 1_001, Number.NaN]) {
+    await assert.rejects(forge.admin.jobs({}, { limit }), {
+      code: 'INVALID_OPTION',
+      problems: [{ path: 'limit', message: 'must be a whole number from 1 to 1000' }],
+    })
+  }
+})
+
 test('retry: a dead job runs again, with another payload where one is given', async (t) => {
   const forge = testForge()
   t.after(() => forge.close())

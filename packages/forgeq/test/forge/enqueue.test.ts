@@ -129,6 +129,17 @@ test('a lost answer is repeated with the same id: one job', async (t) => {
   )
 })
 
+test('the same id again is a duplicate although the first call failed, when that had stored nothing', async (t) => {
+  const { forge, tapped, advance, close } = bench()
+  t.after(close)
+  const { id } = await forge.enqueue(plain, 1)
+  let calls = 0
+  tapped.tap('enqueue', (next) => ((calls += 1) === 1 ? away() : next()))
+  const enqueued = forge.enqueue(plain, 1, { id })
+  await advance(1_000)
+  assert.deepEqual([(await enqueued).duplicate, calls], [true, 2])
+})
+
 test('a store that stays away: STORE_UNAVAILABLE after the deadline, and nothing is stored', async (t) => {
   const { forge, tapped, advance, close } = bench({ enqueueDeadline: '2s' })
   t.after(close)

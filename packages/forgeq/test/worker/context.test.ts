@@ -78,6 +78,22 @@ test('enqueue: gives the id at once, stores the job with the completion', async 
   assert.equal((await forge.admin.job(id))?.result, made[0]?.id)
 })
 
+test('enqueue: with a unique key that another job holds, nothing is stored and the id stays unknown', async (t) => {
+  const forge = testForge()
+  t.after(() => forge.close())
+  const holder = await forge.enqueue(next, { n: 1 }, { unique: 'one', delay: '1h' })
+  const start = defineJob('start', { input: typed<void>() }, ({ enqueue }) =>
+    enqueue(next, { n: 2 }, { unique: 'one' }),
+  )
+  const started = await forge.enqueue(start)
+  assert.equal((await forge.drain([start])).completed, 1)
+  assert.deepEqual(
+    forge.enqueued(next).map(({ id }) => id),
+    [holder.id],
+  )
+  await assert.rejects(forge.handle(next, (await started.result()) as string).result(), { code: 'NOT_FOUND' })
+})
+
 test('enqueue: nothing is stored when the try fails', async (t) => {
   const forge = testForge()
   t.after(() => forge.close())

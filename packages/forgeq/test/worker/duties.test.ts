@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { defineJob, typed } from 'forgeq'
+import { caps } from '#src/core/caps.js'
 import { bench } from './bench.ts'
 
 const plain = { input: typed<void>() } as const
@@ -56,6 +57,30 @@ test('what ended is deleted when its time is over', async (t) => {
   await worker.stop()
   await running
 })
+
+for (const chance of [0, 0.999]) {
+  test(`leases are looked at more than twice in the shortest one, with chance at ${chance}`, async (t) => {
+    const { forge, tapped, advance, next, close } = bench()
+    t.after(close)
+    t.mock.method(Math, 'random', () => chance)
+    let elapsed = 0
+    const looks: number[] = []
+    tapped.tap('lost', (go) => {
+      looks.push(elapsed)
+      return go()
+    })
+    const worker = forge.worker({ handlers: [defineJob('job', plain, () => 1)], lease: '10m', signals: false })
+    const registered = next('worker:started')
+    const running = worker.run()
+    await registered
+    for (; elapsed < 60_000; elapsed += 100) await advance(100)
+    const pauses = looks.slice(1).map((at, i) => at - looks[i]!)
+    assert.ok(pauses.length > 10)
+    assert.ok(Math.max(...pauses) < caps.leaseMinMs / 2, `${Math.max(...pauses)} ms between two looks`)
+    await worker.stop()
+    await running
+  })
+}
 
 test('idle: the longer nothing happens the less is asked, and a hint ends the pause at once', async (t) => {
   const { forge, tapped, advance, next, close } = bench()

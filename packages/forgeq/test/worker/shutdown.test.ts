@@ -120,10 +120,13 @@ test('stop ends although the store does not answer any more', async (t) => {
   await started
   for (const method of ['exchange', 'beat', 'leave'] as const) tapped.tap(method, () => new Promise(() => {}))
   end.open()
+  let isClosed = false
+  forge.on('worker:closed', () => (isClosed = true))
   const stopped = worker.stop()
   await advance(2_000)
   await stopped
   await running
+  assert.equal(isClosed, false, 'its record is open: whoever watches over it closes that')
   for (const method of ['exchange', 'beat', 'leave'] as const) tapped.tap(method)
 })
 

@@ -133,3 +133,19 @@ test('options out of range are refused with their name', async (t) => {
     )
   }
 })
+
+test('a store that stopped looking is asked again at once, and a draining worker does not take that for the end', async (t) => {
+  const { forge, tapped, close } = bench()
+  t.after(close)
+  const job = defineJob('job', { input: typed<void>() }, () => 1)
+  const { id } = await forge.enqueue(job)
+  let looks = 0
+  tapped.tap('exchange', async (go) => {
+    looks += 1
+    if (looks > 3) return go()
+    const { now } = await forge.ready()
+    return { closed: false, verdicts: [], claimed: [], orders: [], more: true, nextDueAt: null, now }
+  })
+  await forge.worker({ handlers: [job], drain: true, signals: false }).run()
+  assert.equal((await forge.admin.job(id))?.state, 'completed')
+})

@@ -1,6 +1,7 @@
 // What tables say is what the code says.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { defineJob, typed } from 'forgeq'
@@ -119,6 +120,41 @@ test('every part of a policy is explained', () => {
   const policy = testForge().explain(defineJob('any', { input: typed<void>() }))
   assert.deepEqual(told, ['input', 'output', ...Object.keys(policy)])
 })
+
+interface Measured {
+  readonly rows: readonly {
+    readonly scenario: string
+    readonly task: string
+    readonly figure: string
+    readonly unit: string
+    readonly cells: Readonly<Record<string, { readonly median: number } | undefined>>
+  }[]
+}
+
+test('figures are those that were measured', () => {
+  const shown = {
+    'enqueue, one awaited at a time': ['enqueue-one', '', 'rate'],
+    'enqueue, one awaited at a time, half within': ['enqueue-one', '', 'p50'],
+    'enqueue, 50 callers at once': ['enqueue-concurrent', '', 'rate'],
+    'enqueue in batches of 1,000': ['enqueue-many', '', 'rate'],
+    'claim and complete, 10 slots': ['work', 'concurrency 10', 'rate'],
+    'claim and complete, 100 slots': ['work', 'concurrency 100', 'rate'],
+    'enqueue, claim and complete at the same time': ['life', '', 'rate'],
+    'idle: from enqueue to the start of the handler, half within': ['idle-latency', 'one process', 'p50'],
+    'the same across two processes, half within': ['idle-latency', 'two processes', 'p50'],
+  } as const
+  const { rows } = JSON.parse(readFileSync(join(root, 'bench/results/sqlite.json'), 'utf8')) as Measured
+  const expected = Object.entries(shown).flatMap(([what, [scenario, task, figure]]) => {
+    const row = rows.find((one) => one.scenario === scenario && one.task === task && one.figure === figure)
+    if (row === undefined) return []
+    return [[what, ...['forgeq', 'forgeq-relaxed'].map((id) => rounded(row.cells[id]?.median, row.unit))]]
+  })
+  assert.deepEqual(tableOf('docs/sqlite.md', 'one process').rows, expected)
+})
+
+/** To two digits: more would differ from run to run. */
+const rounded = (value: number | undefined, unit: string): string =>
+  value === undefined ? '–' : `${Number(value.toPrecision(2)).toLocaleString('en')} ${unit}`
 
 const help = (...path: readonly string[]): string =>
   execFileSync(process.execPath, [join(root, 'packages/forgeq/bin/forgeq.js'), ...path, '--help'], { encoding: 'utf8' })

@@ -1,5 +1,5 @@
 // What must hold before a file is trusted: a local file system, and a schema this version understands.
-import { mkdirSync, statfsSync } from 'node:fs'
+import { existsSync, mkdirSync, statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { ForgeError } from '../core/errors.ts'
 import type { Migration } from '../store/store.ts'
@@ -35,12 +35,24 @@ export const judgeFileSystem = (folder: string, magic: number): { refused?: stri
   return magic === tmpfs ? { warning: `${folder} is in memory (tmpfs): a reboot takes all jobs away` } : {}
 }
 
+/** Step by step: below /proc the recursive mkdir of Node 20 never comes back. */
+const makeFolder = (folder: string): void => {
+  if (existsSync(folder)) return
+  makeFolder(dirname(folder))
+  try {
+    mkdirSync(folder)
+  } catch (error) {
+    // Another process made it meanwhile.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+}
+
 /** Makes the folder of the file, refuses network file systems; answers problems worth a warning. */
 export const checkFileSystem = (path: string, allowUnsafe: boolean): string[] => {
   if (path === ':memory:') return []
   const folder = dirname(path)
   try {
-    mkdirSync(folder, { recursive: true })
+    makeFolder(folder)
   } catch (cause) {
     throw new ForgeError(
       'STORE_UNAVAILABLE',

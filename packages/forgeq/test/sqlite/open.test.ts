@@ -71,6 +71,13 @@ test('refuses an older schema until it is migrated', async (t) => {
   await openStore(t, path).open()
 })
 
+test('a folder that cannot be made is named', { skip: process.platform !== 'linux' && 'needs /proc' }, async (t) => {
+  await assert.rejects(openStore(t, '/proc/nobody/jobs.db').open(), {
+    code: 'STORE_UNAVAILABLE',
+    message: /folder \/proc\/nobody .*cannot be made/,
+  })
+})
+
 test('two migrators at once make one schema', async (t) => {
   const path = temporaryFile(t)
   const stores = [openStore(t, path), openStore(t, path), openStore(t, path)]

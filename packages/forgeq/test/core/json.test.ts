@@ -221,7 +221,7 @@ test('what JSON would change or drop without a word is refused with its path', (
     [{ own: { toJSON: () => Number.NaN } }, 'own'],
     [Promise.resolve(1), ''],
     // As query builders are: awaited, not asked to run.
-    [{ user: Object.create(Object.fromEntries([['then', () => {}]])) }, 'user'],
+    [{ user: Object.create(Object.fromEntries(new Map([['then', () => {}]]))) }, 'user'],
     [{ match: /x/g }, 'match'],
     [{ failure: new TypeError('x') }, 'failure'],
     [{ seen: new WeakSet() }, 'seen'],

@@ -1,10 +1,10 @@
 // A fresh process for one step: fills a file, or measures one task of one scenario with one subject.
-import { scenarios } from './scenarios/index.js'
+import { scenarioOf } from './scenarios/index.js'
 import { subjectOf } from './subjects/index.js'
 import { payloads } from './subjects/payload.js'
 
-const { step, scenario, subject: id, task, path } = JSON.parse(process.argv[2])
-const subject = subjectOf(id)
+const { step, scenario: scenarioId, subject: id, task, path } = JSON.parse(process.argv[2])
+const subject = await subjectOf(id)
 
 const batch = 10_000
 
@@ -27,7 +27,10 @@ const steps = {
     }
     await fill(ready)
   },
-  measure: () => scenarios.find((one) => one.id === scenario).measure({ ...task, subject, path }),
+  async measure() {
+    const scenario = await scenarioOf(scenarioId)
+    return scenario.measure({ ...task, subject, path })
+  },
 }
 
 const answer = await steps[step]()

@@ -74,6 +74,15 @@ export const table = (rows, subjects) => {
   return [line(head), rule, ...body.map(line)].join('\n')
 }
 
+/** Under the table: with what each column was measured. */
+export const legend = (subjects) =>
+  subjects
+    .map(
+      ({ title, version, settings, durability, driver }) =>
+        `- ${title} ${version}: ${settings}; synchronous=${durability}; ${driver}`,
+    )
+    .join('\n')
+
 const isRate = (row) => row.unit === 'jobs/s' || row.figure === 'percent'
 
 /** Floors are given by subject, then by task or for all tasks, then by figure. */

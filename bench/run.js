@@ -9,9 +9,9 @@ import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { hasStrace, lookAtMachine } from './machine.js'
-import { checkFloors, relate, summarize, table } from './report.js'
-import { scenarios } from './scenarios/index.js'
-import { subjects } from './subjects/index.js'
+import { checkFloors, legend, relate, summarize, table } from './report.js'
+import { scenarioIds, scenarioOf } from './scenarios/index.js'
+import { subjectIds, subjectOf } from './subjects/index.js'
 
 const { values: options } = parseArgs({
   options: {
@@ -24,10 +24,12 @@ const { values: options } = parseArgs({
 })
 const { quick } = options
 const runs = Number(options.runs ?? (quick ? 1 : 5))
-const chosen = (all, ids) => (ids === undefined ? all : all.filter(({ id }) => ids.split(',').includes(id)))
+const chosen = (all, ids) => (ids === undefined ? all : ids.split(','))
 const quickSubjects = 'forgeq,forgeq-relaxed,plainjob'
-const someSubjects = chosen(subjects, options.subjects ?? (quick ? quickSubjects : undefined))
-const someScenarios = chosen(scenarios, options.only)
+const someSubjects = await Promise.all(
+  chosen(subjectIds, options.subjects ?? (quick ? quickSubjects : undefined)).map(subjectOf),
+)
+const someScenarios = await Promise.all(chosen(scenarioIds, options.only).map(scenarioOf))
 
 const folder = mkdtempSync(join(tmpdir(), 'forgeq-bench-'))
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
@@ -104,7 +106,29 @@ const scaled = (task, subject) => {
 
 const machine = await lookAtMachine(folder)
 console.log(machine.line)
+const about = await Promise.all(
+  someSubjects.map(async ({ id, title, version, settings, durability, driver }) => ({
+    id,
+    title,
+    version,
+    settings,
+    durability,
+    driver: await driver(),
+  })),
+)
 const measured = []
+
+/** Writes what is measured so far, so that a run that is stopped leaves something. */
+const publish = () => {
+  const rows = relate(summarize(measured, someScenarios, someSubjects), someScenarios)
+  const text = `${table(rows, someSubjects)}\n\n${legend(about)}`
+  const floors = checkFloors(rows, someScenarios)
+  mkdirSync(dirname(options.out), { recursive: true })
+  writeFileSync(options.out, `${JSON.stringify({ machine, runs, quick, subjects: about, floors, rows }, null, 2)}\n`)
+  writeFileSync(options.out.replace(/\.json$/, '.md'), `${machine.line}\n\n${text}\n`)
+  return { text, floors }
+}
+
 for (const scenario of someScenarios) {
   if (scenario.traced && !hasStrace) {
     console.error(`${scenario.id}: left out, strace is not installed`)
@@ -130,18 +154,7 @@ for (const scenario of someScenarios) {
       }
     }
   }
+  publish()
 }
-const rows = relate(summarize(measured, someScenarios, someSubjects), someScenarios)
-const text = table(rows, someSubjects)
-const floors = checkFloors(rows, someScenarios)
+const { text, floors } = publish()
 console.log(`\n${text}\n\n${floors.map(({ line }) => line).join('\n')}`)
-mkdirSync(dirname(options.out), { recursive: true })
-const about = someSubjects.map(({ id, title, version, settings, durability }) => ({
-  id,
-  title,
-  version,
-  settings,
-  durability,
-}))
-writeFileSync(options.out, `${JSON.stringify({ machine, runs, quick, subjects: about, floors, rows }, null, 2)}\n`)
-writeFileSync(options.out.replace(/\.json$/, '.md'), `${machine.line}\n\n${text}\n`)

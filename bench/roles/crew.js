@@ -3,8 +3,9 @@
 import { now } from '../scenarios/partner.js'
 import { subjectOf } from '../subjects/index.js'
 
-const { subject, path, concurrency } = JSON.parse(process.argv[2])
-const queue = await subjectOf(subject).open(path)
+const { subject: id, path, concurrency } = JSON.parse(process.argv[2])
+const subject = await subjectOf(id)
+const queue = await subject.open(path)
 let done = 0
 let lastAt = now()
 let gapMs = 0

@@ -3,7 +3,7 @@ import { drain } from './drain.js'
 
 const base = 'nothing behind'
 
-export const backlog = {
+export const scenario = {
   id: 'backlog',
   title: 'claim + complete, concurrency 100',
   figures: { rate: 'jobs/s' },

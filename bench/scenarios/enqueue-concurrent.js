@@ -3,7 +3,7 @@ import { payload } from '../subjects/payload.js'
 
 const callers = 50
 
-export const enqueueConcurrent = {
+export const scenario = {
   id: 'enqueue-concurrent',
   title: `enqueue, ${callers} callers at once, each awaited`,
   figures: { rate: 'jobs/s' },

@@ -3,7 +3,7 @@ import { payloads } from '../subjects/payload.js'
 
 const batch = 1_000
 
-export const enqueueMany = {
+export const scenario = {
   id: 'enqueue-many',
   title: 'enqueue in batches of 1,000, awaited',
   figures: { rate: 'jobs/s' },

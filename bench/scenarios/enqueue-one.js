@@ -2,7 +2,7 @@
 import { payload } from '../subjects/payload.js'
 import { percentile } from './percentile.js'
 
-export const enqueueOne = {
+export const scenario = {
   id: 'enqueue-one',
   title: 'enqueue, one awaited at a time',
   figures: { rate: 'jobs/s', p50: 'ms', p99: 'ms' },

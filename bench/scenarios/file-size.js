@@ -1,7 +1,7 @@
 // What a waiting job takes up in the file, everything that is kept about it included.
 import Database from 'better-sqlite3-12'
 
-export const fileSize = {
+export const scenario = {
   id: 'file-size',
   title: 'file, per waiting job',
   figures: { bytes: 'bytes/job' },

@@ -8,7 +8,7 @@ const concurrency = 100
 const mostOutstanding = 1_000
 const burstMs = 5
 
-export const halfLoad = {
+export const scenario = {
   id: 'half-load',
   title: 'at half load: enqueue -> handler started',
   figures: { load: 'jobs/s', p50: 'ms', p99: 'ms' },

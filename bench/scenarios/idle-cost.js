@@ -1,21 +1,20 @@
 // What a worker process costs while there is nothing to do.
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** For start-up and whatever follows it. */
-const settleMs = 2_000
-
-export const idleCost = {
+export const scenario = {
   id: 'idle-cost',
   title: 'idle worker process',
   defaults: true,
+  only: ['forgeq', 'plainjob', 'plainjob-default', 'liteque'],
   figures: { cpu: '% CPU', calls: 'store calls/min', rss: 'MB RSS' },
   floors: { forgeq: { cpu: 1.5 } },
-  cases: (size) => [{ seconds: size(12, 5) }],
+  // Node tidies its heap for some seconds after the start.
+  cases: (size) => [{ settleSeconds: size(10, 3), seconds: size(15, 5) }],
 
-  async measure({ subject, path, seconds }) {
+  async measure({ subject, path, settleSeconds, seconds }) {
     const queue = await subject.open(path, { counted: true })
     queue.work({ concurrency: 10, handle: async () => {} })
-    await sleep(settleMs)
+    await sleep(settleSeconds * 1000)
     const cpu = process.cpuUsage()
     const callsBefore = queue.calls?.count
     const startedAt = performance.now()

@@ -28,17 +28,18 @@ const waiting = () => {
   }
 }
 
-export const idleLatency = {
+export const scenario = {
   id: 'idle-latency',
   title: 'idle: enqueue -> handler started',
   defaults: true,
+  only: ['forgeq', 'forgeq-relaxed', 'plainjob', 'plainjob-default', 'liteque', 'liteque-readme'],
   figures: { p50: 'ms', p99: 'ms' },
   floors: {
     forgeq: { 'one process': { p50: 2 }, 'two processes': { p50: 15, p99: 25 } },
   },
   cases: (size) => [
-    { name: 'one process', processes: 1, jobs: size(30, 8), whole: true },
-    { name: 'two processes', processes: 2, jobs: size(30, 8), whole: true },
+    { name: 'one process', processes: 1, jobs: size(24, 8), whole: true },
+    { name: 'two processes', processes: 2, jobs: size(24, 8), whole: true },
   ],
 
   async measure({ subject, path, jobs, processes }) {

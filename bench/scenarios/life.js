@@ -4,7 +4,7 @@ import { payload, payloads } from '../subjects/payload.js'
 const batch = 1_000
 const concurrency = 100
 
-export const life = {
+export const scenario = {
   id: 'life',
   title: 'enqueue + claim + complete, at the same time',
   defaults: true,

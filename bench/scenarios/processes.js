@@ -5,7 +5,7 @@ import { partner } from './partner.js'
 
 const concurrency = 10
 
-export const processes = {
+export const scenario = {
   id: 'processes',
   title: 'claim + complete, worker processes of 10',
   figures: { rate: 'jobs/s', least: '% of a fair share', gap: 'ms longest wait' },

@@ -1,7 +1,7 @@
 // From the start of a process to the start of the handler of a job that was waiting for it, Node's own start included.
 import { now, partner } from './partner.js'
 
-export const startUp = {
+export const scenario = {
   id: 'start-up',
   title: 'process started -> first handler started',
   figures: { first: 'ms' },

@@ -1,9 +1,9 @@
 // How often the disk is told to write everything down, per job: counted by strace, so it holds on any machine.
 import { drain } from './drain.js'
-import { enqueueMany } from './enqueue-many.js'
-import { enqueueOne } from './enqueue-one.js'
+import { scenario as enqueueMany } from './enqueue-many.js'
+import { scenario as enqueueOne } from './enqueue-one.js'
 
-export const syncs = {
+export const scenario = {
   id: 'syncs',
   title: 'fsyncs per job',
   figures: { syncs: 'fsync/job' },

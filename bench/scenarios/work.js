@@ -1,7 +1,7 @@
 // Claim, call a handler that does nothing, store the completion: the jobs are there before the worker starts.
 import { drain } from './drain.js'
 
-export const work = {
+export const scenario = {
   id: 'work',
   title: 'claim + complete',
   figures: { rate: 'jobs/s', cpu: 'us CPU/job' },

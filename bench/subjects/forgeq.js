@@ -8,14 +8,15 @@ const { version } = createRequire(import.meta.url)('forgeq/package.json')
 
 const job = defineJob('bench', { input: z.object({ n: z.number(), to: z.string() }) })
 
-export const forgeq = (durability) => ({
-  id: durability === 'full' ? 'forgeq' : 'forgeq-relaxed',
+export const subject = (durability) => ({
   title: durability === 'full' ? 'ForgeQ' : 'ForgeQ relaxed',
   version,
   settings: durability === 'full' ? 'defaults' : '?durability=relaxed',
   durability: durability === 'full' ? 'FULL' : 'NORMAL',
   intervalMs: 25,
   share: 1,
+
+  driver: async () => `SQLite ${(await sqlite(':memory:', { inline: true }).open()).version}`,
 
   /** `counted` counts the calls of the store. */
   async open(path, { counted = false } = {}) {

@@ -1,8 +1,10 @@
 // liteque on better-sqlite3 and Drizzle. It sets synchronous=NORMAL by itself, has no call for many jobs, and deletes
 // what has completed.
 import { createRequire } from 'node:module'
+import Database from 'better-sqlite3'
 import { buildDBClient, Runner, SqliteQueue } from 'liteque'
 import { z } from 'zod'
+import { driverOf } from './driver.js'
 
 const { version } = createRequire(import.meta.url)('liteque/package.json')
 
@@ -13,8 +15,7 @@ const variants = {
   tuned: { title: 'liteque', settings: 'pollIntervalMs 1', pollIntervalMs: 1 },
 }
 
-export const liteque = (variant) => ({
-  id: variant === 'tuned' ? 'liteque' : `liteque-${variant}`,
+export const subject = (variant) => ({
   title: variants[variant].title,
   settings: variants[variant].settings,
   durability: 'NORMAL',
@@ -23,6 +24,8 @@ export const liteque = (variant) => ({
   isDefault: variant === 'readme',
   share: 0.02,
   hasAddMany: false,
+
+  driver: async () => driverOf('better-sqlite3', new Database(':memory:')),
 
   async open(path) {
     const db = buildDBClient(path, { runMigrations: true })

@@ -3,6 +3,7 @@
 import { createRequire } from 'node:module'
 import Database from 'better-sqlite3-12'
 import { better, defineQueue, defineWorker } from 'plainjob'
+import { driverOf } from './driver.js'
 
 const require = createRequire(import.meta.url)
 const { version } = require('plainjob/package.json')
@@ -23,13 +24,14 @@ const variants = {
   },
 }
 
-export const plainjob = (variant) => ({
-  id: variant === 'tuned' ? 'plainjob' : `plainjob-${variant}`,
+export const subject = (variant) => ({
   ...variants[variant],
   version,
   intervalMs: variant === 'default' ? 1000 : 1,
   isDefault: variant === 'default',
   share: 0.2,
+
+  driver: async () => driverOf('better-sqlite3-12', new Database(':memory:')),
 
   async open(path, { counted = false } = {}) {
     const calls = { count: 0 }

@@ -1,5 +1,5 @@
 // One of several worker processes on one file: says now and then how many jobs it completed and how long it went
-// without any.
+// without any, and what CPU it took.
 import { now } from '../scenarios/partner.js'
 import { subjectOf } from '../subjects/index.js'
 
@@ -12,7 +12,8 @@ let gapMs = 0
 let toldAt = 0
 const tell = () => {
   toldAt = now()
-  process.send({ done, gapMs })
+  const { user, system } = process.cpuUsage()
+  process.send({ done, gapMs, cpuUs: user + system })
 }
 queue.work({
   concurrency,

@@ -12,7 +12,7 @@ export const scenario = {
   id: 'half-load',
   title: 'at half load: enqueue -> handler started',
   figures: { load: 'jobs/s', p50: 'ms', p99: 'ms' },
-  cases: (size) => [{ jobs: size(30_000, 5_000), seconds: size(5, 2) }],
+  cases: (size) => [{ jobs: size(30_000, 5_000), seconds: size(3, 1) }],
 
   async measure({ subject, path, jobs, seconds }) {
     const queue = await subject.open(path)

@@ -8,7 +8,7 @@ const concurrency = 10
 export const scenario = {
   id: 'processes',
   title: 'claim + complete, worker processes of 10',
-  figures: { rate: 'jobs/s', least: '% of a fair share', gap: 'ms longest wait' },
+  figures: { rate: 'jobs/s', least: '% of a fair share', gap: 'ms longest wait', cpu: 'us CPU/job' },
   only: ['forgeq', 'forgeq-relaxed', 'plainjob', 'plainjob-full'],
   cases: (size) => {
     const jobs = size(40_000, 20_000)
@@ -16,7 +16,7 @@ export const scenario = {
   },
 
   async measure({ subject, path, jobs, count }) {
-    const told = Array.from({ length: count }, () => ({ done: 0, gapMs: 0 }))
+    const told = Array.from({ length: count }, () => ({ done: 0, gapMs: 0, cpuUs: 0 }))
     const sum = () => told.reduce((total, { done }) => total + done, 0)
     const startedAt = performance.now()
     const crew = await Promise.all(
@@ -37,6 +37,7 @@ export const scenario = {
       // Nothing is said when the file was empty before the last of them was up.
       ...(fair > 0 && { least: (Math.min(...shares) / fair) * 100 }),
       gap: Math.max(...told.map(({ gapMs }) => gapMs)),
+      cpu: told.reduce((total, { cpuUs }) => total + cpuUs, 0) / jobs,
     }
   },
 }

@@ -9,6 +9,9 @@ import { pauseMs, willPass } from './trouble.ts'
 /** What an accepted job is answered with. */
 export type Accepted = Exclude<Enqueued, { readonly refused: unknown }>
 
+/** More would only wait in the store's line. */
+const chunksInFlight = 2
+
 interface Waiting {
   readonly job: NewJob
   readonly resolve: (accepted: Accepted) => void
@@ -37,20 +40,28 @@ export class Enqueuer {
     })
   }
 
-  /** In chunks, each stored whole or not at all. */
+  /** In chunks, each stored whole or not at all; the next one is on its way while the store writes the last. */
   async enqueueMany(jobs: readonly NewJob[]): Promise<readonly Accepted[]> {
-    const accepted: Accepted[] = []
-    for (let start = 0; start < jobs.length; start += batchLimit) {
-      const chunk = jobs.slice(start, start + batchLimit)
-      try {
-        const answers = await this.#send(chunk, true)
-        answers.forEach((answer, i) => refuse(answer, `[${start + i}]`))
-        accepted.push(...(answers as readonly Accepted[]))
-      } catch (error) {
-        throw start === 0 ? error : tellProgress(error, start, jobs.length)
+    const sent: Promise<readonly Accepted[]>[] = []
+    try {
+      for (let start = 0; start < jobs.length; start += batchLimit) {
+        await sent[sent.length - chunksInFlight]
+        const chunk = this.#sendChunk(jobs.slice(start, start + batchLimit), start)
+        // Awaited in order below: until then a failure is no unhandled rejection.
+        chunk.catch(() => undefined)
+        sent.push(chunk)
       }
+      return (await Promise.all(sent)).flat()
+    } catch (error) {
+      const stored = (await Promise.allSettled(sent)).flatMap((one) => (one.status === 'fulfilled' ? one.value : []))
+      throw stored.length === 0 ? error : tellProgress(error, stored.length, jobs.length)
     }
-    return accepted
+  }
+
+  async #sendChunk(chunk: readonly NewJob[], start: number): Promise<readonly Accepted[]> {
+    const answers = await this.#send(chunk, true)
+    answers.forEach((answer, i) => refuse(answer, `[${start + i}]`))
+    return answers as readonly Accepted[]
   }
 
   #flush(): void {
@@ -126,7 +137,7 @@ const forJob = (error: unknown, id: string): unknown =>
 
 const tellProgress = (error: unknown, stored: number, all: number): unknown =>
   ForgeError.is(error)
-    ? new ForgeError(error.code, `${error.message} (the first ${stored} of ${all} jobs are stored)`, {
+    ? new ForgeError(error.code, `${error.message} (${stored} of the ${all} jobs are stored)`, {
         cause: error,
         ...(error.id !== undefined && { id: error.id }),
         ...(error.problems !== undefined && { problems: error.problems }),

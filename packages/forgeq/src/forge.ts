@@ -6,7 +6,7 @@ import { toMs, type Duration } from './core/duration.ts'
 import { invalidOption } from './core/errors.ts'
 import type { EngineEvents, EngineListener } from './core/events.ts'
 import { checkId, idSource } from './core/id.ts'
-import { explainPolicy, type EnqueueOptions, type Policy } from './core/policy.ts'
+import { explainPolicy, type EnqueueOptions, type Policy, type PolicyOverrides } from './core/policy.ts'
 import { Emitter } from './emitter.ts'
 import { Enqueuer, type Accepted } from './enqueue.ts'
 import { JobHandle, type Handle } from './handle.ts'
@@ -25,7 +25,7 @@ export interface ForgeOptions {
   /** A store or its URL. Default: FORGEQ_STORE, else `sqlite:.forgeq/forgeq.db`. */
   readonly store?: Store | string
   /** Behind the policy of every job. Default: none. */
-  readonly defaults?: Policy
+  readonly defaults?: PolicyOverrides
   /** How long an enqueue is sent again while the store does not answer or its answer was lost. Default 2 s. */
   readonly enqueueDeadline?: Duration
   /** For tests: time that is moved by hand. Default: the system's. */
@@ -40,7 +40,7 @@ export class ForgeQ implements AsyncDisposable {
   readonly #timers: Timers
   readonly #time: StoreTime
   readonly #newId: () => string
-  readonly #defaults: Policy
+  readonly #defaults: PolicyOverrides
   readonly #preparer: Preparer
   readonly #enqueuer: Enqueuer
   readonly #ended: EndedJobs

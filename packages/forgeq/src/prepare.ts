@@ -4,7 +4,7 @@ import { caps } from './core/caps.ts'
 import { ForgeError, tellProblems, type Problem } from './core/errors.ts'
 import { encodeJson } from './core/json.ts'
 import { newJob } from './core/new-job.ts'
-import { resolvePolicy, type EnqueueOptions, type Policy } from './core/policy.ts'
+import { resolvePolicy, type EnqueueOptions, type PolicyOverrides } from './core/policy.ts'
 import { inputJsonSchema, parse } from './core/schema.ts'
 import type { Call, Job } from './job.ts'
 import type { NewJob, StoredPolicy, TypeRecord } from './store/records.ts'
@@ -14,22 +14,15 @@ const mostProblems = 100
 export class Preparer {
   readonly #base: StoredPolicy
   readonly #newId: () => string
-  /** Jobs of one type share one policy object, so that it crosses threads once per call. */
-  readonly #policies = new WeakMap<Job, StoredPolicy>()
 
-  /** `defaults` stand behind the policy of every job. */
-  constructor(defaults: Policy, newId: () => string) {
-    this.#base = resolvePolicy(defaults)
+  /** `defaults` stand behind the policy of every job; INVALID_OPTION. */
+  constructor(defaults: PolicyOverrides, newId: () => string) {
+    this.#base = resolvePolicy({}, defaults)
     this.#newId = newId
   }
 
   policyOf(job: Job, options?: EnqueueOptions): StoredPolicy {
-    let policy = this.#policies.get(job)
-    if (policy === undefined) {
-      policy = resolvePolicy(job.policy, undefined, this.#base)
-      this.#policies.set(job, policy)
-    }
-    return options === undefined ? policy : resolvePolicy({}, options, policy)
+    return resolvePolicy(job.policy, options, this.#base)
   }
 
   /** INVALID_INPUT, INVALID_JSON, TOO_LARGE, INVALID_ID or INVALID_OPTION; a promise when the schema gives one. */

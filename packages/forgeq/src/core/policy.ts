@@ -36,7 +36,7 @@ export interface Policy {
   delivery?: 'at-least-once' | 'at-most-once'
 }
 
-/** The part of a policy that a single job may change; a backoff function belongs to the definition, where workers find it. */
+/** What may be said of a job outside its definition; a backoff function belongs to the definition, where workers find it. */
 export interface PolicyOverrides extends Policy {
   backoff?: BackoffRule
 }
@@ -95,7 +95,7 @@ export function resolvePolicy(
   }
   if (options === undefined) return known.stored
   if (typeof options.backoff === 'function') {
-    throw invalidOption('backoff', "cannot be a function for a single job: put it into the job's definition")
+    throw invalidOption('backoff', "cannot be a function here: put it into the job's definition")
   }
   return override(known.stored, options)
 }

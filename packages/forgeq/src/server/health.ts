@@ -1,6 +1,7 @@
 // Whether the store answers, with the schema this version needs; what it keeps, and who works on it.
 import { ForgeError } from '../core/errors.ts'
-import type { Store } from '../store/store.ts'
+import type { WorkerRecord } from '../store/records.ts'
+import type { Migration, Store, StoreInfo } from '../store/store.ts'
 import type { StoreTime } from '../store-time.ts'
 import { realTimers } from '../timers.ts'
 import { version } from '../version.ts'
@@ -10,7 +11,7 @@ const answerWithinMs = 2_000
 
 /** The report as JSON text, with `problems` besides those of the store; rejects with what makes the store unusable. */
 export async function health(store: Store, time: StoreTime, problems: readonly string[]): Promise<string> {
-  const [info, schema, workers] = await inTime(Promise.all([store.open(), store.migrate('plan'), store.workers()]))
+  const [info, schema, workers] = await inTime(look(store))
   if (schema.version !== schema.target) {
     throw new ForgeError(
       'MIGRATION_NEEDED',
@@ -33,11 +34,17 @@ export async function health(store: Store, time: StoreTime, problems: readonly s
   })
 }
 
-function inTime<T>(look: Promise<T>): Promise<T> {
+async function look(store: Store): Promise<readonly [StoreInfo, Migration, readonly WorkerRecord[]]> {
+  // An empty store gets its schema when it is opened: planned at the same time, it would still lack it.
+  const info = await store.open()
+  return [info, ...(await Promise.all([store.migrate('plan'), store.workers()]))]
+}
+
+function inTime<T>(answer: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const cancel = realTimers.after(answerWithinMs, () => {
       reject(new ForgeError('STORE_UNAVAILABLE', `the store did not answer within ${answerWithinMs} ms.`))
     })
-    look.then(resolve, reject).then(cancel, cancel)
+    answer.then(resolve, reject).then(cancel, cancel)
   })
 }

@@ -15,7 +15,7 @@ import type {
   Verdict,
   WorkerFacts,
 } from '../store/records.ts'
-import { claim } from './claim.ts'
+import { claim, type Handout } from './claim.ts'
 import { addNotes } from './notes.ts'
 import { claimedPolicy, packPolicy } from './policy.ts'
 import { settle } from './settle.ts'
@@ -139,7 +139,7 @@ export const exchange = (turn: Turn, request: ExchangeRequest): ExchangeReply | 
   }
   const verdicts = settle(turn, { worker: worker.id, rescue: false }, request.settlements)
   const { claimed, more } = isRepeat
-    ? { claimed: heldSince(turn, worker.id, request), more: false }
+    ? repeat(turn, worker.id, request)
     : claim(turn, { id: worker.id, turn: request.turn, types: typesOf(worker.types) }, request.wants, request.slots)
   return {
     closed: false,
@@ -163,6 +163,12 @@ export const typesOf = (text: string): ReadonlySet<number> => {
     typeSets.set(text, types)
   }
   return types
+}
+
+/** The lost answer may have said that there is more; asking once more than needed is harmless. */
+const repeat = (turn: Turn, worker: number, request: ExchangeRequest): Handout => {
+  const claimed = heldSince(turn, worker, request)
+  return { claimed, more: claimed.length === 0 && request.slots > 0 }
 }
 
 /** What the last turn claimed, in the same order. */

@@ -2,7 +2,7 @@
 import { defaults } from '../core/caps.ts'
 import { toMs, type Duration } from '../core/duration.ts'
 import { ForgeError } from '../core/errors.ts'
-import type { Policy } from '../core/policy.ts'
+import type { PolicyOverrides } from '../core/policy.ts'
 import { ForgeQ } from '../forge.ts'
 import type { Handler, Job } from '../job.ts'
 import { promote } from '../maintain/promote.ts'
@@ -37,7 +37,7 @@ export interface TestClock {
 
 export interface TestForgeOptions {
   /** Behind the policy of every job. Default: none. */
-  readonly defaults?: Policy
+  readonly defaults?: PolicyOverrides
 }
 
 /** Made by `testForge()`. */

@@ -272,6 +272,8 @@ export class Twin {
     const text = JSON.stringify(value, (key, part: unknown) => {
       if (key === 'refused') return (part as records.Refusal).code
       if (key === 'nextDueAt' && this.#hasDeadlines) return undefined
+      // How far a store looks before it answers is its own affair.
+      if (key === 'more') return undefined
       return part
     })
     return text === undefined ? undefined : JSON.parse(text)

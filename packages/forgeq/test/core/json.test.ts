@@ -205,13 +205,6 @@ test('an object of any class is stored as its own properties, or as its toJSON s
   assert.equal(encode(Buffer.from('a')), '{"type":"Buffer","data":[97]}')
 })
 
-/** As query builders are: awaited, not asked to run. */
-class LazyQuery {
-  then(resolve: (value: number) => void): void {
-    resolve(1)
-  }
-}
-
 test('what JSON would change or drop without a word is refused with its path', () => {
   const cycle: unknown[] = []
   cycle.push({ back: cycle })
@@ -227,7 +220,8 @@ test('what JSON would change or drop without a word is refused with its path', (
     [{ seen: new Set() }, 'seen'],
     [{ own: { toJSON: () => Number.NaN } }, 'own'],
     [Promise.resolve(1), ''],
-    [{ user: new LazyQuery() }, 'user'],
+    // As query builders are: awaited, not asked to run.
+    [{ user: Object.create(Object.fromEntries(new Map([['then', () => {}]]))) }, 'user'],
     [{ match: /x/g }, 'match'],
     [{ failure: new TypeError('x') }, 'failure'],
     [{ seen: new WeakSet() }, 'seen'],

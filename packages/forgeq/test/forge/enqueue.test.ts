@@ -180,6 +180,14 @@ test('an id carries the time of the store, however wrong the clock of this proce
   assert.ok(first.id < second.id)
 })
 
+test('a backoff function behind every job is refused: workers look for it in the definition', () => {
+  const backoff = (() => '1s') as never
+  assert.throws(() => bench({ defaults: { backoff } }), {
+    code: 'INVALID_OPTION',
+    problems: [{ path: 'backoff', message: "cannot be a function here: put it into the job's definition" }],
+  })
+})
+
 test('explain: the policy with every default, those of the forge too', async (t) => {
   const { forge, close } = bench({ defaults: { retries: 1, queue: 'mine' } })
   t.after(close)

@@ -92,4 +92,6 @@ forge.use(async ({ job, log }, next) => {
   log.debug(`before ${job.id}`)
   return next()
 })
+// @ts-expect-error a backoff function belongs to a definition
+new ForgeQ({ defaults: { backoff: () => '1s' } })
 expectTypeOf(forge.explain(sendEmail, { priority: 0 })).toEqualTypeOf<Required<Policy>>()

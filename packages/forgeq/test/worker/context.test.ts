@@ -91,7 +91,7 @@ test('enqueue: with a unique key that another job holds, nothing is stored and t
     forge.enqueued(next).map(({ id }) => id),
     [holder.id],
   )
-  await assert.rejects(forge.handle(next, (await started.result()) as string).result(), { code: 'NOT_FOUND' })
+  await assert.rejects(forge.handle(next, await started.result()).result(), { code: 'NOT_FOUND' })
 })
 
 test('enqueue: nothing is stored when the try fails', async (t) => {

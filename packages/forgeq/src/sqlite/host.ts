@@ -213,10 +213,9 @@ export class Host {
   /** Beats for a worker from here, so a blocked event loop keeps its lease. */
   keepAlive(worker: string, leaseMs: number): void {
     this.letGo(worker)
-    this.#beats.set(
-      worker,
-      setInterval(() => this.#beat(worker), leaseMs / 3),
-    )
+    // Where time is moved by hand, so are beats.
+    if (this.#clock.isManual) return
+    this.#beats.set(worker, setInterval(() => this.#beat(worker), leaseMs / 3).unref())
   }
 
   letGo(worker: string): void {

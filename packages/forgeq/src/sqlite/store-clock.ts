@@ -11,6 +11,10 @@ export class StoreClock {
     this.#manual = manual
   }
 
+  get isManual(): boolean {
+    return this.#manual !== undefined
+  }
+
   /** Epoch milliseconds. */
   now(): number {
     if (this.#manual !== undefined) return (this.#base = Math.max(this.#base, this.#manual.now()))

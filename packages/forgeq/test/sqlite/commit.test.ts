@@ -58,6 +58,8 @@ function countedEngine(t: TestContext, durability: 'full' | 'relaxed' = 'full'):
 const enqueueOne = (): [Method, ...unknown[]] => ['enqueue', [someJob()], { atomic: true }]
 
 test('what waits together is committed and synced once', async (t) => {
+  // A turn is cut short when it takes long; here it takes no time.
+  t.mock.method(performance, 'now', () => 0)
   const engine = countedEngine(t)
   await engine.turn(...Array.from({ length: 50 }, enqueueOne))
   assert.deepEqual(engine.counts(), { commits: 1, syncs: 1 })

@@ -1,5 +1,5 @@
 // Patterns like jobs/**/*.js, because Node 20 has no glob of its own: *, **, ? and {a,b}.
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join, relative, resolve, sep } from 'node:path'
 
 export const isGlob = (text: string): boolean => /[*?{]/.test(text)
@@ -21,6 +21,7 @@ export function glob(pattern: string, folder: string): string[] {
   const fixed = parts.slice(0, parts.findIndex(isGlob)).join('/')
   const root = resolve(folder, pattern.startsWith('/') ? `${fixed}/` : fixed)
   const matcher = new RegExp(`^${toRegExp(pattern.slice(fixed.length).replace(/^\//, ''))}$`)
+  if (!existsSync(root)) return []
   return filesBelow(root).filter((path) => matcher.test(relative(root, path).split(sep).join('/')))
 }
 

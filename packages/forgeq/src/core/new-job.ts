@@ -6,6 +6,30 @@ import { checkId } from './id.ts'
 import { checkTags, checkUnique } from './name.ts'
 import type { EnqueueOptions } from './policy.ts'
 
+const names: readonly (keyof EnqueueOptions)[] = [
+  'id',
+  'delay',
+  'at',
+  'expire',
+  'unique',
+  'tags',
+  'queue',
+  'priority',
+  'retries',
+  'backoff',
+  'timeout',
+  'keepResult',
+  'delivery',
+]
+const known: ReadonlySet<string> = new Set(names)
+
+/** An option that is misspelt, or of another version, would silently do nothing. */
+function checkKnown(options: EnqueueOptions): void {
+  for (const name in options) {
+    if (!known.has(name)) throw invalidOption(name, `is no option of enqueue; there are ${names.join(', ')}`)
+  }
+}
+
 /** INVALID_ID or INVALID_OPTION when an option is out of range; `payload` is JSON text. */
 export function newJob(
   type: string,
@@ -14,6 +38,7 @@ export function newJob(
   options: EnqueueOptions,
   newId: () => string,
 ): NewJob {
+  checkKnown(options)
   const { id = newId(), delay, at, expire, unique, tags } = options
   if (options.id !== undefined) checkId(id)
   const job: { -readonly [K in keyof NewJob]: NewJob[K] } = { id, type, payload, policy }

@@ -128,7 +128,7 @@ const day = 86_400_000
 const refuse = (message: string, fault: string): string => `SELECT RAISE(ABORT, 'forgeq: ${message}') WHERE ${fault};`
 const isNoWhole = (column: string): string => `typeof(NEW.${column}) NOT IN ('integer', 'null')`
 const isNoName = (column: string): string =>
-  `NEW.${column} IS NOT NULL AND (typeof(NEW.${column}) <> 'text' OR length(NEW.${column}) NOT BETWEEN 1 AND 128 OR NEW.${column} GLOB '*[^A-Za-z0-9_.:/-]*')`
+  `NEW.${column} IS NOT NULL AND (typeof(NEW.${column}) <> 'text' OR length(NEW.${column}) NOT BETWEEN 1 AND 128 OR NEW.${column} GLOB '*[^A-Za-z0-9_.:/-]*' OR instr(NEW.${column}, char(0)))`
 
 const doorOfView = [
   refuse('type must be 1 to 128 of A-Z a-z 0-9 _ . : / -', `NEW.type IS NULL OR ${isNoName('type')}`),
@@ -136,14 +136,18 @@ const doorOfView = [
   refuse(
     'payload must be JSON text of at most 1 MiB',
     `typeof(NEW.payload) NOT IN ('text', 'null') OR NOT json_valid(coalesce(NEW.payload, 'null'))
-      OR length(CAST(NEW.payload AS BLOB)) > 1048576`,
+      OR length(CAST(NEW.payload AS BLOB)) > 1048576 OR instr(NEW.payload, char(0))`,
   ),
   refuse('priority must be a whole number from 0 to 9', `${isNoWhole('priority')} OR NEW.priority NOT BETWEEN 0 AND 9`),
   refuse(
-    'delay_ms and timeout_ms must be whole numbers and not negative',
-    `${isNoWhole('delay_ms')} OR ${isNoWhole('timeout_ms')} OR NEW.delay_ms < 0 OR NEW.timeout_ms < 0`,
+    'delay_ms and timeout_ms must be whole numbers, not negative and at most ten years',
+    `${isNoWhole('delay_ms')} OR ${isNoWhole('timeout_ms')} OR NEW.delay_ms NOT BETWEEN 0 AND ${3650 * day}
+      OR NEW.timeout_ms NOT BETWEEN 0 AND ${3650 * day}`,
   ),
-  refuse('max_attempts must be a whole number of at least 1', `${isNoWhole('max_attempts')} OR NEW.max_attempts < 1`),
+  refuse(
+    'max_attempts must be a whole number from 1 to 10001',
+    `${isNoWhole('max_attempts')} OR NEW.max_attempts NOT BETWEEN 1 AND 10001`,
+  ),
   refuse(
     'unique_key must be a text of 1 to 256 characters',
     `NEW.unique_key IS NOT NULL AND (typeof(NEW.unique_key) <> 'text' OR length(NEW.unique_key) NOT BETWEEN 1 AND 256
@@ -183,7 +187,9 @@ CREATE TRIGGER forgeq_enqueue_insert INSTEAD OF INSERT ON forgeq_enqueue BEGIN
       t.id, q.id, coalesce(NEW.priority, t.priority, 5),
       -- The inner patch drops the columns that were not given, so they do not erase the type's own values.
       nullif(json_patch(coalesce(t.policy, '{}'),
-        json_patch('{}', json_object('maxAttempts', NEW.max_attempts, 'timeoutMs', NEW.timeout_ms))), '{}'),
+        json_patch('{}', json_object('maxAttempts',
+          CASE WHEN t.policy ->> '$.delivery' = 'at-most-once' THEN NULL ELSE NEW.max_attempts END,
+          'timeoutMs', NEW.timeout_ms))), '{}'),
       m.now, m.now + coalesce(NEW.delay_ms, 0), NEW.unique_key, coalesce(NEW.payload, 'null')
     FROM forgeq_meta m, forgeq_type t JOIN forgeq_queue q ON q.name = coalesce(NEW.queue, t.queue, 'default')
     WHERE t.name = NEW.type;

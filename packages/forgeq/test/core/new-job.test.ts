@@ -35,6 +35,12 @@ test('options become numbers and plain texts', () => {
   })
 })
 
+test('an option that does not exist is refused: it would silently do nothing', () => {
+  for (const options of [{ dealy: '1h' }, { tx: {} }, { after: [] }]) {
+    assert.throws(() => make(options as EnqueueOptions), { code: 'INVALID_OPTION', message: /is no option of enqueue/ })
+  }
+})
+
 test('tags are a copy', () => {
   const tags = ['a']
   const job = make({ tags })

@@ -72,12 +72,17 @@ for (const [columns, values, problem] of [
   ['type, payload', `'mail', '"' || printf('%.*c', 1048576, 'x') || '"'`, /at most 1 MiB/],
   ['type, priority', `'mail', 10`, /whole number from 0 to 9/],
   ['type, delay_ms', `'mail', -1`, /not negative/],
-  ['type, max_attempts', `'mail', 0`, /at least 1/],
+  ['type, max_attempts', `'mail', 0`, /whole number from 1/],
   ['type, id', `'mail', 'order-17'`, /UUIDv7/],
   ['type, queue', `'mail', 'a b'`, /queue must be/],
   ['type, payload', `'mail', CAST('{}' AS BLOB)`, /payload must be JSON text/],
   ['type, priority', `'mail', 5.5`, /whole number/],
   ['type, priority', `'mail', 'high'`, /whole number/],
+  ['type, delay_ms', `'mail', 1e300`, /whole numbers/],
+  ['type, delay_ms', `'mail', 9000000000000`, /at most ten years/],
+  ['type, max_attempts', `'mail', 'abc'`, /whole number/],
+  ['type, payload', `'mail', '1' || char(0) || 'x'`, /payload must be/],
+  ['type', `'mail' || char(0) || 'evil'`, /type must be/],
   ['type, unique_key', `'mail', ''`, /unique_key must be/],
   ['type, id', `'mail', '019b76daa8007000800000000000000000000'`, /UUIDv7/],
   ['type, id', `'mail', '00000000-0000-7000-8000-000000000000'`, /within a day/],
@@ -118,4 +123,14 @@ with db: db.execute("INSERT INTO forgeq_enqueue (type, payload) VALUES ('mail', 
   assert.equal(job?.payload, '{"from":"python"}')
   assert.ok(isId(job.id))
   assert.ok(Math.abs(job.createdAt - Date.now()) < 60_000)
+})
+
+test('an at-most-once type stays so, whatever is inserted', async (t) => {
+  const { store, app } = await scene(t)
+  const [type] = someWorker().types
+  const policy = { ...type!.policy, delivery: 'at-most-once', maxAttempts: 1 } as const
+  await store.register(someWorker({ types: [{ ...type!, policy }] }))
+  app.exec(`INSERT INTO forgeq_enqueue (type, max_attempts) VALUES ('mail', 4)`)
+  const [job] = (await store.find({}, null, 10)).jobs
+  assert.equal(job?.policy.maxAttempts, 1)
 })

@@ -12,6 +12,7 @@ import { caps, defaults } from '#src/core/caps.js'
 import { errorCodes } from '#src/core/errors.js'
 import { keepCancelledMs, keepDeadMs, rememberMs } from '#src/core/retention.js'
 import { batchLimit } from '#src/store/store.js'
+import { foreignConnection, openStore, temporaryFile } from '../sqlite/files.ts'
 import { readPage, root } from './pages.ts'
 import { tablesOf, withoutTicks, type Table } from './tables.ts'
 
@@ -158,6 +159,14 @@ const rounded = (value: number | undefined, unit: string): string =>
 
 const help = (...path: readonly string[]): string =>
   execFileSync(process.execPath, [join(root, 'packages/forgeq/bin/forgeq.js'), ...path, '--help'], { encoding: 'utf8' })
+
+test('every column of the enqueue view is explained', async (t) => {
+  const path = temporaryFile(t)
+  await openStore(t, path).open()
+  const columns = foreignConnection(t, path).prepare(`SELECT name FROM pragma_table_info('forgeq_enqueue')`).all()
+  const told = tableOf('docs/sqlite.md', 'column').rows.flatMap(([names = '']) => withoutTicks(names).split(', '))
+  assert.deepEqual(told.sort(), columns.map((column) => (column as { name: string }).name).sort())
+})
 
 test('every command is explained, and no other', () => {
   const below = (...path: readonly string[]): string[] => {

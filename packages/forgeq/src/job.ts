@@ -1,6 +1,7 @@
 // A job as a value: the contract (name, schemas, policy) that producers share, and the function that makes it a handler.
 // Nothing here touches a store; forge.ts enqueues jobs and worker/ runs handlers.
 import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { invalidOption } from './core/errors.ts'
 import { checkName } from './core/name.ts'
 import { resolvePolicy, type EnqueueOptions, type Policy } from './core/policy.ts'
 import type { Schema, TakesJson } from './core/schema.ts'
@@ -101,6 +102,9 @@ export function defineJob(
 ): Job {
   checkName(name, 'job type')
   const { input, output, ...policy } = spec
+  if ((input as Partial<Schema> | undefined)?.['~standard'] === undefined) {
+    throw invalidOption('input', 'must be a schema (zod, valibot, arktype, ...), or typed<T>() to check nothing')
+  }
   resolvePolicy(policy)
   const job: Job & Partial<Handler> = {
     name,

@@ -1,7 +1,7 @@
 // From a job and its input to the record that is stored: the input is checked by the schema and stored as it came, the
 // policy is resolved. Nothing is sent from here.
 import { caps } from './core/caps.ts'
-import { ForgeError, tellProblems, type Problem } from './core/errors.ts'
+import { ForgeError, invalidOption, tellProblems, type Problem } from './core/errors.ts'
 import { encodeJson } from './core/json.ts'
 import { newJob } from './core/new-job.ts'
 import { resolvePolicy, type EnqueueOptions, type PolicyOverrides } from './core/policy.ts'
@@ -22,6 +22,10 @@ export class Preparer {
   }
 
   policyOf(job: Job, options?: EnqueueOptions): StoredPolicy {
+    // From JavaScript a name is tried first.
+    if (typeof (job as Partial<Job> | undefined)?.policy !== 'object') {
+      throw invalidOption('job', 'must be what defineJob gave, not a name; `forgeq enqueue` and HTTP take names')
+    }
     return resolvePolicy(job.policy, options, this.#base)
   }
 

@@ -51,6 +51,7 @@ test('a bad name or policy is refused where the job is defined', () => {
     [() => defineJob('', { input }), 'job type'],
     [() => defineJob('x', { input, queue: 'a b' }), 'queue'],
     [() => defineJob('x', { input, retries: -1 }), 'retries'],
+    [() => defineJob('x', {} as { input: typeof input }), 'input'],
   ]
   for (const [define, path] of wrong) {
     assert.throws(define, (error) => ForgeError.is(error, 'INVALID_OPTION') && error.problems?.[0]?.path === path)

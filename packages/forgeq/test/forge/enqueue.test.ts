@@ -224,3 +224,9 @@ test('a store that is away when the first job comes is given the same time', asy
   await advance(1_000)
   assert.equal((await enqueued).duplicate, false)
 })
+
+test('a name instead of a job is refused with what to use', async (t) => {
+  const { forge, close } = bench()
+  t.after(close)
+  await assert.rejects(forge.enqueue('hello' as never, {}), { code: 'INVALID_OPTION', message: /what defineJob gave/ })
+})

@@ -26,7 +26,7 @@ export interface HostListener {
 
 /** How often the file is looked at for writes of other processes: at once after activity, backing off when idle. */
 const pollFirstMs = 2
-const pollLastMs = 25
+const pollLastMs = 15
 /** How long after the last activity the first interval lasts. */
 const pollEagerMs = 100
 /** How often a turn looks whether the WAL has grown. */

@@ -45,8 +45,9 @@ const child = async (task, trace) => {
   const running = spawn(command, args, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
   let answer
   running.on('message', (message) => (answer = message))
-  const [code] = await once(running, 'close')
-  if (answer === undefined) throw new Error(`${task.subject} in ${task.scenario} ended with code ${code}`)
+  const [code, signal] = await once(running, 'close')
+  if (answer === undefined)
+    throw new Error(`${task.subject} in ${task.scenario} ended with ${signal ?? `code ${code}`}`)
   return answer
 }
 

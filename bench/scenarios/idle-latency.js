@@ -38,8 +38,8 @@ export const scenario = {
     forgeq: { 'one process': { p50: 2 }, 'two processes': { p50: 15, p99: 25 } },
   },
   cases: (size) => [
-    { name: 'one process', processes: 1, jobs: size(20, 8), whole: true },
-    { name: 'two processes', processes: 2, jobs: size(20, 8), whole: true },
+    { name: 'one process', processes: 1, jobs: size(12, 8), whole: true },
+    { name: 'two processes', processes: 2, jobs: size(12, 8), whole: true },
   ],
 
   async measure({ subject, path, jobs, processes }) {

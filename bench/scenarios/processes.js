@@ -11,7 +11,7 @@ export const scenario = {
   figures: { rate: 'jobs/s', least: '% of a fair share', gap: 'ms longest wait', cpu: 'us CPU/job' },
   only: ['forgeq', 'forgeq-relaxed', 'plainjob', 'plainjob-full'],
   cases: (size) => {
-    const jobs = size(40_000, 20_000)
+    const jobs = size(30_000, 20_000)
     return size([1, 2, 4, 16], [1, 4]).map((count) => ({ name: `${count}`, count, jobs, ready: jobs }))
   },
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { ForgeError } from '../core/errors.ts'
 import { area } from './area.ts'
+import type { Claimed } from '../store/records.ts'
 import type { Case } from './case.ts'
 import { complete, release, retry } from './endings.ts'
 
@@ -64,6 +65,19 @@ export const exchangeCases: readonly Case[] = area('exchange', {
     )
     assert.deepEqual(await worker.send(request), first)
     assert.equal((await s.job(id)).attempt, 2)
+  },
+
+  'a repetition does not settle what its own turn claimed, even under the fence of a deleted job': async (s) => {
+    const id = await s.add()
+    const worker = await s.worker()
+    const settlements = [complete(await worker.claimOne())]
+    await worker.settle(...settlements)
+    await s.act('delete', id)
+    await s.add({ id })
+    const request = worker.request({ settlements, wants })
+    const first = await worker.send(request)
+    assert.deepEqual([first.verdicts, first.claimed.length], [['lost'], 1])
+    assert.deepEqual(await worker.send(request), first)
   },
 
   'a repetition claims nothing more, though there is more': async (s) => {
@@ -142,6 +156,74 @@ export const exchangeCases: readonly Case[] = area('exchange', {
     assert.deepEqual(await s.store.exchange(request), { closed: true })
     assert.deepEqual(await s.store.beat('nobody', null, []), { closed: true })
     await s.store.leave('nobody')
+  },
+
+  'an exchange that may wait brings the job that comes, or none at once': async (s) => {
+    const worker = await s.worker()
+    const waiting = worker.exchange({ wants, waits: true })
+    const id = await s.add()
+    const claimed = [...(await waiting).claimed, ...(await worker.claim(2))]
+    assert.deepEqual(
+      claimed.map(({ job, claim }) => [job, claim]),
+      [[id, 1]],
+    )
+  },
+
+  'an exchange that may wait brings a job that comes back, is resumed or becomes due': async (s) => {
+    const comings: ((id: string, holder: Claimed) => Promise<unknown>)[] = [
+      (_, holder) => s.store.exchange(other.request({ settlements: [release(holder)] })),
+      (_, holder) => s.store.exchange(other.request({ settlements: [retry(holder, 0)] })),
+      async (id, holder) => {
+        await other.settle(retry(holder, 50))
+        await s.act('promote', id)
+      },
+    ]
+    const other = await s.worker()
+    const worker = await s.worker()
+    for (const come of comings) {
+      const id = await s.add()
+      const holder = await other.claimOne()
+      const waiting = worker.exchange({ wants, waits: true })
+      await come(id, holder)
+      const [claimed] = [...(await waiting).claimed, ...(await worker.claim(1))]
+      assert.equal(claimed?.job, id)
+      await worker.settle(complete(claimed))
+    }
+  },
+
+  'an exchange that may wait ends with a beat, in order': async (s) => {
+    const worker = await s.worker()
+    for (let i = 0; i < 3; i++) {
+      const waiting = worker.exchange({ wants, waits: true })
+      await s.store.beat(worker.id, null, [])
+      assert.deepEqual((await waiting).claimed, [])
+    }
+    await s.add()
+    assert.equal((await worker.exchange({ wants, waits: true })).claimed.length, 1)
+  },
+
+  'an exchange that may wait ends when its worker leaves': async (s) => {
+    const [a, b] = [await s.worker(), await s.worker()]
+    const waiting = [a, b].map((worker) => s.store.exchange(worker.request({ wants, waits: true })))
+    await s.store.leave(a.id)
+    await waiting[0]
+    const id = await s.add()
+    const reply = await waiting[1]!
+    assert.ok(!reply.closed)
+    const claimed = [...reply.claimed, ...(await b.claim(2))]
+    assert.deepEqual(
+      claimed.map(({ job }) => job),
+      [id],
+    )
+  },
+
+  'the turn of an exchange that waited gives the same again': async (s) => {
+    const worker = await s.worker()
+    const request = worker.request({ wants, waits: true })
+    const waiting = worker.send(request)
+    await s.addMany(3)
+    const { claimed } = await waiting
+    if (claimed.length > 0) assert.deepEqual((await worker.send(request)).claimed, claimed)
   },
 
   'the answer says when the next job is due': async (s) => {

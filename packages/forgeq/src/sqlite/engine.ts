@@ -6,48 +6,67 @@ import { isBusy, withBusyRetry, type Database } from './connect.ts'
 import { Refused } from './enqueue.ts'
 import { explainFailure } from './failures.ts'
 import { protectLeases } from './lease.ts'
+import { Held, type Wait } from './held.ts'
 import { Names } from './names.ts'
-import { operations, type Memory, type Method, type Operation } from './operations.ts'
+import { operations, type Memory, type Method, type Operation, type Promised } from './operations.ts'
 import type { Reader } from './reader.ts'
 import { Topics } from './topics.ts'
 import { Statements } from './statements.ts'
 import type { StoreClock } from './store-clock.ts'
+import { lockDeadlineMs, Transactions } from './transactions.ts'
 import { Turn } from './turn.ts'
 
 /** A call that waits for its turn. */
 export interface Call {
   readonly method: Method
   readonly args: readonly unknown[]
-  resolve(value: unknown): void
-  reject(error: unknown): void
+  /** Its answer may come when there is one. */
+  readonly mayWait?: boolean
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: unknown) => void
 }
 
 export interface EngineOptions {
   readonly durability: 'full' | 'relaxed'
   readonly clock: StoreClock
   readonly hint: (topics: readonly Topic[]) => void
+  /** Sends the answers given so far: the turn goes on for a while. */
+  readonly send: () => void
 }
 
 /** A turn stops taking calls after this long: other processes want the lock too. */
 const turnMs = 5
-/** How long a turn tries to get the write lock before its calls fail. */
-const lockDeadlineMs = 2_000
 
 // The calls of one method share a shape that only `operations` knows; the engine passes them through.
 type AnyOperation = Operation<Method> & {
   write?(turn: Turn, memory: Memory, ...args: readonly unknown[]): unknown
   peek?(db: Reader, memory: Memory, ...args: readonly unknown[]): unknown
-  isPromise?(...args: readonly unknown[]): boolean
+  waits?(...args: readonly unknown[]): Wait | undefined
+  ends?(...args: readonly unknown[]): string
+  feeds?(...args: readonly unknown[]): readonly Topic[]
+  promises?(...args: readonly unknown[]): Promised
   read?(db: Reader, ...args: readonly unknown[]): unknown
 }
 const operationOf = (call: Call): AnyOperation => operations[call.method]
+const waitOf = (call: Call): Wait | undefined => operationOf(call).waits?.(...call.args)
+const feedOf = (call: Call): readonly Topic[] => operationOf(call).feeds?.(...call.args) ?? []
+const promiseOf = (call: Call): Promised => operationOf(call).promises?.(...call.args) ?? 'nothing'
+
+/** What came of a call, once the transaction stands. */
+type Outcome = { readonly call: Call } & ({ readonly value: unknown } | { readonly error: unknown })
+
+const answer = (outcome: Outcome, failure?: ForgeError): void => {
+  const { call } = outcome
+  if (failure !== undefined) call.reject(failure)
+  else if ('value' in outcome) call.resolve(outcome.value)
+  else if (outcome.error instanceof Refused) call.resolve(outcome.error.answers)
+  else call.reject(explainFailure(outcome.error))
+}
 
 /** What processes do when there is nothing to do. */
 const upkeep: ReadonlySet<Method> = new Set(['register', 'beat', 'leave', 'lost', 'promote', 'prune'])
 
 const seenTime = /* sql */ `SELECT now FROM forgeq_meta`
-// A commit under FULL syncs the WAL, and with it every commit before.
-const touch = /* sql */ `UPDATE forgeq_meta SET now = now`
 
 export class Engine {
   readonly topics: Topics
@@ -56,7 +75,8 @@ export class Engine {
   readonly statements: Statements
   readonly #names: Names
   readonly #memory: Memory = { lookedAt: 0, wasShutOut: false, dueAt: Infinity }
-  #synchronous: 'FULL' | 'NORMAL' | undefined
+  readonly #transactions: Transactions
+  readonly #held = new Held<Call>()
   #waiting: Call[] = []
 
   constructor(db: Database, options: EngineOptions) {
@@ -64,6 +84,7 @@ export class Engine {
     this.#options = options
     this.statements = new Statements(db)
     this.#names = new Names(this.statements)
+    this.#transactions = new Transactions(db, options.durability)
     this.topics = new Topics(this.statements, this.#memory, options.hint)
   }
 
@@ -79,7 +100,7 @@ export class Engine {
 
   /** Runs what waits, as much as fits one turn; answers whether that was work, not just upkeep. */
   runTurn(): boolean {
-    const calls = this.#waiting
+    const calls = this.#endWaits(this.#waiting)
     this.#waiting = []
     const writes = calls.filter((call) => operationOf(call).write !== undefined)
     const mustWrite = writes.length > 0 && this.#mustWrite(writes)
@@ -98,12 +119,14 @@ export class Engine {
 
   /** Looks whether other connections wrote, and hints whom it concerns. Cheap when nobody did. */
   poll(): { readonly changed: boolean; readonly heard: boolean } {
-    return this.topics.pollForeign()
+    const { changed, heard } = this.topics.pollForeign()
+    if (heard.length > 0) this.#waiting.push(...this.#held.take(new Set(heard)))
+    return { changed, heard: heard.length > 0 }
   }
 
   /** Answers whatever waits with `error`. */
   refuse(error: ForgeError): void {
-    for (const call of this.#waiting.splice(0)) call.reject(error)
+    for (const call of [...this.#waiting.splice(0), ...this.#held.takeAll()]) call.reject(error)
   }
 
   close(): void {
@@ -138,49 +161,102 @@ export class Engine {
       for (const call of calls) call.reject(explainFailure(error))
       return false
     }
-    for (const [i, call] of calls.entries()) call.resolve(answers[i])
+    for (const [i, call] of calls.entries()) {
+      if (!this.#hold(call, answers[i])) call.resolve(answers[i])
+    }
     return false
   }
 
+  /** Whether the call is kept until there is a better answer than this one. */
+  #hold(call: Call, answer: unknown): boolean {
+    const isOpen = call.mayWait === true && answer !== undefined && !(answer as { closed?: boolean }).closed
+    const wait = isOpen ? waitOf(call) : undefined
+    if (wait !== undefined) this.#held.add(call, wait)
+    return wait !== undefined
+  }
+
+  /** A beat ends the wait of its worker's exchange, whether that came before it or with it. */
+  #endWaits(calls: readonly Call[]): readonly Call[] {
+    const workers = new Set(calls.map((call) => operationOf(call).ends?.(...call.args)))
+    workers.delete(undefined)
+    if (workers.size === 0) return calls
+    const ended = [...workers].flatMap((worker) => this.#held.takeOf(worker!))
+    return [...calls, ...ended].map((call) => {
+      const worker = call.mayWait === true ? waitOf(call)?.worker : undefined
+      return worker !== undefined && workers.has(worker) ? { ...call, mayWait: false } : call
+    })
+  }
+
   /** One transaction; answers the calls that did not fit. */
-  #write(calls: readonly Call[]): Call[] {
-    const outcomes: { call: Call; value?: unknown; error?: unknown }[] = []
-    const endAt = performance.now() + turnMs
+  #write(calls: readonly Call[]): readonly Call[] {
+    const promised = new Set(calls.map(promiseOf))
+    // Whoever waits for work gets it before the disk has it.
+    const isEarly = !promised.has('all') && calls.some((call) => this.#held.hears(feedOf(call)))
+    const toDisk = !isEarly && (promised.has('answer') || promised.has('all'))
+    const unanswered = new Set(calls)
+    const outcomes: Outcome[] = []
     let turn: Turn | undefined
+    let count = 0
     try {
-      const isPromise = calls.some((call) => operationOf(call).isPromise!(...call.args))
-      this.#begin(isPromise)
+      this.#begin(toDisk)
       turn = new Turn(this.statements, this.#names, this.#options.clock.now(), this.topics.isAwaited)
       if (this.#memory.wasShutOut) protectLeases(turn)
+      const endAt = performance.now() + turnMs
       for (const call of calls) {
-        outcomes.push({ call, ...this.#run(turn, call) })
+        count++
+        if (this.#keep(turn, call)) unanswered.delete(call)
+        else outcomes.push(this.#run(turn, call))
         if (performance.now() > endAt) break
       }
+      for (const call of this.#held.take(turn.hints)) {
+        unanswered.add(call)
+        outcomes.push(this.#run(turn, call))
+      }
       turn.flush()
-      withBusyRetry(() => this.#db.exec('COMMIT'), lockDeadlineMs)
-      if (turn.isPromise && !isPromise) this.#sync()
+      this.#transactions.commit()
     } catch (error) {
-      this.#rollback(turn)
+      turn?.drop()
+      this.#transactions.rollback()
       const failure = explainFailure(error)
-      for (const call of calls) call.reject(failure)
+      for (const call of unanswered) call.reject(failure)
       return []
     }
     this.#options.clock.hear(turn.now)
     this.#memory.wasShutOut = false
-    for (const { call, value, error } of outcomes) {
-      if (error === undefined) call.resolve(value)
-      else if (error instanceof Refused) call.resolve(error.answers)
-      else call.reject(explainFailure(error))
-    }
     turn.committed()
-    this.topics.announce(turn.hints, turn.earliestDueAt)
-    return calls.slice(outcomes.length)
+    const mustSync = !toDisk && (turn.isPromise || promised.has('answer'))
+    this.#conclude(turn, outcomes, mustSync)
+    return calls.slice(count)
   }
 
-  #begin(isPromise: boolean): void {
-    this.#setSynchronous(isPromise)
+  /** Answers what was committed, and what promises something once it is on disk. */
+  #conclude(turn: Turn, outcomes: readonly Outcome[], mustSync: boolean): void {
+    const isEarly = ({ call }: Outcome): boolean => mustSync && !turn.isPromise && promiseOf(call) === 'nothing'
+    const early = outcomes.filter(isEarly)
+    if (early.length > 0) {
+      for (const outcome of early) answer(outcome)
+      this.#options.send()
+    }
+    const failure = mustSync ? this.#sync() : undefined
+    for (const outcome of outcomes) if (!isEarly(outcome)) answer(outcome, failure)
+    this.topics.announce(turn.hints, turn.earliestDueAt)
+  }
+
+  /** Whether the call has nothing to do in this turn and waits on. */
+  #keep(turn: Turn, call: Call): boolean {
+    return call.mayWait === true && this.#hold(call, operationOf(call).peek?.(turn, this.#memory, ...call.args))
+  }
+
+  #run(turn: Turn, call: Call): Outcome {
+    const outcome = this.#transactions.attempt(() => operationOf(call).write!(turn, this.#memory, ...call.args))
+    if ('error' in outcome) turn.drop()
+    else turn.keep()
+    return { call, ...outcome }
+  }
+
+  #begin(toDisk: boolean): void {
     try {
-      withBusyRetry(() => this.#db.exec('BEGIN IMMEDIATE'), lockDeadlineMs)
+      this.#transactions.begin(toDisk)
     } catch (error) {
       // Nobody here could beat meanwhile, and perhaps nobody elsewhere.
       this.#memory.wasShutOut = true
@@ -188,39 +264,20 @@ export class Engine {
     }
   }
 
-  /** Puts what was committed without a promise on disk after all. */
-  #sync(): void {
-    this.#begin(true)
-    this.#db.exec(touch)
-    this.#db.exec('COMMIT')
-  }
-
-  /** A savepoint each, so that a call that fails fails alone. */
-  #run(turn: Turn, call: Call): { value?: unknown; error?: unknown } {
-    this.#db.exec('SAVEPOINT call')
+  /** What went wrong, when it did: then what was committed may or may not survive power loss. */
+  #sync(): ForgeError | undefined {
     try {
-      const value = operationOf(call).write!(turn, this.#memory, ...call.args)
-      this.#db.exec('RELEASE call')
-      turn.keep()
-      return { value }
+      this.#transactions.sync()
+      return undefined
     } catch (error) {
-      turn.drop()
-      try {
-        this.#db.exec('ROLLBACK TO call; RELEASE call')
-      } catch {
-        // A full disk or a failing one takes the whole transaction back at once: nobody's call was done.
-        throw error
-      }
-      return { error }
-    }
-  }
-
-  #rollback(turn: Turn | undefined): void {
-    turn?.drop()
-    try {
-      this.#db.exec('ROLLBACK')
-    } catch {
-      // SQLite has rolled back by itself, or the transaction never began.
+      this.#transactions.rollback()
+      return new ForgeError(
+        'OUTCOME_UNKNOWN',
+        'it is written, but the disk has not confirmed it; the call may be repeated',
+        {
+          cause: error,
+        },
+      )
     }
   }
 
@@ -233,13 +290,5 @@ export class Engine {
       return
     }
     call.resolve(value)
-  }
-
-  /** FULL syncs the WAL at the commit, and with it every commit before. Set before BEGIN: inside it has no effect. */
-  #setSynchronous(isPromise: boolean): void {
-    const wanted = isPromise && this.#options.durability === 'full' ? 'FULL' : 'NORMAL'
-    if (this.#synchronous === wanted) return
-    this.#db.exec(`PRAGMA synchronous = ${wanted}`)
-    this.#synchronous = wanted
   }
 }

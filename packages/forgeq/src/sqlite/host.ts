@@ -7,6 +7,7 @@ import type { Migration, StoreInfo, Topic } from '../store/store.ts'
 import { checkFileSystem, checkSchema, migrate } from './checks.ts'
 import { connect, findDriver, isDriverError, type Database } from './connect.ts'
 import { Engine, type Call } from './engine.ts'
+import { Lookout } from './lookout.ts'
 import { StoreClock } from './store-clock.ts'
 import { Upkeep } from './upkeep.ts'
 
@@ -22,19 +23,17 @@ export interface HostListener {
   readonly hint: (topics: readonly Topic[]) => void
   /** The file is no longer the one that was opened; nothing works here any more. */
   readonly gone: () => void
+  /** Calls were answered, and their turn goes on for a while. */
+  readonly send: () => void
 }
 
-/** How often the file is looked at for writes of other processes: at once after activity, backing off when idle. */
-const pollFirstMs = 2
-const pollLastMs = 15
-/** How long after the last activity the first interval lasts. */
-const pollEagerMs = 100
 /** How often a turn looks whether the WAL has grown. */
 const checkpointEveryMs = 50
 /** Space is given back when nothing has happened for this long. */
 const tidyAfterMs = 1_000
-/** Between turns while other processes write too: they get their chance at the lock, our next batch only grows. */
+/** Between turns, this long after another process wrote: it gets its chance at the lock, our next batch only grows. */
 const yieldMs = 0.3
+const yieldForMs = 100
 
 /** Which file it is, whatever its name. */
 const identityOf = (path: string): string => {
@@ -48,7 +47,8 @@ export class Host {
   readonly #engine: Engine
   readonly #db: Database
   readonly #upkeep: Upkeep | undefined
-  readonly #isShared: boolean
+  /** Without it nobody else can write. */
+  readonly #lookout: Lookout | undefined
   readonly #beats = new Map<string, NodeJS.Timeout>()
   readonly #listener: HostListener
   readonly #clock: StoreClock
@@ -56,7 +56,6 @@ export class Host {
   readonly #identity: string
   #isScheduled = false
   #isClosed = false
-  #poller: NodeJS.Timeout | undefined
   #tidier: NodeJS.Timeout | undefined
   #activeAt = 0
   #foreignAt = -Infinity
@@ -71,14 +70,17 @@ export class Host {
     if (options.durability === 'relaxed')
       problems.push('durability is relaxed: power loss may take back the last commits')
     this.#clock = new StoreClock(options.clock === null ? undefined : new ManualClock(options.clock))
-    this.#isShared = options.path !== ':memory:'
+    const isShared = options.path !== ':memory:'
     this.#listener = listener
     this.#path = options.path
     this.#db = connect(driver, options.path)
     this.#identity = identityOf(options.path)
     if (checks === 'schema') checkSchema(this.#db, this.#clock.now())
-    this.#engine = new Engine(this.#db, { durability: options.durability, clock: this.#clock, hint: listener.hint })
-    this.#upkeep = this.#isShared ? new Upkeep(this.#db, this.#engine.statements, options.path) : undefined
+    const { hint, send } = listener
+    this.#engine = new Engine(this.#db, { durability: options.durability, clock: this.#clock, hint, send })
+    const watching = { isNeeded: () => this.#engine.topics.isListening, look: () => this.#look() }
+    this.#lookout = isShared ? new Lookout(options.path, watching) : undefined
+    this.#upkeep = isShared ? new Upkeep(this.#db, this.#engine.statements, options.path) : undefined
     this.#info = {
       kind: 'sqlite',
       version,
@@ -86,7 +88,7 @@ export class Host {
         options.durability === 'full'
           ? 'every acknowledged write survives power loss (synchronous=FULL)'
           : 'survives the death of processes; power loss may take back the last commits (synchronous=NORMAL)',
-      capabilities: this.#isShared ? ['notify', 'shared'] : ['notify'],
+      capabilities: isShared ? ['notify', 'shared'] : ['notify'],
       problems,
     }
   }
@@ -123,7 +125,7 @@ export class Host {
 
   close(): void {
     this.#isClosed = true
-    clearTimeout(this.#poller)
+    this.#lookout?.stop()
     clearTimeout(this.#tidier)
     for (const timer of this.#beats.values()) clearInterval(timer)
     this.#beats.clear()
@@ -142,14 +144,15 @@ export class Host {
     this.#isScheduled = false
     // A call and the wish to close may have come together.
     if (this.#isClosed || this.#isGone()) return
-    if (this.#engine.runTurn()) this.#touch()
+    const run = (): boolean => this.#engine.runTurn()
+    if (this.#lookout === undefined ? run() : this.#lookout.overlook(run)) this.#touch()
     this.#look()
     const now = performance.now()
     if (now - this.#checkpointAt > checkpointEveryMs) {
       this.#checkpointAt = now
       this.#upkeep?.checkpoint()
     }
-    if (this.#engine.isWaiting) this.#schedule(now - this.#foreignAt < pollEagerMs ? yieldMs : 0)
+    if (this.#engine.isWaiting) this.#schedule(now - this.#foreignAt < yieldForMs ? yieldMs : 0)
   }
 
   /** Writing on into a deleted file would acknowledge jobs that nobody will ever find. */
@@ -166,38 +169,27 @@ export class Host {
     return true
   }
 
-  #look(): void {
+  /** Whether another process has written. */
+  #look(): boolean {
     try {
       const { changed, heard } = this.#engine.poll()
       if (changed) this.#foreignAt = performance.now()
       if (heard) this.#touch()
+      if (this.#engine.isWaiting) this.#schedule(0)
+      return changed
     } catch (error) {
       // A file that cannot be read shows in the next call, which has someone to tell.
       if (!isDriverError(error)) throw error
+      return false
     }
   }
 
   /** Something happened: look at the file often for a while, tidy up when it is over. */
   #touch(): void {
-    if (!this.#isShared) return
+    if (this.#lookout === undefined) return
     this.#activeAt = performance.now()
-    if (this.#engine.topics.isListening) this.#pollIn(pollFirstMs)
+    this.#lookout.stir()
     this.#tidier ??= setTimeout(() => this.#tidy(), tidyAfterMs).unref()
-  }
-
-  #pollIn(delayMs: number): void {
-    if (this.#poller !== undefined && delayMs !== pollFirstMs) return
-    clearTimeout(this.#poller)
-    this.#poller = setTimeout(() => this.#poll(delayMs), delayMs).unref()
-  }
-
-  #poll(lastMs: number): void {
-    this.#poller = undefined
-    if (!this.#engine.topics.isListening) return
-    this.#look()
-    if (this.#poller !== undefined) return
-    const isEager = performance.now() - this.#activeAt < pollEagerMs
-    this.#pollIn(isEager ? pollFirstMs : Math.min(lastMs * 2, pollLastMs))
   }
 
   #tidy(): void {

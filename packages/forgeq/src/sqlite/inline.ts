@@ -10,7 +10,7 @@ export class Inline implements Link {
   constructor(options: HostOptions, checks: 'schema' | 'none', hint: (topics: readonly Topic[]) => void) {
     // Hints come after the call that caused them has been answered, as they do from a thread.
     const later = (topics: readonly Topic[]): void => queueMicrotask(() => hint(topics))
-    this.#host = new Host(options, checks, { hint: later, gone: () => {} })
+    this.#host = new Host(options, checks, { hint: later, gone: () => {}, send: () => {} })
   }
 
   tell(): Promise<StoreInfo> {

@@ -137,7 +137,7 @@ export const exchange = (turn: Turn, request: ExchangeRequest): ExchangeReply | 
     addNotes(turn, worker.id, request.notes)
     turn.sql(setTurn).run(request.turn, worker.id)
   }
-  const verdicts = settle(turn, { worker: worker.id, rescue: false }, request.settlements)
+  const verdicts = settle(turn, { worker: worker.id, rescue: false, turn: request.turn }, request.settlements)
   const { claimed, more } = isRepeat
     ? repeat(turn, worker.id, request)
     : claim(turn, { id: worker.id, turn: request.turn, types: typesOf(worker.types) }, request.wants, request.slots)
@@ -180,6 +180,8 @@ const heldSince = (turn: Turn, worker: number, request: ExchangeRequest): Claime
     created_at: number
   })[]
   rows.sort((a, b) => (order.get(a.queue) ?? 0) - (order.get(b.queue) ?? 0))
+  // Its first answer may have failed at the disk.
+  if (rows.some((row) => policyOf(row).delivery === 'at-most-once')) turn.isPromise = true
   return rows.map((row) => ({
     job: row.job,
     claim: row.claim,
@@ -273,7 +275,7 @@ export const settleLost = (
   const verdicts = settlements.map((settlement): Verdict => {
     const worker = findWorker(turn, settlement.worker)
     if (worker === undefined || worker.closed === 0) return 'lost'
-    return settle(turn, { worker: worker.id, rescue: true }, [settlement])[0]!
+    return settle(turn, { worker: worker.id, rescue: true, turn: Infinity }, [settlement])[0]!
   })
   turn.sql(markLeft).run(turn.now)
   return verdicts

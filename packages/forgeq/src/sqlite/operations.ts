@@ -1,7 +1,6 @@
 // The seam's calls as operations of the engine: which write, which only read, which can be answered without a write, and
 // which must be on disk before they are answered.
-import type { ExchangeRequest } from '../store/records.ts'
-import type { Store } from '../store/store.ts'
+import type { Store, Topic } from '../store/store.ts'
 import { act } from './act.ts'
 import { enqueue } from './enqueue.ts'
 import { beat, exchange, leave, lost, nothingLost, register, settleLost } from './lease.ts'
@@ -9,6 +8,7 @@ import { nothingDue, nothingToPrune, promote, prune } from './maintain.ts'
 import { queues, setQueue, types, workers } from './overview.ts'
 import { idleExchange } from './idle.ts'
 import { find, jobs } from './query.ts'
+import type { Wait } from './held.ts'
 import type { Reader } from './reader.ts'
 import type { Turn } from './turn.ts'
 
@@ -30,13 +30,22 @@ interface Write<M extends Method> {
   write(turn: Turn, memory: Memory, ...args: Parameters<Calls[M]>): Answer<M>
   /** The answer when there is nothing to write, else `undefined`. */
   peek?(db: Reader, memory: Memory, ...args: Parameters<Calls[M]>): Answer<M> | undefined
-  /**
-   * Whether the answer promises something that power loss must not take back. Claims, beats and promotions promise
-   * nothing: after power loss no holder is left, and the job is where it was. (A claim of a job that may start only once
-   * does: claim.ts says so to the turn.)
-   */
-  isPromise(...args: Parameters<Calls[M]>): boolean
+  /** What this call waits for when a peek found nothing to do; `undefined` when it wants the answer now. */
+  waits?(...args: Parameters<Calls[M]>): Wait | undefined
+  /** The worker whose waiting this call ends. */
+  ends?(...args: Parameters<Calls[M]>): string
+  /** What those who wait may hear from it; asked only before it runs. */
+  feeds?(...args: Parameters<Calls[M]>): readonly Topic[]
+  promises(...args: Parameters<Calls[M]>): Promised
 }
+
+/**
+ * What power loss must not take back. `nothing`: claims, beats and promotions, for after power loss no holder is left and
+ * the job is where it was. (A claim of a job that may start only once promises: claim.ts says so to the turn.) `answer`:
+ * what the caller is told; others may act on it before it is on disk, as a worker that starts a job whose enqueuer has no
+ * answer yet. `all`: nobody may act on it before.
+ */
+export type Promised = 'nothing' | 'answer' | 'all'
 
 interface Read<M extends Method> {
   read(db: Reader, ...args: Parameters<Calls[M]>): Answer<M>
@@ -44,28 +53,39 @@ interface Read<M extends Method> {
 
 export type Operation<M extends Method> = Write<M> | Read<M>
 
-const yes = (): boolean => true
-const no = (): boolean => false
+const ready = (queue: string): Topic => `ready:${queue}`
+const nothing = (): Promised => 'nothing'
+const all = (): Promised => 'all'
 
 export const operations: { readonly [M in Method]: Operation<M> } = {
-  enqueue: { write: (turn, _, newJobs, options) => enqueue(turn, newJobs, options), isPromise: yes },
-  register: { write: (turn, _, worker) => register(turn, worker), isPromise: no },
+  enqueue: {
+    write: (turn, _, newJobs, options) => enqueue(turn, newJobs, options),
+    feeds: (newJobs) => [...new Set(newJobs.map(({ policy }) => policy.queue))].map(ready),
+    promises: () => 'answer',
+  },
+  register: { write: (turn, _, worker) => register(turn, worker), promises: nothing },
   exchange: {
     write: (turn, _, request) => exchange(turn, request),
     peek: (db, _, request) => idleExchange(db, request),
-    isPromise: (request: ExchangeRequest) => request.settlements.length > 0,
+    waits: (request) =>
+      request.waits ? { worker: request.worker, topics: request.wants.map((want) => ready(want.queue)) } : undefined,
+    promises: (request) => (request.settlements.length > 0 ? 'all' : 'nothing'),
   },
-  beat: { write: (turn, _, worker, facts, notes) => beat(turn, worker, facts, notes), isPromise: no },
-  leave: { write: (turn, _, worker) => leave(turn, worker), isPromise: no },
+  beat: {
+    write: (turn, _, worker, facts, notes) => beat(turn, worker, facts, notes),
+    ends: (worker) => worker,
+    promises: nothing,
+  },
+  leave: { write: (turn, _, worker) => leave(turn, worker), ends: (worker) => worker, promises: nothing },
   lost: {
     write: (turn, memory, limit) => {
       turn.afterCommit(() => (memory.lookedAt = turn.now))
       return lost(turn, limit, memory.lookedAt)
     },
     peek: (db, memory) => nothingLost(db, memory.lookedAt),
-    isPromise: no,
+    promises: nothing,
   },
-  settle: { write: (turn, _, settlements) => settleLost(turn, settlements), isPromise: yes },
+  settle: { write: (turn, _, settlements) => settleLost(turn, settlements), promises: all },
   promote: {
     write: (turn, memory, limit) => {
       const answer = promote(turn, limit)
@@ -77,11 +97,11 @@ export const operations: { readonly [M in Method]: Operation<M> } = {
       if (answer !== undefined) memory.dueAt = answer.nextDueAt ?? Infinity
       return answer
     },
-    isPromise: no,
+    promises: nothing,
   },
-  prune: { write: (turn, _, limit) => prune(turn, limit), peek: (db) => nothingToPrune(db, db.now), isPromise: no },
-  setQueue: { write: (turn, _, queue, settings) => setQueue(turn, queue, settings), isPromise: yes },
-  act: { write: (turn, _, request) => act(turn, request), isPromise: yes },
+  prune: { write: (turn, _, limit) => prune(turn, limit), peek: (db) => nothingToPrune(db, db.now), promises: nothing },
+  setQueue: { write: (turn, _, queue, settings) => setQueue(turn, queue, settings), promises: all },
+  act: { write: (turn, _, request) => act(turn, request), promises: all },
   queues: { read: (db) => queues(db) },
   workers: { read: (db) => workers(db) },
   types: { read: (db, names) => types(db, names) },

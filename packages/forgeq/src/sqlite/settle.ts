@@ -12,7 +12,7 @@ import type { Turn } from './turn.ts'
 
 // CROSS JOIN fixes the order: id -> body -> held row, one seek each.
 const heldRows = /* sql */ `
-  SELECT e.key, j.seq, r.worker, r.claim, r.settler, r.cancelled, r.queue, r.keep_ms, r.uniq
+  SELECT e.key, j.seq, r.worker, r.claim, r.settler, r.cancelled, r.queue, r.keep_ms, r.uniq, r.turn
   FROM json_each(?) e CROSS JOIN forgeq_job j ON j.id = e.value CROSS JOIN forgeq_running r ON r.job = j.seq`
 type HeldRow = readonly [
   index: number,
@@ -24,6 +24,7 @@ type HeldRow = readonly [
   queue: number,
   keepMs: number,
   uniq: number,
+  turn: number,
 ]
 
 // All that completed with the same result in one statement: most have none.
@@ -38,6 +39,8 @@ const endClaims = /* sql */ `DELETE FROM forgeq_running WHERE job IN (SELECT val
 export interface Settler {
   readonly worker: number
   readonly rescue: boolean
+  /** Of the exchange: what that turn itself claimed cannot have ended yet. */
+  readonly turn: number
 }
 
 type Completion = Extract<Settlement, { outcome: 'complete' }>
@@ -52,8 +55,8 @@ export const settle = (turn: Turn, settler: Settler, settlements: readonly Settl
   const verdicts = settlements.map((settlement, i): Verdict => {
     const row = held.get(i)
     if (row === undefined) return verdictOfPast(turn, settler, settlement)
-    const [, seq, worker, claim, lastSettler, cancelled] = row
-    const isOurs = worker === settler.worker && claim === settlement.claim
+    const [, seq, worker, claim, lastSettler, cancelled, , , , claimedIn] = row
+    const isOurs = worker === settler.worker && claim === settlement.claim && claimedIn < settler.turn
     // Earlier in this call the claim that ran was settled: this is a repeat of it, or older.
     const before = settled.get(seq)
     if (before !== undefined) return isOurs ? before : 'lost'

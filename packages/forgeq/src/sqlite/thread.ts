@@ -1,5 +1,6 @@
 // The DB thread: hosts the file, so that neither a commit nor a busy lock ever blocks the event loop of the caller.
 import { parentPort, workerData } from 'node:worker_threads'
+import type { Topic } from '../store/store.ts'
 import type { Call } from './engine.ts'
 import { Host, type HostOptions } from './host.ts'
 import { sendError, type Answer, type Reply, type Request } from './wire.ts'
@@ -22,6 +23,7 @@ const flush = (): void => {
 const callOf = (request: Extract<Request, { kind: 'call' }>): Call => ({
   method: request.method,
   args: request.args,
+  mayWait: true,
   resolve: (value) => answer({ id: request.id, value }),
   reject: (error) => answer({ id: request.id, error: sendError(error) }),
 })
@@ -79,7 +81,8 @@ try {
     send({ kind: 'gone' })
     setImmediate(end)
   }
-  const host = new Host(options, checks, { hint: (topics) => send({ kind: 'hints', topics }), gone })
+  const hint = (topics: readonly Topic[]): void => send({ kind: 'hints', topics })
+  const host = new Host(options, checks, { hint, gone, send: flush })
   send({ kind: 'open' })
   serve(host)
 } catch (error) {

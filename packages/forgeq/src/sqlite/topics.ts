@@ -65,7 +65,7 @@ export class Topics {
   }
 
   /** Whether another connection wrote since the last look, and whether that was for someone here. */
-  pollForeign(): { readonly changed: boolean; readonly heard: boolean } {
+  pollForeign(): { readonly changed: boolean; readonly heard: readonly Topic[] } {
     const { data_version: version } = this.#statements.sql(dataVersion).get() as { data_version: number }
     // The first look counts too: someone may have written between the opening of the file and now.
     const changed = version !== this.#version
@@ -76,7 +76,7 @@ export class Topics {
       for (const topic of this.#listened.keys()) if (this.#concerns(topic)) heard.push(topic)
     }
     if (heard.length > 0) this.#hint(heard)
-    return { changed, heard: heard.length > 0 }
+    return { changed, heard }
   }
 
   #concerns(topic: Topic): boolean {

@@ -135,6 +135,11 @@ export interface ExchangeRequest {
   /** Claims at most in all. */
   readonly slots: number
   readonly notes: readonly Note[]
+  /**
+   * Without anything to claim, the store may answer late: when there is something, at the latest with the worker's next
+   * beat. For a worker that has nothing else to tell.
+   */
+  readonly waits?: boolean
 }
 
 export interface ExchangeReply {

@@ -35,10 +35,14 @@ export interface Fetching {
   /** How a run ends instead, because the store refuses its completion. */
   readonly refused: (run: Run, error: unknown) => Settlement
   readonly heard: (reply: ExchangeReply) => void
+  /** A turn is over, and what it brought is under way. */
+  readonly turned: () => void
   /** The worker's record was closed: what it held is lost to it. */
   readonly closed: (worker: string) => void
   /** The store does not answer; the turn is sent again. */
   readonly unavailable: (error: ForgeError) => void
+  /** Whether an exchange with nothing to do may be answered late. */
+  readonly mayWait: boolean
   /** Asked for jobs and got none while none was running. */
   readonly idle: () => void
   readonly failed: (error: unknown) => void
@@ -69,7 +73,7 @@ export class Fetch {
     this.#loop = new Loop(() => this.#exchange(), host.timers, host.failed)
   }
 
-  /** Nothing waits to be settled. */
+  /** Nothing waits to be settled, and no turn is open that may bring more. */
   get isSettled(): boolean {
     return this.#open === undefined && this.#ended.length === 0
   }
@@ -106,9 +110,14 @@ export class Fetch {
     this.#loop.wake(notesMs)
   }
 
-  /** From now on only settles. */
+  /** From now on only settles; an exchange that waits is answered now, so that what it brings can be handed back. */
   stopClaiming(): void {
     this.#claims = false
+    if (this.#open?.request.waits !== true) return
+    this.#host.store.beat(this.#open.request.worker, null, []).catch((error: unknown) => {
+      // The exchange has the same trouble, and tries again.
+      if (!willPass(error)) this.#host.failed(error)
+    })
   }
 
   async stop(): Promise<void> {
@@ -123,6 +132,7 @@ export class Fetch {
     this.#open ??= this.#nextTurn(worker)
     const turn = this.#open
     if (turn === undefined) return undefined
+    const sentAt = timers.now()
     let reply: ExchangeReply | Closed
     try {
       reply = await store.exchange(turn.request)
@@ -138,9 +148,13 @@ export class Fetch {
     // Closed and registered anew while the answer was on its way.
     if (this.#worker !== worker) return 0
     this.#open = undefined
-    if (!reply.closed) return this.#hear(turn, reply)
-    this.#host.closed(worker)
-    return undefined
+    if (reply.closed) {
+      this.#host.closed(worker)
+      return undefined
+    }
+    const delayMs = this.#hear(turn, reply, timers.now() - sentAt)
+    this.#host.turned()
+    return delayMs
   }
 
   #nextTurn(worker: string): Turn | undefined {
@@ -152,7 +166,8 @@ export class Fetch {
     const settlements = runs.map((run) => run.settlement!)
     this.#turn += 1
     const free = wants.length === 0 ? 0 : Math.min(slots.free, batchLimit)
-    return { request: { worker, turn: this.#turn, settlements, wants, slots: free, notes }, runs }
+    const waits = this.#host.mayWait && slots.busy === 0 && settlements.length + notes.length + this.#ended.length === 0
+    return { request: { worker, turn: this.#turn, settlements, wants, slots: free, notes, waits }, runs }
   }
 
   /**
@@ -168,7 +183,7 @@ export class Fetch {
     return 0
   }
 
-  #hear(turn: Turn, reply: ExchangeReply): number | undefined {
+  #hear(turn: Turn, reply: ExchangeReply, tookMs: number): number | undefined {
     const { request, runs } = turn
     const { slots } = this.#host
     this.#host.heard(reply)
@@ -178,15 +193,17 @@ export class Fetch {
     const hasNone = request.slots > 0 && reply.claimed.length === 0 && !reply.more
     if (hasNone && slots.busy === 0 && this.#ended.length === 0) this.#host.idle()
     if (this.#ended.length > 0) return 0
-    const pollMs = this.#nextPollMs(turn, reply)
+    const pollMs = this.#nextPollMs(turn, reply, tookMs)
     return this.#noted.size === 0 ? pollMs : Math.min(pollMs ?? notesMs, notesMs)
   }
 
-  #nextPollMs({ request, runs }: Turn, { claimed, more }: ExchangeReply): number | undefined {
+  #nextPollMs({ request, runs }: Turn, { claimed, more }: ExchangeReply, tookMs: number): number | undefined {
     if (!this.#claims || this.#host.slots.free === 0) return undefined
     if (more) return 0
     // As many as one turn may bring: there will be more.
     if (claimed.length > 0 && claimed.length === request.slots) return 0
+    // The store waited with its answer: that was the pause.
+    if (request.waits === true && tookMs >= this.#pollMs) return 0
     const isBusy = claimed.length > 0 || runs.length > 0
     this.#pollMs = isBusy ? defaults.pollBusyMs : Math.min(this.#pollMs * 2, defaults.pollIdleMs)
     return this.#pollMs * (0.75 + this.#host.random() * 0.5)

@@ -94,6 +94,8 @@ export class Worker implements AsyncDisposable {
         this.#heard(now)
         if (nextDueAt !== null) this.#duties.dueIn(nextDueAt - now)
       },
+      turned: () => this.#recheck(),
+      mayWait: !this.#plan.drain,
       idle: () => this.#idle(),
     })
     this.#lease = new Lease({

@@ -21,6 +21,33 @@ test('a job of another connection is hinted', async (t) => {
   assert.equal(await heard, 'ready:default')
 })
 
+test('an exchange that waits is answered with a job of another connection', async (t) => {
+  const path = temporaryFile(t)
+  const [here, there] = [openStore(t, path), openStore(t, path)]
+  const [job, worker] = [someJob(), someWorker()]
+  await here.register(worker)
+  here.listen(['ready:default'], () => undefined)
+  const wants = [{ queue: 'default', slots: 1 }]
+  const request = { worker: worker.id, turn: 1, settlements: [], wants, slots: 1, notes: [], waits: true }
+  const waiting = here.exchange(request)
+  await there.enqueue([job], { atomic: true })
+  const reply = await waiting
+  assert.equal(!reply.closed && reply.claimed[0]?.job, job.id)
+})
+
+test('an exchange that waits is refused when its store is closed', async (t) => {
+  const store = openStore(t, temporaryFile(t))
+  const worker = someWorker()
+  await store.register(worker)
+  const wants = [{ queue: 'default', slots: 1 }]
+  const request = { worker: worker.id, turn: 1, settlements: [], wants, slots: 1, notes: [], waits: true }
+  const waiting = assert.rejects(store.exchange(request), { code: 'STORE_CLOSED' })
+  // A read follows the exchange to the other thread.
+  await store.queues()
+  await store.close()
+  await waiting
+})
+
 test('the end of a job on another connection is hinted', async (t) => {
   const path = temporaryFile(t)
   const [here, there] = [openStore(t, path), openStore(t, path)]

@@ -7,13 +7,19 @@ import { connect, findDriver, type Database } from '#src/sqlite/connect.js'
 import { Engine } from '#src/sqlite/engine.js'
 import { StoreClock } from '#src/sqlite/store-clock.js'
 import type { Method } from '#src/sqlite/operations.js'
-import type { ExchangeReply, Settlement } from '#src/store/records.js'
+import type { ExchangeReply, ExchangeRequest, Settlement } from '#src/store/records.js'
 import { someJob, someWorker } from './files.ts'
 
 interface Counted {
   readonly db: Database
   /** Submits calls that wait for the same turn and runs it. */
   turn(...calls: readonly (readonly [Method, ...unknown[]])[]): Promise<unknown[]>
+  /** Runs an exchange that is answered late. */
+  wait(request: ExchangeRequest): Promise<ExchangeReply>
+  /** Hears that answers are sent while the turn goes on. */
+  onSend(fn: () => void): void
+  /** Runs before each commit; what it throws is the commit's error. */
+  onCommit(fn: (isFull: boolean) => void): void
   /** Commits since the last look: all, and those that were synced to disk. */
   counts(): { commits: number; syncs: number }
 }
@@ -22,19 +28,27 @@ function countedEngine(t: TestContext, durability: 'full' | 'relaxed' = 'full'):
   const db = connect(findDriver(false).driver, ':memory:')
   migrate(db, 'apply', 0)
   let [commits, syncs, isFull] = [0, 0, false]
+  let sent = (): void => undefined
+  let committing: (isFull: boolean) => void = () => undefined
   const counting = {
     prepare: (sql: string) => db.prepare(sql),
     close: () => db.close(),
     exec(sql: string) {
       if (sql.startsWith('PRAGMA synchronous')) isFull = sql.endsWith('FULL')
       if (sql === 'COMMIT') {
+        committing(isFull)
         commits++
         if (isFull) syncs++
       }
       db.exec(sql)
     },
   }
-  const engine = new Engine(counting, { durability, clock: new StoreClock(), hint: () => undefined })
+  const engine = new Engine(counting, {
+    durability,
+    clock: new StoreClock(),
+    hint: () => undefined,
+    send: () => sent(),
+  })
   t.after(() => engine.close())
   return {
     db,
@@ -47,6 +61,15 @@ function countedEngine(t: TestContext, durability: 'full' | 'relaxed' = 'full'):
       while (engine.isWaiting)
       return Promise.all(answers)
     },
+    wait(request) {
+      const answer = new Promise((resolve, reject) =>
+        engine.submit({ method: 'exchange', args: [request], mayWait: true, resolve, reject }),
+      )
+      engine.runTurn()
+      return answer as Promise<ExchangeReply>
+    },
+    onSend: (fn) => (sent = fn),
+    onCommit: (fn) => (committing = fn),
     counts() {
       const seen = { commits, syncs }
       commits = syncs = 0
@@ -112,6 +135,102 @@ test('with nothing to do, a worker and its duties commit nothing', async (t) => 
   const idle = { worker: worker.id, settlements: [], wants: [{ queue: 'default', slots: 5 }], slots: 5, notes: [] }
   await engine.turn(['exchange', { ...idle, turn: 1 }], ['promote', 100], ['lost', 100], ['prune', 100])
   assert.deepEqual(engine.counts(), { commits: 0, syncs: 0 })
+})
+
+const idleOf = (worker: string, turn = 1): ExchangeRequest => ({
+  worker,
+  turn,
+  settlements: [],
+  wants: [{ queue: 'default', slots: 5 }],
+  slots: 5,
+  notes: [],
+  waits: true,
+})
+
+test('a worker that waits gets a job by the commit that stores it, before the disk has it; its enqueuer is told after', async (t) => {
+  const engine = countedEngine(t)
+  const worker = someWorker()
+  await engine.turn(['register', worker])
+  const order: string[] = []
+  const claimed = engine.wait(idleOf(worker.id)).then((reply) => void order.push(`claimed ${reply.claimed.length}`))
+  engine.onSend(() => order.push('sent'))
+  engine.onCommit((isFull) => order.push(isFull ? 'synced' : 'written'))
+  engine.counts()
+  await Promise.all([claimed, engine.turn(enqueueOne()).then(() => order.push('stored'))])
+  assert.deepEqual(order, ['written', 'sent', 'synced', 'claimed 1', 'stored'])
+  assert.deepEqual(engine.counts(), { commits: 2, syncs: 1 })
+})
+
+test('a worker that waits elsewhere costs an enqueue nothing', async (t) => {
+  const engine = countedEngine(t)
+  const worker = someWorker()
+  await engine.turn(['register', worker])
+  const waiting = engine.wait({ ...idleOf(worker.id), wants: [{ queue: 'other', slots: 1 }] })
+  engine.counts()
+  await engine.turn(enqueueOne())
+  assert.deepEqual(engine.counts(), { commits: 1, syncs: 1 })
+  await engine.turn(['beat', worker.id, null, []])
+  assert.deepEqual((await waiting).claimed, [])
+})
+
+test('a follow-up reaches a worker that waits only with its parent on disk', async (t) => {
+  const engine = countedEngine(t)
+  const [parent, other] = [someWorker(), someWorker()]
+  await engine.turn(['register', parent], ['register', other], enqueueOne())
+  const [{ claimed }] = (await engine.turn(['exchange', { ...idleOf(parent.id), waits: false }])) as [ExchangeReply]
+  const waiting = engine.wait(idleOf(other.id))
+  const order: string[] = []
+  engine.onSend(() => order.push('sent early'))
+  engine.onCommit((isFull) => order.push(isFull ? 'synced' : 'written'))
+  const { job, claim } = claimed[0]!
+  const settlement = { job, claim, outcome: 'complete', result: null, followUps: [someJob()] }
+  await engine.turn(['exchange', { ...idleOf(parent.id, 2), waits: false, wants: [], settlements: [settlement] }])
+  assert.equal((await waiting).claimed.length, 1)
+  assert.deepEqual(order, ['synced'])
+})
+
+test('a job that may start only once reaches a worker that waits with its claim on disk', async (t) => {
+  const engine = countedEngine(t)
+  const worker = someWorker()
+  await engine.turn(['register', worker])
+  const waiting = engine.wait(idleOf(worker.id))
+  const order: string[] = []
+  engine.onSend(() => order.push('sent early'))
+  engine.onCommit((isFull) => order.push(isFull ? 'synced' : 'written'))
+  const policy = { ...defaultPolicy, delivery: 'at-most-once', maxAttempts: 1 } as const
+  await engine.turn(['enqueue', [someJob({ policy })], { atomic: true }])
+  assert.equal((await waiting).claimed.length, 1)
+  assert.deepEqual(order, ['written', 'synced'])
+  // Its turn again: the first answer may have been lost at the disk.
+  order.length = 0
+  await engine.turn(['exchange', { ...idleOf(worker.id), waits: false }])
+  assert.deepEqual(order, ['written', 'synced'])
+})
+
+test('what is written but not known to be on disk has an unknown outcome', async (t) => {
+  const engine = countedEngine(t)
+  const worker = someWorker()
+  await engine.turn(['register', worker])
+  const waiting = engine.wait(idleOf(worker.id))
+  engine.onCommit((isFull) => {
+    if (isFull) throw Object.assign(new Error('disk I/O error'), { errcode: 10 })
+  })
+  await assert.rejects(engine.turn(enqueueOne()), { code: 'OUTCOME_UNKNOWN' })
+  assert.equal((await waiting).claimed.length, 1)
+  engine.onCommit(() => undefined)
+  await engine.turn(enqueueOne())
+})
+
+test('a beat that arrives with the exchange it is to end does end it', async (t) => {
+  const engine = countedEngine(t)
+  const worker = someWorker()
+  await engine.turn(['register', worker])
+  const [, reply] = await engine.turn(
+    ['beat', worker.id, null, []],
+    ['exchange', idleOf(worker.id)],
+    ['beat', worker.id, null, []],
+  )
+  assert.deepEqual((reply as ExchangeReply).claimed, [])
 })
 
 test('relaxed durability never syncs', async (t) => {

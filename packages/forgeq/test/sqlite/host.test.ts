@@ -8,6 +8,7 @@ test('a call that comes together with the wish to close is refused, and no turn 
   const host = new Host({ path: ':memory:', durability: 'full', allowUnsafe: false, clock: null }, 'schema', {
     hint: () => {},
     gone: () => {},
+    send: () => {},
   })
   const answer = new Promise((resolve, reject) => host.submit({ method: 'queues', args: [], resolve, reject }))
   host.close()

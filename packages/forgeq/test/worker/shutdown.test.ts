@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { defineJob, ForgeError, typed } from 'forgeq'
+import { defineJob, ForgeError, ForgeQ, typed } from 'forgeq'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { sqlite } from 'forgeq/sqlite'
+import { ManualClock, ManualTimers } from 'forgeq/testing'
 import { z } from 'zod'
 import { bench, Gate } from './bench.ts'
+import { TappedStore } from './tap.ts'
 
 const once = { input: typed<void>(), retries: 0 } as const
 
@@ -61,6 +67,32 @@ test('stop: what outlives the grace is aborted and handed back, uncounted and in
     const job = await forge.admin.job(id, ['attempts'])
     assert.deepEqual([job?.state, job?.attempt, job?.attempts?.[0]?.outcome], ['ready', 1, 'release'])
   }
+})
+
+test('stop: an exchange that waits in the store for work is ended, and starts nothing that comes later', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'forgeq-'))
+  const tapped = new TappedStore(sqlite(join(folder, 'jobs.db')))
+  // Its timers stand still: no beat of the worker, no end of patience.
+  const forge = new ForgeQ({ store: tapped.store, timers: new ManualTimers(new ManualClock()) })
+  t.after(async () => {
+    await forge.close()
+    await rm(folder, { recursive: true })
+  })
+  const job = defineJob('job', once, () => assert.fail('started after stop'))
+  const worker = forge.worker({ handlers: [job], signals: false })
+  const waiting = new Promise<void>((resolve) => {
+    tapped.tap('exchange', (next) => {
+      resolve()
+      return next()
+    })
+  })
+  const running = worker.run()
+  await waiting
+  const enqueued = forge.enqueue(job)
+  await worker.stop()
+  await running
+  const { id } = await enqueued
+  assert.deepEqual([(await forge.admin.job(id))?.state, (await forge.admin.job(id))?.crashes], ['ready', 0])
 })
 
 test('stop twice: the second one shortens the grace, both end together', async (t) => {

@@ -1,6 +1,5 @@
 // Worker processes as `worker` and `dev` run them: the supervisor with its log, its banner, its signals and its end.
 import { defaults } from '../core/caps.ts'
-import { ForgeError } from '../core/errors.ts'
 import { Emitter } from '../emitter.ts'
 import { createLog, logEvents, type Log } from '../observe/log.ts'
 import type { Store, StoreInfo } from '../store/store.ts'
@@ -26,12 +25,6 @@ export interface CrewPlan {
 /** Works until a signal comes or everything is drained; gives the exit code. Rejects when no process can work. */
 export async function runCrew({ config, store, handlers, drain, ready }: CrewPlan): Promise<number> {
   const info = await store.open()
-  if (!info.capabilities.includes('shared')) {
-    throw new ForgeError(
-      'CONFIG',
-      `The store ${maskUrl(config.store)} is seen by one process only, and workers are processes of their own: give it a file.`,
-    )
-  }
   const log = createLog(logOptions(config))
   const events = new Emitter()
   logEvents(events, log)

@@ -1,7 +1,7 @@
 // `forgeq migrate`: brings the store's schema to the version that this program needs.
 import type { Command } from 'commander'
 import { openStore } from '../store/open.ts'
-import { configOf } from './connect.ts'
+import { configOf, fileOfStore } from './connect.ts'
 import { lookOptions, type LookFlags } from './options.ts'
 
 export function define(command: Command): void {
@@ -9,6 +9,7 @@ export function define(command: Command): void {
     .option('--plan', 'only show what would be done')
     .action(async (flags: LookFlags & { plan?: true }) => {
       const config = await configOf(flags)
+      fileOfStore(config)
       const store = await openStore(config.store)
       try {
         const migration = await store.migrate(flags.plan === true ? 'plan' : 'apply')

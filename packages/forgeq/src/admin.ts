@@ -57,7 +57,7 @@ export interface JobView {
   readonly logs?: readonly LogRecord[]
 }
 
-/** A page of jobs; it may be short while `cursor` is there: the search is bounded, not the answer. */
+/** A page of jobs; it may be short while `cursor` is there: the search is bounded, and a page ends at 8 MiB of payloads. */
 export interface JobViews {
   readonly jobs: readonly JobView[]
   readonly cursor?: string

@@ -4,6 +4,7 @@ import type { State } from '../core/states.ts'
 import { oneLine } from '../observe/printable.ts'
 import { pageJson } from '../server/view.ts'
 import type { JobFilter, JobRecord } from '../store/records.ts'
+import { charsOf, pageChars } from '../store/store.ts'
 import { paint, printTable, say } from './output.ts'
 import { paintState } from './paint.ts'
 import { lasting, when } from './when.ts'
@@ -34,7 +35,7 @@ export const filterOf = ({ state, queue, type, tag }: Omit<ListFlags, 'limit'>):
   ...(tag !== undefined && { tag }),
 })
 
-/** Goes on while pages are short, because a store bounds its search and not its answer. */
+/** Goes on while pages are short, because a store bounds its search; but large jobs end the list, as they end a page. */
 export async function findJobs(
   forge: ForgeQ,
   filter: JobFilter,
@@ -43,11 +44,13 @@ export async function findJobs(
 ): Promise<{ jobs: JobRecord[]; cursor: string | null }> {
   const jobs: JobRecord[] = []
   let cursor = from
+  let chars = 0
   do {
     const page = await forge.store.find(filter, cursor, limit - jobs.length)
     jobs.push(...page.jobs)
     cursor = page.cursor
-  } while (cursor !== null && jobs.length < limit)
+    for (const job of page.jobs) chars += charsOf(job)
+  } while (cursor !== null && jobs.length < limit && chars < pageChars)
   return { jobs, cursor }
 }
 

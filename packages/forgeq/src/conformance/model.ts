@@ -24,7 +24,7 @@ import type {
   WorkerFacts,
   WorkerRecord,
 } from '../store/records.ts'
-import type { Migration, Store, StoreInfo, Topic } from '../store/store.ts'
+import { charsOf, pageChars, type Migration, type Store, type StoreInfo, type Topic } from '../store/store.ts'
 import { ModelCrew } from './model-crew.ts'
 import { toRecord } from './model-job.ts'
 import { ModelJobs } from './model-jobs.ts'
@@ -180,11 +180,17 @@ export class Model implements Store {
     return ids.flatMap((id) => this.#jobs.byId.get(id) ?? []).map((job) => toRecord(job, now, include))
   }
 
-  /** Newest first; a page looks at `limit` jobs, so a filter makes it short. */
+  /** Newest first; a page looks at `limit` jobs, so a filter makes it short, and large jobs make it shorter. */
   async find(filter: JobFilter, cursor: string | null, limit: number): Promise<JobPage> {
     const now = this.now()
     const rest = this.#jobs.all((job) => cursor === null || job.id < cursor).sort((a, b) => (a.id < b.id ? 1 : -1))
-    const scanned = rest.slice(0, limit)
+    const scanned: typeof rest = []
+    let chars = 0
+    for (const job of rest) {
+      if (scanned.length === limit || chars >= pageChars) break
+      scanned.push(job)
+      chars += charsOf(job)
+    }
     const found = scanned.filter(
       (job) =>
         (filter.state ?? job.state) === job.state &&
@@ -194,7 +200,7 @@ export class Model implements Store {
     )
     return {
       jobs: found.map((job) => toRecord(job, now, [])),
-      cursor: rest.length > limit ? scanned.at(-1)!.id : null,
+      cursor: rest.length > scanned.length ? scanned.at(-1)!.id : null,
       scanned: scanned.length,
     }
   }

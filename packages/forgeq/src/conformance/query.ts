@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { states } from '../core/states.ts'
 import type { JobFilter } from '../store/records.ts'
+import { pageChars } from '../store/store.ts'
 import { area } from './area.ts'
 import type { Case } from './case.ts'
 import { bury, complete, retry } from './endings.ts'
@@ -76,6 +77,27 @@ export const queryCases: readonly Case[] = area('query', {
         )
       }
     }
+  },
+
+  'a page with the last job has no cursor': async (s) => {
+    await s.addMany(3)
+    for (const filter of [{}, { state: 'ready' }] as const) {
+      const whole = await s.store.find(filter, null, 3)
+      assert.deepEqual([whole.jobs.length, whole.cursor], [3, null])
+      const part = await s.store.find(filter, null, 2)
+      assert.equal(part.jobs.length, 2)
+      const rest = await s.store.find(filter, part.cursor, 1)
+      assert.deepEqual([rest.jobs.length, rest.cursor], [1, null])
+    }
+  },
+
+  'a page of large jobs ends early, and the next one goes on': async (s) => {
+    const payload = JSON.stringify('x'.repeat(1024 * 1024 - 2))
+    const ids = await s.addMany(12, { payload })
+    const page = await s.store.find({}, null, 12)
+    const chars = page.jobs.reduce((sum, job) => sum + job.payload.length, 0)
+    assert.ok(chars > 0 && chars <= pageChars, `a page of ${chars} characters`)
+    assert.deepEqual(sorted((await s.findAll({}, 12)).map(({ id }) => id)), sorted(ids))
   },
 
   'what is found is the whole job': async (s) => {

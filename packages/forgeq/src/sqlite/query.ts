@@ -7,16 +7,21 @@ import { stateName } from './act.ts'
 import { placeOf, type Body, type Place } from './place.ts'
 import { claimedPolicy } from './policy.ts'
 import { stateCodes } from './schema.ts'
+import { charsOf, pageChars } from '../store/store.ts'
 import type { Reader } from './reader.ts'
 import type { Sql } from './statements.ts'
 
-interface BodyRow extends Body {
+/** A body without its payload, which may be a thousand times as long as the rest. */
+interface HeadRow extends Body {
   readonly policy: string | null
   readonly attempt_base: number
   readonly created_at: number
   readonly expire_at: number | null
   readonly tags: string | null
   readonly uniq: string | null
+}
+
+interface BodyRow extends HeadRow {
   readonly payload: string
 }
 
@@ -28,10 +33,11 @@ interface DoneRow {
   readonly result: string | null
 }
 
-const bodyColumns =
-  'j.seq, j.id, j.type, j.queue, j.priority, j.run_at, j.policy, j.attempt_base, j.created_at, j.expire_at, j.tags, j.uniq, j.payload'
+const headColumns =
+  'j.seq, j.id, j.type, j.queue, j.priority, j.run_at, j.policy, j.attempt_base, j.created_at, j.expire_at, j.tags, j.uniq'
+const payloadOf = /* sql */ `SELECT payload FROM forgeq_job WHERE seq = ?`
 const bodiesById = /* sql */ `
-  SELECT ${bodyColumns} FROM json_each(?) e CROSS JOIN forgeq_job j ON j.id = e.value ORDER BY e.key`
+  SELECT ${headColumns}, j.payload FROM json_each(?) e CROSS JOIN forgeq_job j ON j.id = e.value ORDER BY e.key`
 const doneOf = /* sql */ `SELECT finished_at, result_until, started_at, reason, result FROM forgeq_done WHERE job = ?`
 const lastError = /* sql */ `
   SELECT error FROM forgeq_attempt WHERE job = ? AND error IS NOT NULL ORDER BY claim DESC LIMIT 1`
@@ -129,7 +135,7 @@ const attempts = (db: Sql, job: number, place: Place, done: DoneRow | undefined)
 const scanLimit = 2000
 
 interface Listing {
-  /** Rows carry a body and the columns of their cursor, in the order of the cursor. */
+  /** Rows carry a head and the columns of their cursor, in the order of the cursor. */
   readonly sql: string
   readonly cursor: readonly string[]
 }
@@ -139,41 +145,41 @@ const bodyJoin = `CROSS JOIN forgeq_job j ON j.seq =`
 // Each state is listed from the small tree it lives in, so ten dead jobs among ten million are found at once.
 const listings: Readonly<Record<string, Listing>> = {
   all: {
-    sql: /* sql */ `SELECT ${bodyColumns}, j.seq AS k1 FROM forgeq_job j WHERE j.seq < ? ORDER BY j.seq DESC LIMIT ?`,
+    sql: /* sql */ `SELECT ${headColumns}, j.seq AS k1 FROM forgeq_job j WHERE j.seq < ? ORDER BY j.seq DESC LIMIT ?`,
     cursor: ['k1'],
   },
   completed: {
-    sql: /* sql */ `SELECT ${bodyColumns}, d.job AS k1 FROM forgeq_done d ${bodyJoin} d.job
+    sql: /* sql */ `SELECT ${headColumns}, d.job AS k1 FROM forgeq_done d ${bodyJoin} d.job
       WHERE d.job < ? ORDER BY d.job DESC LIMIT ?`,
     cursor: ['k1'],
   },
   dead: {
-    sql: /* sql */ `SELECT ${bodyColumns}, d.job AS k1 FROM forgeq_done d ${bodyJoin} d.job
+    sql: /* sql */ `SELECT ${headColumns}, d.job AS k1 FROM forgeq_done d ${bodyJoin} d.job
       WHERE d.job < ? AND d.state = ${stateCodes.dead} AND d.state <> ${stateCodes.completed} ORDER BY d.job DESC LIMIT ?`,
     cursor: ['k1'],
   },
   cancelled: {
-    sql: /* sql */ `SELECT ${bodyColumns}, d.job AS k1 FROM forgeq_done d ${bodyJoin} d.job
+    sql: /* sql */ `SELECT ${headColumns}, d.job AS k1 FROM forgeq_done d ${bodyJoin} d.job
       WHERE d.job < ? AND d.state = ${stateCodes.cancelled} AND d.state <> ${stateCodes.completed} ORDER BY d.job DESC LIMIT ?`,
     cursor: ['k1'],
   },
   running: {
-    sql: /* sql */ `SELECT ${bodyColumns}, r.job AS k1 FROM forgeq_running r ${bodyJoin} r.job
+    sql: /* sql */ `SELECT ${headColumns}, r.job AS k1 FROM forgeq_running r ${bodyJoin} r.job
       WHERE r.job < ? ORDER BY r.job DESC LIMIT ?`,
     cursor: ['k1'],
   },
   scheduled: {
-    sql: /* sql */ `SELECT ${bodyColumns}, l.run_at AS k1, l.seq AS k2 FROM forgeq_later l ${bodyJoin} l.job
+    sql: /* sql */ `SELECT ${headColumns}, l.run_at AS k1, l.seq AS k2 FROM forgeq_later l ${bodyJoin} l.job
       WHERE (l.run_at, l.seq) > (?, ?) ORDER BY l.run_at, l.seq LIMIT ?`,
     cursor: ['k1', 'k2'],
   },
   ready: {
-    sql: /* sql */ `SELECT ${bodyColumns}, r.queue AS k1, r.lane AS k2, r.seq AS k3 FROM forgeq_ready r ${bodyJoin} r.job
+    sql: /* sql */ `SELECT ${headColumns}, r.queue AS k1, r.lane AS k2, r.seq AS k3 FROM forgeq_ready r ${bodyJoin} r.job
       WHERE (r.queue, r.lane, r.seq) > (?, ?, ?) ORDER BY r.queue, r.lane, r.seq LIMIT ?`,
     cursor: ['k1', 'k2', 'k3'],
   },
   parked: {
-    sql: /* sql */ `SELECT ${bodyColumns}, p.job AS k1 FROM forgeq_parked p ${bodyJoin} p.job
+    sql: /* sql */ `SELECT ${headColumns}, p.job AS k1 FROM forgeq_parked p ${bodyJoin} p.job
       WHERE p.job < ? ORDER BY p.job DESC LIMIT ?`,
     cursor: ['k1'],
   },
@@ -186,18 +192,25 @@ export const find = (db: Reader, filter: JobFilter, cursor: string | null, limit
   if (filter.state === 'blocked') return { jobs: [], cursor: null, scanned: 0 }
   let [listing, ...position] = cursor === null ? [filter.state ?? 'all'] : parseCursor(cursor)
   let scanned = 0
+  let chars = 0
   const found: JobRecord[] = []
   for (;;) {
     const { sql, cursor: columns } = listings[listing!]!
     const from = position.length === 0 ? start(listing!) : position.map(Number)
     const room = Math.min(scanLimit - scanned, Math.max(limit * 4, 100))
-    const rows = db.sql(sql).all(...from, room) as (BodyRow & Record<string, number>)[]
+    const rows = db.sql(sql).all(...from, room) as (HeadRow & Record<string, number>)[]
     for (const row of rows) {
       scanned++
-      const record = matches(db, row, filter) ? recordOf(db, row, []) : undefined
-      if (record !== undefined && (filter.state === undefined || record.state === filter.state)) found.push(record)
+      const record = matches(db, row, filter) ? recordOf(db, { ...row, ...bodyOf(db, row.seq) }, []) : undefined
+      if (record !== undefined && (filter.state === undefined || record.state === filter.state)) {
+        // One more than fits: only now it is known that there is a next page.
+        if (found.length === limit || chars >= pageChars) {
+          return { jobs: found, cursor: [listing, ...position].join('.'), scanned }
+        }
+        found.push(record)
+        chars += charsOf(record)
+      }
       position = columns.map((column) => String(row[column]))
-      if (found.length === limit) return { jobs: found, cursor: [listing, ...position].join('.'), scanned }
     }
     if (rows.length < room) {
       // Parked jobs are ready too: they are listed behind those in the lanes.
@@ -225,7 +238,10 @@ const parseCursor = (cursor: string): string[] => {
   return parts
 }
 
-const matches = (db: Reader, row: BodyRow, filter: JobFilter): boolean =>
+const bodyOf = (db: Sql, seq: number): Pick<BodyRow, 'payload'> =>
+  db.sql(payloadOf).get(seq) as Pick<BodyRow, 'payload'>
+
+const matches = (db: Reader, row: HeadRow, filter: JobFilter): boolean =>
   (filter.queue === undefined || db.names.queue.name(row.queue) === filter.queue) &&
   (filter.type === undefined || db.names.type.name(row.type) === filter.type) &&
   (filter.tag === undefined || (row.tags !== null && (JSON.parse(row.tags) as string[]).includes(filter.tag)))

@@ -285,9 +285,10 @@ export interface JobFilter {
   readonly tag?: string
 }
 
-/** A page may be short, even empty, while `cursor` is set: the scan is bounded, not the answer. */
+/** A page may be short, even empty, while `cursor` is set: the scan is bounded, and so are the characters of a page. */
 export interface JobPage {
   readonly jobs: readonly JobRecord[]
+  /** `null` when nothing is left behind this page, as far as the scan reached. */
   readonly cursor: string | null
   readonly scanned: number
 }

@@ -26,6 +26,13 @@ import type {
 /** At most this many jobs, settlements or ids a call; callers chunk. */
 export const batchLimit = 1000
 
+/** A page of jobs ends with the one that brings it to this many characters, counted by `charsOf`. */
+export const pageChars: number = 8 * 1024 * 1024
+
+/** What a job adds to its page: its payload and result. All else in it is small. */
+export const charsOf = ({ payload, result }: Pick<JobRecord, 'payload' | 'result'>): number =>
+  payload.length + (result?.length ?? 0)
+
 export interface StoreInfo {
   readonly kind: string
   /** Version of the server or library behind the store. */

@@ -1,6 +1,7 @@
 // The commands that look: what people read, and what programs parse.
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
+import { defineJob, typed } from 'forgeq'
 import { commandIn } from './command.ts'
 import { drain, forgeIn } from './forge-in.ts'
 import { fail, greet } from './handlers/jobs.ts'
@@ -74,6 +75,19 @@ test('jobs are listed, filtered and paged', async (t) => {
   // What a job says must not reach the terminal as a command.
   assert.match(rows[3]!, /exhausted: \\x1b\[31mred/)
   assert.equal(stdout.includes('\u001B'), false)
+})
+
+test('a list of large jobs ends early, and says where it goes on', async (t) => {
+  const { folder, forgeq } = commandIn(t)
+  const forge = forgeIn(t, folder)
+  const large = defineJob('large', { input: typed<string>() })
+  await forge.enqueueMany(
+    large,
+    Array.from({ length: 20 }, () => 'x'.repeat(1_000_000)),
+  )
+  const first = (await json(forgeq, 'jobs', 'ls', '-n', '1000')) as { data: Fields[]; page: { next: string } }
+  assert.equal(first.data.length, 9)
+  assert.equal((await listed(forgeq, 'jobs', 'ls', '-n', '1000', '--cursor', first.page.next)).length, 9)
 })
 
 test('a job is shown with its past', async (t) => {

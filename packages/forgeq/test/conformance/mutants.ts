@@ -339,6 +339,22 @@ export const mutants: Readonly<Record<string, Make>> = {
         return page.jobs.length === 0 ? { ...page, cursor: null } : page
       }
     })(clock),
+  'has a cursor with every full page': (clock) =>
+    new (class extends Model {
+      override async find(...args: Parameters<Model['find']>): ReturnType<Model['find']> {
+        const page = await super.find(...args)
+        return page.scanned < args[2] ? page : { ...page, cursor: page.cursor ?? page.jobs.at(-1)?.id ?? null }
+      }
+    })(clock),
+  'puts any amount on a page': (clock) =>
+    new (class extends Model {
+      override async find(...[filter, cursor, limit]: Parameters<Model['find']>): ReturnType<Model['find']> {
+        const page = await super.find(filter, cursor, limit)
+        if (page.cursor === null || page.jobs.length === limit) return page
+        const rest = await this.find(filter, page.cursor, limit - page.jobs.length)
+        return { ...rest, jobs: [...page.jobs, ...rest.jobs] }
+      }
+    })(clock),
   'answers jobs in its own order': (clock) =>
     new (class extends Model {
       override async jobs(...args: Parameters<Model['jobs']>): Promise<readonly JobRecord[]> {

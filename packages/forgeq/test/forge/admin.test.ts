@@ -22,6 +22,33 @@ test('jobs: by filter, in pages', async (t) => {
   assert.equal(seen.length, 5)
 })
 
+test('jobs: a page that holds the last job found has no cursor, whatever is looked for', async (t) => {
+  const forge = testForge()
+  t.after(() => forge.close())
+  const good = defineJob('good', { input: typed<number>() }, () => 1)
+  const bad = defineJob('bad', { input: typed<number>(), retries: 0 }, () => Promise.reject(new Error('no')))
+  await forge.enqueueMany(good, [1, 2, 3], { tags: ['x'] })
+  await forge.enqueueMany(bad, [1, 2, 3])
+  await forge.drain([good, bad])
+  for (const job of [plain, good]) await forge.enqueueMany(job, [1, 2, 3])
+  await forge.enqueueMany(bad, [1, 2, 3], { delay: '1h' })
+  // Steps over what it does not know, which is then ready all the same.
+  await forge.drain([bad])
+  const filters = [
+    { state: 'completed' },
+    { state: 'dead' },
+    { state: 'scheduled' },
+    { tag: 'x' },
+    { type: 'plain' },
+  ] as const
+  for (const filter of filters) {
+    const { jobs, cursor } = await forge.admin.jobs(filter, { limit: 3 })
+    assert.deepEqual([jobs.length, cursor], [3, undefined], JSON.stringify(filter))
+    assert.notEqual((await forge.admin.jobs(filter, { limit: 2 })).cursor, undefined)
+  }
+  assert.equal((await forge.admin.jobs({ state: 'ready' }, { limit: 6 })).cursor, undefined)
+})
+
 test('jobs: a limit out of range is refused', async (t) => {
   const forge = testForge()
   t.after(() => forge.close())

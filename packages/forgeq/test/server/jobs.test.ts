@@ -33,6 +33,26 @@ test('a list is filtered and read page by page', async (t) => {
   assert.equal((await list('limit=200')).length, 8)
 })
 
+test('a full page with the last job says that there is no more', async (t) => {
+  const { server } = await running(t)
+  for (let n = 0; n < 4; n++) await enqueued(server, { type: 'even' })
+  const first = await send(server, 'GET', '/v1/jobs?limit=2')
+  assert.equal(first.json.page.hasMore, true)
+  const last = await send(server, 'GET', `/v1/jobs?limit=2&cursor=${encodeURIComponent(first.json.page.next!)}`)
+  assert.deepEqual([last.json.data.length, last.json.page], [2, { next: null, hasMore: false }])
+})
+
+test('a page of large payloads ends early', async (t) => {
+  const { server } = await running(t)
+  const payload = 'x'.repeat(1_000_000)
+  for (let n = 0; n < 10; n++) await enqueued(server, { type: 'large', payload })
+  const { text, json } = await send(server, 'GET', '/v1/jobs?limit=200')
+  assert.ok(text.length < 10_000_000, `${text.length} characters`)
+  assert.equal(json.page.hasMore, true)
+  const rest = await send(server, 'GET', `/v1/jobs?cursor=${encodeURIComponent(json.page.next!)}`)
+  assert.equal(json.data.length + rest.json.data.length, 10)
+})
+
 const badQueries: readonly (readonly [query: string, paths: readonly string[]])[] = [
   ['state=done&limit=0&colour=red', ['state', 'limit', 'colour']],
   ['limit=201', ['limit']],

@@ -8,7 +8,8 @@ type Unit = keyof typeof unitMs
 export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`
 
 const written = /^(\d+|\d*\.\d+)(ms|s|m|h|d)$/
-const longestMs = 3650 * unitMs.d
+/** Ten years. */
+export const longestMs: number = 3650 * unitMs.d
 
 /** Whole milliseconds, rounded up; `name` is the option that an INVALID_OPTION error names. */
 export function toMs(duration: Duration, name: string): number {

@@ -111,7 +111,7 @@ function override(base: StoredPolicy, policy: Policy): StoredPolicy {
   const maxAttempts = retries === undefined ? base.maxAttempts : checkRetries(retries) + 1
   return {
     queue: queue ?? base.queue,
-    priority: priority === undefined ? base.priority : level(priority),
+    priority: priority === undefined ? base.priority : readPriority(priority),
     maxAttempts: once ? 1 : maxAttempts,
     timeoutMs: timeout === undefined ? base.timeoutMs : toMs(timeout, 'timeout'),
     backoff: backoff === undefined ? base.backoff : planBackoff(backoff),
@@ -120,14 +120,17 @@ function override(base: StoredPolicy, policy: Policy): StoredPolicy {
   }
 }
 
-function level(priority: Priority): number {
-  const number = typeof priority === 'string' ? levels[priority] : priority
-  if (Number.isInteger(number) && number >= 0 && number <= 9) return number
+/** The level that is meant; INVALID_OPTION. */
+export function readPriority(priority: unknown): number {
+  const level = typeof priority === 'string' ? (levels as Readonly<Record<string, number>>)[priority] : priority
+  if (typeof level === 'number' && Number.isInteger(level) && level >= 0 && level <= 9) return level
   throw invalidOption('priority', "must be 'high', 'normal', 'low' or a whole number from 0 (first) to 9")
 }
 
-function checkRetries(retries: number): number {
-  if (Number.isInteger(retries) && retries >= 0 && retries <= caps.retries) return retries
+/** INVALID_OPTION when it is no number of retries. */
+export function checkRetries(retries: unknown): number {
+  if (typeof retries === 'number' && Number.isInteger(retries) && retries >= 0 && retries <= caps.retries)
+    return retries
   throw invalidOption('retries', `must be a whole number from 0 to ${caps.retries}`)
 }
 

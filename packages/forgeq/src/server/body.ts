@@ -11,7 +11,7 @@ const mostProblems = 20
 const longestPath = 60
 
 /** Of a body that carries nothing. */
-export const noMembers: z.ZodType<object> = z.strictObject({})
+export const noMembers: z.ZodType<object> = z.strictObject({}, 'must be an object')
 
 export interface Body<T> {
   /** As it was sent. */
@@ -114,6 +114,6 @@ function invalid(what: string, all: readonly Problem[]): ForgeError {
   const problems = all
     .slice(0, mostProblems)
     .map(({ path, message }) => ({ path: path.slice(0, longestPath), message }))
-  const shown = problems.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`))
-  return new ForgeError('INVALID_OPTION', `${what}: ${shown.join('; ')}.`, { problems })
+  const shown = problems.map(({ path, message }) => (path === '' ? message : `${path} ${message}`))
+  return new ForgeError('INVALID_OPTION', `${what}: ${shown.join('; ')}`, { problems })
 }

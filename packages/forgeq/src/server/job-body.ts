@@ -1,8 +1,10 @@
 // A new job as producers write it in JSON: its members, their bounds, and the options they stand for.
 import * as z from 'zod'
-import { caps } from '../core/caps.ts'
+import { longestMs } from '../core/duration.ts'
+import { ForgeError } from '../core/errors.ts'
 import { rawMember } from '../core/json.ts'
-import type { EnqueueOptions } from '../core/policy.ts'
+import { checkName, checkTags, checkUnique } from '../core/name.ts'
+import { checkRetries, readPriority, type EnqueueOptions, type Priority } from '../core/policy.ts'
 import { check, parse } from './body.ts'
 
 export interface WrittenJob {
@@ -12,29 +14,43 @@ export interface WrittenJob {
   readonly options: EnqueueOptions
 }
 
-const durationMs = z
-  .int()
-  .min(0)
-  .max(3650 * 86_400_000)
-  .exactOptional()
-const text = z.string().exactOptional()
-const levels = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9] as const
+/** A member that the library judges itself, so that both say the same of it: `judge` throws INVALID_OPTION. */
+const judged = <T>(judge: (value: unknown) => void): z.ZodType<T> =>
+  z.custom<T>().superRefine((value, context) => {
+    try {
+      judge(value)
+    } catch (error) {
+      if (!ForgeError.is(error, 'INVALID_OPTION')) throw error
+      for (const { path, message } of error.problems ?? []) {
+        context.addIssue({ code: 'custom', path: path.split('.').slice(1), message })
+      }
+    }
+  })
 
-const newJob = z.strictObject({
-  type: z.string(),
-  payload: z.unknown().exactOptional(),
-  id: text,
-  queue: text,
-  priority: z.literal([...levels, 'high', 'normal', 'low']).exactOptional(),
-  delayMs: durationMs,
-  runAt: z.iso.datetime({ offset: true }).exactOptional(),
-  retries: z.int().min(0).max(caps.retries).exactOptional(),
-  timeoutMs: durationMs,
-  expireMs: durationMs,
-  keepResultMs: durationMs,
-  unique: text,
-  tags: z.array(z.string()).exactOptional(),
-})
+const wholeMs = `must be a whole number of milliseconds from 0 to ${longestMs}, which is 3650 days`
+const durationMs = z
+  .number(wholeMs)
+  .refine((ms) => Number.isInteger(ms) && ms >= 0 && ms <= longestMs, wholeMs)
+  .exactOptional()
+
+const newJob = z.strictObject(
+  {
+    type: judged<string>((value) => checkName(value, 'type')),
+    payload: z.unknown().exactOptional(),
+    id: z.string('must be a text').exactOptional(),
+    queue: judged<string>((value) => checkName(value, 'queue')).exactOptional(),
+    priority: judged<Priority>(readPriority).exactOptional(),
+    delayMs: durationMs,
+    runAt: z.iso.datetime({ offset: true, error: 'must be an instant such as 2027-01-31T08:00:00Z' }).exactOptional(),
+    retries: judged<number>(checkRetries).exactOptional(),
+    timeoutMs: durationMs,
+    expireMs: durationMs,
+    keepResultMs: durationMs,
+    unique: judged<string>(checkUnique).exactOptional(),
+    tags: judged<readonly string[]>(checkTags).exactOptional(),
+  },
+  'must be an object',
+)
 
 /** INVALID_JSON, or INVALID_OPTION naming each member that is wrong; `what` is where the text came from. */
 export function readJob(written: string, what: string): WrittenJob {

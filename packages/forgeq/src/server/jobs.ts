@@ -14,17 +14,22 @@ import { actedJson, jobJson, pageJson } from './view.ts'
 
 const text = z.string().exactOptional()
 
-const newPayload = z.strictObject({ payload: z.unknown().exactOptional() })
+const newPayload = z.strictObject({ payload: z.unknown().exactOptional() }, 'must be an object')
 
-const whole = (min: number, max: number) =>
-  z
+const whole = (min: number, max: number): z.ZodType<number, string> => {
+  const rule = `must be a whole number from ${min} to ${max}`
+  return z
     .string()
-    .regex(/^\d{1,9}$/, 'must be a whole number')
+    .regex(/^\d{1,9}$/, rule)
     .transform(Number)
-    .pipe(z.int().min(min).max(max))
+    .pipe(z.int().min(min, rule).max(max, rule))
+}
+
+const oneOf = <const T extends readonly string[]>(names: T): z.ZodType<T[number], string> =>
+  z.enum(names, `must be one of ${names.join(', ')}`)
 
 const listQuery = z.strictObject({
-  state: z.enum(states).exactOptional(),
+  state: oneOf(states).exactOptional(),
   queue: text,
   type: text,
   tag: text,
@@ -36,7 +41,7 @@ const jobQuery = z.strictObject({
   include: z
     .string()
     .transform((names) => names.split(','))
-    .pipe(z.array(z.enum(['attempts', 'logs', 'why'])))
+    .pipe(z.array(oneOf(['attempts', 'logs', 'why'])))
     .default([]),
 })
 

@@ -3,6 +3,8 @@ import assert from 'node:assert/strict'
 import { randomFillSync } from 'node:crypto'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
+import { defineJob, typed, type EnqueueOptions, type ForgeError } from 'forgeq'
+import { testForge } from 'forgeq/testing'
 import { caps } from '#src/core/caps.js'
 import { idSource } from '#src/core/id.js'
 import { enqueued, instant, pathsOf, running, send } from './running.ts'
@@ -184,6 +186,48 @@ test('every faulty member is named at once', async (t) => {
   assert.equal(reply.status, 400)
   assert.equal(reply.json.code, 'INVALID_OPTION')
   assert.deepEqual(pathsOf(reply), ['type', ...Object.keys(body)].sort())
+})
+
+test('what is wrong with a member is said as the library says it', async (t) => {
+  const { server } = await running(t)
+  const messageOf = async (member: string, value: unknown): Promise<string> => {
+    const reply = await send(server, 'POST', '/v1/jobs', JSON.stringify({ type: 'a', [member]: value }))
+    assert.deepEqual([reply.status, reply.json.code], [400, 'INVALID_OPTION'], `${member}: ${JSON.stringify(value)}`)
+    const [problem] = reply.json.errors
+    assert.equal(reply.json.detail, `body: ${problem!.path} ${problem!.message}`)
+    return reply.json.detail
+  }
+  const forge = testForge()
+  t.after(() => forge.close())
+  const job = defineJob('a', { input: typed<null>() })
+  for (const [member, value] of [
+    ['priority', 'urgent'],
+    ['priority', 10],
+    ['priority', null],
+    ['retries', -1],
+    ['retries', 'many'],
+    ['queue', 'a b'],
+    ['queue', 7],
+    ['unique', ''],
+    ['unique', { key: 'a' }],
+    ['tags', 'a'],
+    ['tags', ['', 'b']],
+  ] as const) {
+    const said = await messageOf(member, value)
+    const refusal = forge.enqueue(job, null, { [member]: value } as EnqueueOptions)
+    await assert.rejects(
+      refusal,
+      ({ problems }: ForgeError) => said === `body: ${problems![0]!.path} ${problems![0]!.message}`,
+    )
+  }
+  for (const member of ['id', 'delayMs', 'runAt', 'timeoutMs', 'expireMs', 'keepResultMs', 'type']) {
+    for (const value of [null, true, [], {}, -1, 1e300]) {
+      assert.match(await messageOf(member, value), /must be (a |an |1 to 128 of )/)
+    }
+  }
+  for (const body of ['1', '[]', 'null']) {
+    assert.equal((await send(server, 'POST', '/v1/jobs', body)).json.detail, 'body: must be an object')
+  }
 })
 
 const refusals: readonly (readonly [what: string, body: string, code: string, paths: readonly string[]])[] = [

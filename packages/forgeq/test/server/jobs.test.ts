@@ -68,6 +68,7 @@ for (const [query, paths] of badQueries) {
     assert.equal(reply.status, 400)
     assert.equal(reply.json.code, 'INVALID_OPTION')
     assert.deepEqual(pathsOf(reply), [...paths].sort())
+    for (const { message } of reply.json.errors) assert.match(message, /^(must be (one of|a whole number from)|is) /)
   })
 }
 

@@ -99,7 +99,7 @@ test('a problem says everything a program needs', async (t) => {
     type: 'urn:forgeq:problem:invalid-option',
     title: 'Invalid option',
     status: 400,
-    detail: 'body: colour: is not known here.',
+    detail: 'body: colour is not known here',
     code: 'INVALID_OPTION',
     errors: [{ path: 'colour', message: 'is not known here' }],
     requestId: 'abc-1',

@@ -11,13 +11,14 @@ const durabilities = ['full', 'relaxed'] as const
 const invalid = (url: string, what: string): ForgeError =>
   new ForgeError(
     'CONFIG',
-    `store URL ${JSON.stringify(maskUrl(url))}: ${what}. Supported: sqlite:path.db, sqlite::memory:, sqlite:path.db?durability=relaxed.`,
+    `store URL ${JSON.stringify(maskUrl(url))}: ${what}; there are sqlite:path.db, sqlite:path.db?durability=relaxed and sqlite::memory:`,
   )
 
 /** Opens `sqlite:path.db[?durability=relaxed]` or `sqlite::memory:`; CONFIG says what is wrong with another URL. */
 export const openStore = async (url: string): Promise<Store> => {
   const parts = splitUrl(url)
-  if (parts === undefined) throw invalid(url, 'it has no scheme')
+  if (parts === undefined)
+    throw invalid(url, url === '' ? 'it is empty' : `it has no scheme, as in sqlite:${maskUrl(url)}`)
   const { scheme, options } = parts
   if (scheme !== 'sqlite') throw invalid(url, `scheme ${scheme} is not known`)
   const file = fileOf(parts)

@@ -28,3 +28,11 @@ for (const args of commands) {
     )
   })
 }
+
+for (const path of ['jobs.db', './data/jobs.db', '/var/lib/jobs.db', 'C:\\jobs.db']) {
+  test(`a path without a scheme is answered with its URL: ${path}`, async (t) => {
+    const { code, stderr } = await commandIn(t).forgeq(['enqueue', 'greet', '--store', path])
+    assert.equal(code, 2)
+    assert.ok(stderr.includes(`it has no scheme, as in sqlite:${path};`), stderr)
+  })
+}

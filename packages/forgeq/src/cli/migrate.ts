@@ -16,7 +16,8 @@ export function define(command: Command): void {
         if (flags.json) return console.log(JSON.stringify(migration))
         const { version, target, steps } = migration
         if (steps.length === 0) return console.log(`The schema is up to date (version ${version}).`)
-        console.log(flags.plan === true ? `From version ${version} to ${target}:` : `Migrated to version ${target}:`)
+        const from = version === 0 ? 'nothing' : `version ${version}`
+        console.log(flags.plan === true ? `From ${from} to version ${target}:` : `Migrated to version ${target}:`)
         for (const step of steps) console.log(`  ${step}`)
       } finally {
         await store.close()

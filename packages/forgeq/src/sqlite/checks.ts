@@ -78,14 +78,19 @@ const schemaVersion = (db: Database): number => {
   return (db.prepare(applied).get() as { version: number | null }).version ?? 0
 }
 
+/** What would be done to a file of `version`; 0: an empty one, or none. */
+export const planFrom = (version: number): Migration => ({
+  version,
+  target: migrations.length,
+  steps: migrations.slice(version).map((step) => step.name),
+})
+
 /** Applies what is missing in one transaction: two migrators at once are harmless, the second finds nothing to do. */
 export const migrate = (db: Database, mode: 'plan' | 'apply', now: number): Migration => {
   const target = migrations.length
-  const missing = (version: number): string[] => migrations.slice(version).map((step) => step.name)
   const before = withBusyRetry(() => schemaVersion(db), 5_000)
   if (before > target) throw tooNew(before)
-  if (mode === 'plan' || before === target)
-    return { version: before, target, steps: mode === 'plan' ? missing(before) : [] }
+  if (mode === 'plan' || before === target) return planFrom(before)
   withBusyRetry(() => db.exec('BEGIN IMMEDIATE'), 5_000)
   try {
     const version = schemaVersion(db)
@@ -96,7 +101,7 @@ export const migrate = (db: Database, mode: 'plan' | 'apply', now: number): Migr
       db.prepare(noteStep).run(i + 1, step.name, now)
     }
     db.exec('COMMIT')
-    return { version: target, target, steps: missing(version) }
+    return { ...planFrom(version), version: target }
   } catch (error) {
     db.exec('ROLLBACK')
     throw error

@@ -1,8 +1,10 @@
 // The store on one SQLite file: opens it when first needed, passes every call to the engine, spreads its hints.
+import { existsSync } from 'node:fs'
 import { ForgeError } from '../core/errors.ts'
 import type { ManualClock } from '../store/clock.ts'
 import type * as records from '../store/records.ts'
 import type { Migration, Store, StoreInfo, Topic } from '../store/store.ts'
+import { planFrom } from './checks.ts'
 import type { HostOptions } from './host.ts'
 import { Inline } from './inline.ts'
 import type { Answer, Method } from './operations.ts'
@@ -47,6 +49,8 @@ export class SqliteStore implements Store {
   async migrate(mode: 'plan' | 'apply'): Promise<Migration> {
     // What is in memory is made with the newest schema.
     if (this.#options.path === ':memory:') return (await this.#connected()).migrate(mode)
+    // Opening would make the file.
+    if (mode === 'plan' && !existsSync(this.#options.path)) return planFrom(0)
     const link = await Remote.open(
       this.#options,
       'none',

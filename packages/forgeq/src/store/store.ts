@@ -63,6 +63,7 @@ export type Topic = `ready:${string}` | `ended:${string}` | `orders:${string}` |
 export interface Store {
   /** Connects, checks versions and durability, migrates an empty store. Repeatable; calls before it open by themselves. */
   open(): Promise<StoreInfo>
+  /** `plan` says what `apply` would do; a store that is not there is not made. */
   migrate(mode: 'plan' | 'apply'): Promise<Migration>
   close(): Promise<void>
 

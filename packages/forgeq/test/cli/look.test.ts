@@ -1,5 +1,6 @@
 // The commands that look: what people read, and what programs parse.
 import assert from 'node:assert/strict'
+import { readdirSync } from 'node:fs'
 import { test, type TestContext } from 'node:test'
 import { defineJob, typed } from 'forgeq'
 import { commandIn } from './command.ts'
@@ -165,10 +166,12 @@ test('status, queues and workers have the field names of the HTTP API', async (t
 })
 
 test('migrate applies what there is to apply, and plans it without doing it', async (t) => {
-  const { forgeq } = commandIn(t)
+  const { folder, forgeq } = commandIn(t)
   const plan = (await json(forgeq, 'migrate', '--plan')) as { version: number; target: number; steps: string[] }
   assert.equal(plan.version, 0)
   assert.ok(plan.steps.length > 0)
+  assert.match((await forgeq(['migrate', '--plan'])).stdout, /^From nothing to version \d+:\n {2}001 tables$/m)
+  assert.deepEqual(readdirSync(folder), [])
   assert.equal(((await json(forgeq, 'migrate')) as { version: number }).version, plan.target)
   assert.match((await forgeq(['migrate'])).stdout, /up to date/)
 })

@@ -118,10 +118,11 @@ test('network file systems are refused, doubtful ones are named', () => {
   assert.deepEqual(judgeFileSystem('/data', 0xef53), {})
 })
 
-test('a plan makes no schema and is in no way of what comes', async (t) => {
+test('a plan makes no file and is in no way of what comes', async (t) => {
   const path = temporaryFile(t)
   const store = openStore(t, path)
   assert.equal((await store.migrate('plan')).version, 0)
+  assert.equal(existsSync(path), false)
   await store.enqueue([someJob()], { atomic: true })
 })
 

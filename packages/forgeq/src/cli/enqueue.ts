@@ -1,13 +1,12 @@
 // `forgeq enqueue`: sends one job, or those of a file, and waits for its result where that is wanted.
 import { InvalidArgumentError, type Command } from 'commander'
-import { toMs, type Duration } from '../core/duration.ts'
 import { ForgeError } from '../core/errors.ts'
 import type { EnqueueOptions, Priority } from '../core/policy.ts'
 import type { ForgeQ } from '../forge.ts'
 import { awaitJob } from './await-job.ts'
 import { configOf, withForge } from './connect.ts'
 import { nearest } from './nearest.ts'
-import { collect, lookOptions, oneOf, wholeNumber, type LookFlags } from './options.ts'
+import { collect, duration, lookOptions, oneOf, wholeNumber, type LookFlags } from './options.ts'
 import { say } from './output.ts'
 import { readPayload } from './payload.ts'
 
@@ -27,8 +26,8 @@ interface JobFlags {
 interface EnqueueFlags extends LookFlags, JobFlags {
   readonly type?: string
   readonly payload?: string
-  /** `''` = without a limit. */
-  readonly wait?: string
+  /** In milliseconds, Infinity = without a limit. */
+  readonly wait?: number
   readonly batch?: string
 }
 
@@ -53,15 +52,15 @@ export function define(command: Command): void {
     .option('--payload <json>', 'as the argument')
     .option('-q, --queue <name>', 'queue (default: what the job type says)')
     .option('-p, --priority <level>', 'high, normal, low, or 0 (first) to 9', readPriority)
-    .option('--in <duration>', 'not before this time from now: 30s, 10m, 2h', readDuration)
+    .option('--in <duration>', 'not before this time from now: 30s, 10m, 2h', duration)
     .option('--at <instant>', 'not before this instant: 2027-01-31T08:00:00Z', readInstant)
     .option('--id <uuid>', 'UUIDv7 of the job: the same again answers with the stored job')
     .option('--unique <key>', 'at most one job of the type with this key that has not ended')
     .option('--tag <tag>', 'to find it by; may be repeated', collect)
     .option('--retries <n>', 'tries after the first one', wholeNumber(0, 10_000))
-    .option('--timeout <duration>', 'how long one try may take', readDuration)
-    .option('--expire <duration>', 'cancelled when it has not started within this time', readDuration)
-    .option('--wait [=duration]', 'wait until it has ended and print its result')
+    .option('--timeout <duration>', 'how long one try may take', duration)
+    .option('--expire <duration>', 'cancelled when it has not started within this time', duration)
+    .option('--wait [duration]', 'wait until it has ended, or at most 30s, 5m, and print its result', readWait)
     .option('--batch <file>', 'many jobs: a JSON object with type, payload, ... on each line, - for standard input')
     .action(async (type: string | undefined, payload: string | undefined, flags: EnqueueFlags) => {
       if (flags.batch !== undefined) return sendBatch(flags.batch, type, flags)
@@ -123,13 +122,8 @@ async function sayIfUnknown(forge: ForgeQ, type: string): Promise<void> {
 const readPriority = (text: string): Priority =>
   /^\d$/.test(text) ? (Number(text) as Priority) : oneOf(['high', 'normal', 'low'])(text)
 
-function readDuration(text: string): number {
-  try {
-    return toMs(text as Duration, 'It')
-  } catch (error) {
-    throw new InvalidArgumentError((error as Error).message)
-  }
-}
+/** Nothing behind `=` is no limit. */
+const readWait = (text: string): number => (text === '' ? Infinity : duration(text))
 
 function readInstant(text: string): Date {
   const instant = new Date(text)

@@ -10,13 +10,13 @@ import { printVerdicts } from './job-acts.ts'
 import { listJobs, type ListFlags } from './job-list.ts'
 import { jobOf } from './job-of.ts'
 import { printLogs, showJob } from './job-page.ts'
-import { lookOptions, oneOf, wholeNumber, type LookFlags } from './options.ts'
+import { duration, lookOptions, oneOf, wholeNumber, type LookFlags } from './options.ts'
 import { readPayload } from './payload.ts'
 
 export function define(command: Command): void {
   const sub = (name: string, about: string): Command => lookOptions(command.command(name).description(about))
 
-  listOptions(sub('ls', 'list jobs, newest first'))
+  listOptions(sub('ls', 'list jobs, newest first; with --state ready or scheduled, in the order they start'))
     .option('-s, --state <state>', states.join(', '), oneOf(states))
     .action((flags: LookFlags & ListFlags) => withStored(flags, (forge) => listJobs(forge, flags)))
 
@@ -30,9 +30,9 @@ export function define(command: Command): void {
 
   sub('wait', 'wait until a job has ended and print its result')
     .argument('<id>')
-    .option('--timeout <duration>', 'give up after this time: 30s, 5m (default: never)', '')
-    .action((id: string, flags: LookFlags & { timeout: string }) =>
-      withStored(flags, (forge) => awaitJob(forge, id, flags.timeout, flags.json === true)),
+    .option('--timeout <duration>', 'give up after this time: 30s, 5m (default: never)', duration)
+    .action((id: string, flags: LookFlags & { timeout?: number }) =>
+      withStored(flags, (forge) => awaitJob(forge, id, flags.timeout ?? Infinity, flags.json === true)),
     )
 
   sub('why', 'why a job is where it is, and what to do about it')

@@ -43,7 +43,7 @@ async function run(args: readonly string[]): Promise<number | undefined> {
   const command = program.commands.find((each) => each.name() === name)
   try {
     if (entry !== undefined && command !== undefined) (await entry.load()).define(command)
-    await program.parseAsync(separateWait(args), { from: 'user' })
+    await program.parseAsync(joinWait(args), { from: 'user' })
     return process.exitCode as number | undefined
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
@@ -57,8 +57,12 @@ function withHelp(args: readonly string[]): readonly string[] {
   return first === 'help' ? [...others, '--help'] : args
 }
 
-/** `--wait` takes a value only after `=`: it must not swallow what comes next. */
-function separateWait(args: readonly string[]): string[] {
-  const end = args.indexOf('--')
-  return args.map((arg, i) => (arg === '--wait' && (end === -1 || i < end) ? '--wait=' : arg))
+/** `--wait` takes what follows only when that is a duration: it must not swallow a type or a payload. */
+function joinWait(args: readonly string[]): string[] {
+  const end = args.includes('--') ? args.indexOf('--') : args.length
+  const at = args.indexOf('--wait')
+  if (at === -1 || at > end) return [...args]
+  const next = args[at + 1] ?? ''
+  const limit = /^[\d.]+(ms|s|m|h|d)$/.test(next) ? next : ''
+  return [...args.slice(0, at), `--wait=${limit}`, ...args.slice(at + (limit === '' ? 1 : 2))]
 }

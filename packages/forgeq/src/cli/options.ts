@@ -1,5 +1,6 @@
 // Options that several commands share, so that they read and mean the same everywhere.
 import { InvalidArgumentError, type Command } from 'commander'
+import { toMs, type Duration } from '../core/duration.ts'
 import type { Flags } from './config.ts'
 
 export interface LookFlags extends Flags {
@@ -37,6 +38,15 @@ export const wholeNumber =
     if (/^\d+$/.test(text) && number >= least && number <= most) return number
     throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`)
   }
+
+/** Whole milliseconds. */
+export function duration(text: string): number {
+  try {
+    return toMs(text as Duration, 'It')
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message)
+  }
+}
 
 export const oneOf =
   <const T extends string>(allowed: readonly T[]) =>

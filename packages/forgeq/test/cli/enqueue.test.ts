@@ -92,6 +92,7 @@ test('what cannot be a job is refused with exit code 2, and stores nothing', asy
     forgeq(['enqueue', 'greet', '1', '--at', 'soon']),
     forgeq(['enqueue', 'greet', '1', '-p', 'urgent']),
     forgeq(['enqueue', 'greet', '1', '--id', 'mine']),
+    forgeq(['enqueue', 'greet', '1', '--wait=soon']),
     forgeq(['enqueue', 'greet', '1', '--type', 'greet']),
     forgeq(['enqueue', 'greet', '@missing.json']),
     forgeq(['enqueue']),
@@ -131,8 +132,10 @@ test('with --wait the result is printed, and the end of the job is the exit code
   assert.deepEqual([dead.code, dead.stdout], [1, ''])
   assert.match(dead.stderr, /is dead \(exhausted\): no such address/)
 
-  const late = await forgeq(['enqueue', 'greet', '{"name":"Ada"}', '--in', '1h', '--wait=20ms'])
-  assert.equal(late.code, 7)
+  for (const limit of [['--wait=20ms'], ['--wait', '20ms']]) {
+    const late = await forgeq(['enqueue', ...limit, 'greet', '{"name":"Ada"}', '--in', '1h'])
+    assert.equal(late.code, 7, late.stderr)
+  }
 
   const wrong = await forgeq(['enqueue', 'greet', '{"nome":"Ada"}'])
   assert.deepEqual([wrong.code, wrong.stdout], [2, ''])
@@ -141,4 +144,15 @@ test('with --wait the result is printed, and the end of the job is the exit code
   const mistyped = await forgeq(['enqueue', 'gret', '1'])
   assert.match(mistyped.stderr, /Did you mean greet\?/)
   assert.equal((await worker.ends('SIGTERM')).code, 0)
+})
+
+test('a job that nobody will start is waited for, and that is said once', async (t) => {
+  const { folder } = commandIn(t)
+  const waiting = startCommand(t, folder, ['enqueue', 'greet', '{"name":"Ada"}', '-q', 'greetings', '--wait'])
+  await waiting.prints(/waiting for it\nNo worker is running: start one with `forgeq worker`/)
+  const worker = startCommand(t, folder, ['worker', handlersFile, '--drain'])
+  assert.equal((await waiting.ends()).code, 0)
+  assert.match(waiting.printed(), /hello Ada/)
+  assert.equal(waiting.printed().match(/No worker is running/g)?.length, 1)
+  assert.equal((await worker.ends()).code, 0)
 })

@@ -78,6 +78,24 @@ test('jobs are listed, filtered and paged', async (t) => {
   assert.equal(stdout.includes('\u001B'), false)
 })
 
+test('jobs are listed newest first, but in the order they start where that is known, as the help says', async (t) => {
+  const { folder, forgeq } = commandIn(t)
+  const forge = forgeIn(t, folder)
+  const job = defineJob('job', { input: typed<string>() })
+  await forge.enqueue(job, 'second')
+  await forge.enqueue(job, 'third', { priority: 'low' })
+  await forge.enqueue(job, 'first', { priority: 'high' })
+  await forge.enqueue(job, 'later', { delay: '2h' })
+  await forge.enqueue(job, 'soon', { delay: '1h' })
+  const payloads = async (...args: string[]): Promise<unknown[]> =>
+    (await listed(forgeq, 'jobs', 'ls', ...args)).map(({ payload }) => payload)
+  assert.deepEqual(await payloads(), ['soon', 'later', 'first', 'third', 'second'])
+  assert.deepEqual(await payloads('-s', 'ready'), ['first', 'second', 'third'])
+  assert.deepEqual(await payloads('-s', 'scheduled'), ['soon', 'later'])
+  const { stdout } = await forgeq(['jobs', '--help'])
+  assert.match(stdout.replaceAll(/\s+/g, ' '), /newest first; with --state ready or scheduled, in the order they start/)
+})
+
 test('a list of large jobs ends early, and says where it goes on', async (t) => {
   const { folder, forgeq } = commandIn(t)
   const forge = forgeIn(t, folder)

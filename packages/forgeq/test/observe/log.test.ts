@@ -30,16 +30,18 @@ const everything: readonly (readonly [string, object])[] = [
   ['store:up', { downMs: 99.9 }],
 ]
 
+const built = (path: string): string => new URL(`../../dist/${path}`, import.meta.url).href
+
 /** Logs `events` in a process of its own, because the log writes to standard output. */
-function logged(level: string, format: string, events = everything): string[] {
-  const log = new URL('../../dist/observe/log.js', import.meta.url)
-  const emitter = new URL('../../dist/emitter.js', import.meta.url)
-  const program = `
-    import { createLog, logEvents } from '${log.href}'
-    import { Emitter } from '${emitter.href}'
+const logged = (level: string, format: string, events = everything): string[] =>
+  printed(`
+    import { createLog, logEvents } from '${built('observe/log.js')}'
+    import { Emitter } from '${built('emitter.js')}'
     const events = new Emitter()
     logEvents(events, createLog({ level: '${level}', format: '${format}', colours: false }))
-    for (const [name, event] of ${JSON.stringify(events)}) events.emit(name, event)`
+    for (const [name, event] of ${JSON.stringify(events)}) events.emit(name, event)`)
+
+function printed(program: string): string[] {
   const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' })
   assert.equal(stderr, '')
   return stdout.split('\n').filter((line) => line !== '')
@@ -80,6 +82,18 @@ test('every event is one JSON line with the agreed names', () => {
     err: failure,
   })
   assert.deepEqual([level, msg], ['error', 'job is dead'])
+})
+
+test('an error that crossed the thread of the store is logged with its class', () => {
+  const [line] = printed(`
+    import { createLog } from '${built('observe/log.js')}'
+    import { ForgeQ } from '${built('forge.js')}'
+    const log = createLog({ level: 'info', format: 'json', colours: false })
+    // Below a file there is no folder.
+    const forge = new ForgeQ({ store: 'sqlite:' + process.execPath + '/jobs.db' })
+    await forge.ready().catch((err) => log.error({ err }, 'failed'))`)
+  const { err } = JSON.parse(line!) as { err: Record<string, string> }
+  assert.deepEqual([err['type'], err['code']], ['ForgeError', 'STORE_UNAVAILABLE'])
 })
 
 test('the level decides what is written', () => {

@@ -111,6 +111,10 @@ function present(config: Config, info: StoreInfo, details: WorkerDetails, log: L
 
 function tell(log: Log, news: Exclude<News, { news: 'loaded' | 'serving' }>): void {
   switch (news.news) {
+    case 'loads long': {
+      const { place, module, forMs } = news
+      return log.warn({ process: place, module, forMs }, 'worker process still loads a module, waits for it')
+    }
     case 'died': {
       const { place, pid, how, restartMs } = news
       return log.warn({ process: place, pid, how, restartMs }, 'worker process died, starts again')

@@ -24,8 +24,15 @@ const isModule = (path: string): boolean => extensions.includes(extname(path)) &
 const isTest = (path: string): boolean =>
   /\.(test|spec)\.[cm]?[jt]s$/.test(path) || /(^|[\\/])(test|tests|__tests__)[\\/]/.test(path)
 
-/** CONFIG names what is missing, cannot be loaded, or handles a type twice. `folder`: paths are relative to it. */
-export async function findHandlers(paths: readonly string[], folder: string): Promise<FoundHandlers> {
+/**
+ * CONFIG names what is missing, cannot be loaded, or handles a type twice. `folder`: paths are relative to it; `loading` is
+ * told of each module before its code runs.
+ */
+export async function findHandlers(
+  paths: readonly string[],
+  folder: string,
+  loading: (file: string) => Promise<void>,
+): Promise<FoundHandlers> {
   const named = (path: string): string => {
     const near = relative(folder, path)
     return near.startsWith('..') ? path : near
@@ -35,6 +42,7 @@ export async function findHandlers(paths: readonly string[], folder: string): Pr
   const modules = paths.flatMap((path) => modulesOf(path, folder))
   for (const path of new Set(modules)) {
     const file = named(path)
+    await loading(file)
     const exported = Object.entries(await load(path, file))
     const handlers = new Set(
       exported.flatMap(([, value]) => (Array.isArray(value) ? value : [value])).filter(isHandler),

@@ -32,13 +32,13 @@ export interface WorkerDetails {
 
 process.title = 'forgeq worker'
 
-runSupervised(async (given) => {
+runSupervised(async (given, loading) => {
   const task = given as WorkerTask
   const log = createLog(task.log)
   process.on('uncaughtExceptionMonitor', (error) => log.error({ err: error }, 'worker process crashes'))
   // A handler that makes a forge of its own means the same store.
   process.env['FORGEQ_STORE'] = task.store
-  const { handlers, notes } = await findHandlers(task.handlers, task.folder)
+  const { handlers, notes } = await findHandlers(task.handlers, task.folder, loading)
   const forge = new ForgeQ({ store: task.store })
   logEvents(forge, log)
   const policies = handlers.map(({ handler, file }) => {

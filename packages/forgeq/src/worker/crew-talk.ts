@@ -13,6 +13,8 @@ export interface RunningJob {
 }
 
 export type Report =
+  /** It is about to run the code of this module. */
+  | { readonly report: 'loading'; readonly module: string }
   /** It is about to work; `details` are those of whoever made the worker. */
   | { readonly report: 'loaded'; readonly details: unknown }
   /** It is registered and works. */

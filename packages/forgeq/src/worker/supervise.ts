@@ -17,6 +17,10 @@ import { Loop } from './loop.ts'
 const lastWordsMs = 1_000
 /** A process that lived this long has recovered: its next death counts as the first. */
 const soundAfterMs = 10_000
+/** A module that ended its process this many times in a row while it was loaded is not given another chance. */
+const loadChances = 3
+/** After this time of loading a module it is said that it has not finished. */
+const longLoadMs = 5_000
 const restarts: BackoffPlan = { type: 'exponential', baseMs: 200, factor: 2, maxMs: 30_000, jitter: true }
 
 export interface Supervising {
@@ -36,6 +40,8 @@ export interface Supervising {
 export type News =
   | { readonly news: 'loaded'; readonly place: number; readonly details: unknown }
   | { readonly news: 'serving'; readonly place: number }
+  /** It has been loading this module for `forMs`, and is waited for. */
+  | { readonly news: 'loads long'; readonly place: number; readonly module: string; readonly forMs: number }
   | {
       readonly news: 'died'
       readonly place: number
@@ -55,9 +61,14 @@ interface Place {
   running: readonly RunningJob[]
   startedAt: number
   failures: number
+  /** The module it is loading. */
+  loading: string | undefined
+  /** Times in a row that it died of loading. */
+  loadFailures: number
   isDone: boolean
   refusal: ForgeError | undefined
   cancelRestart: (() => void) | undefined
+  cancelNotice: (() => void) | undefined
 }
 
 export class Supervisor {
@@ -85,9 +96,12 @@ export class Supervisor {
       running: [],
       startedAt: 0,
       failures: 0,
+      loading: undefined,
+      loadFailures: 0,
       isDone: false,
       refusal: undefined,
       cancelRestart: undefined,
+      cancelNotice: undefined,
     }))
     this.#reporter = new Loop(
       () => this.#tellDeaths(),
@@ -152,7 +166,12 @@ export class Supervisor {
 
   #hear(place: Place, message: Report): void {
     switch (message.report) {
+      case 'loading':
+        this.#load(place, message.module)
+        break
       case 'loaded':
+        this.#load(place, undefined)
+        place.loadFailures = 0
         this.#host.told({ news: 'loaded', place: place.number, details: message.details })
         break
       case 'serving':
@@ -176,10 +195,24 @@ export class Supervisor {
     }
   }
 
+  #load(place: Place, module: string | undefined): void {
+    const { timers, told } = this.#host
+    place.cancelNotice?.()
+    place.loading = module
+    if (module === undefined) return
+    const notice = { news: 'loads long', place: place.number, module, forMs: longLoadMs } as const
+    place.cancelNotice = timers.after(longLoadMs, () => told(notice))
+  }
+
   #ended(place: Place, child: ChildProcess, how: string): void {
     if (place.child !== child) return
     place.child = undefined
     place.running = []
+    const { loading } = place
+    this.#load(place, undefined)
+    if (loading !== undefined && !this.#isStopping && ++place.loadFailures >= loadChances) {
+      place.refusal ??= diedLoading(loading, how, place.loadFailures)
+    }
     if (place.worker !== undefined) {
       this.#dead.add(place.worker)
       this.#reporter.wake()
@@ -243,3 +276,10 @@ export class Supervisor {
     this.#reporter.stop().then(end, (error: unknown) => this.#settleOver?.reject(error))
   }
 }
+
+const diedLoading = (module: string, how: string, times: number): ForgeError =>
+  new ForgeError(
+    'CONFIG',
+    `${module} cannot be loaded: its process ended meanwhile (${how}), ${times} times in a row; see that importing it does ` +
+      'not end the process',
+  )

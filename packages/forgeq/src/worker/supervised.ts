@@ -13,8 +13,11 @@ export interface SupervisedWorker {
   readonly details: unknown
 }
 
+/** Tells the supervisor which module is loaded next; it has heard of it once this resolves. */
+export type Loading = (module: string) => Promise<void>
+
 /** Runs what `start` makes of the supervisor's task until it is over, then ends the process. */
-export function runSupervised(start: (task: unknown) => Promise<SupervisedWorker>): void {
+export function runSupervised(start: (task: unknown, loading: Loading) => Promise<SupervisedWorker>): void {
   let graceMs = 0
   let isStopping = false
   let worker: Worker | undefined
@@ -25,13 +28,13 @@ export function runSupervised(start: (task: unknown) => Promise<SupervisedWorker
   }
   const stop = (ms: number): void => {
     isStopping = true
+    // Modules that never finish loading would keep it for ever.
+    if (worker === undefined) return end()
     tellRunning()
-    // Before there is a worker there is nothing to stop: `run` looks.
-    worker?.stop({ grace: ms }).catch(end)
+    worker.stop({ grace: ms }).catch(end)
   }
   const run = async (task: unknown): Promise<void> => {
-    const started = await start(task)
-    const { forge, details } = started
+    const { forge, details, worker: made } = await start(task, loading)
     forge.on('job:started', ({ id, type }) => running.set(id, { id, type }))
     for (const name of ['job:completed', 'job:retried', 'job:dead', 'job:cancelled', 'job:released'] as const) {
       forge.on(name, ({ id }) => {
@@ -44,8 +47,7 @@ export function runSupervised(start: (task: unknown) => Promise<SupervisedWorker
       running.clear()
       tell({ report: 'left', worker: event.worker })
     })
-    worker = started.worker
-    if (isStopping) return
+    worker = made
     tell({ report: 'loaded', details })
     await worker.run()
     if (!isStopping) tell({ report: 'drained' })
@@ -62,6 +64,8 @@ export function runSupervised(start: (task: unknown) => Promise<SupervisedWorker
   // A terminal sends these to every process of the tree; the supervisor decides.
   for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => {})
 }
+
+const loading: Loading = (module) => new Promise((resolve) => tell({ report: 'loading', module }, resolve))
 
 function tell(report: Report, then: () => void = () => {}): void {
   // Without its supervisor the process still ends as it should.

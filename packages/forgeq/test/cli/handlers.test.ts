@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { findHandlers } from '#src/cli/handlers.js'
+import { findHandlers, type FoundHandlers } from '#src/cli/handlers.js'
 import { temporaryFolder } from './command.ts'
 
 /** A module that exports a handler as another copy of the package would make it. */
@@ -19,8 +19,11 @@ function folderOf(t: TestContext, files: Readonly<Record<string, string>>): stri
   return folder
 }
 
+const find = (paths: readonly string[], folder: string): Promise<FoundHandlers> =>
+  findHandlers(paths, folder, () => Promise.resolve())
+
 const found = async (folder: string, ...paths: string[]): Promise<string[]> =>
-  (await findHandlers(paths, folder)).handlers.map(({ handler, file }) => `${handler.job.name} ${file}`).toSorted()
+  (await find(paths, folder)).handlers.map(({ handler, file }) => `${handler.job.name} ${file}`).toSorted()
 
 test('a folder means every module below it, without declarations, maps, tests and packages', async (t) => {
   const folder = folderOf(t, {
@@ -65,7 +68,7 @@ test('lists, defaults and re-exports count once', async (t) => {
 
 test('a type with two handlers is refused, naming both files', async (t) => {
   const folder = folderOf(t, { 'jobs/a.js': handling('same'), 'jobs/b.js': handling('same') })
-  await assert.rejects(findHandlers(['jobs'], folder), {
+  await assert.rejects(find(['jobs'], folder), {
     code: 'CONFIG',
     message: /^jobs\/a\.js and jobs\/b\.js both handle same/,
   })
@@ -79,13 +82,13 @@ test('modules without handlers are named; only when there is no handler at all t
     'c/c.js': contract,
     'd/x.txt': '',
   })
-  assert.deepEqual((await findHandlers(['jobs'], folder)).notes, ['jobs/b.js exports no handler.'])
-  await assert.rejects(findHandlers(['jobs/b.js'], folder), {
+  assert.deepEqual((await find(['jobs'], folder)).notes, ['jobs/b.js exports no handler.'])
+  await assert.rejects(find(['jobs/b.js'], folder), {
     code: 'CONFIG',
     message: /jobs\/b\.js exports no handler/,
   })
-  await assert.rejects(findHandlers(['c'], folder), { message: /c\/c\.js exports the job job without its function/ })
-  await assert.rejects(findHandlers(['d'], folder), { message: /There is no module in d/ })
+  await assert.rejects(find(['c'], folder), { message: /c\/c\.js exports the job job without its function/ })
+  await assert.rejects(find(['d'], folder), { message: /There is no module in d/ })
 })
 
 test('what is not there, or cannot be loaded, is said with what to do', async (t) => {
@@ -95,7 +98,7 @@ test('what is not there, or cannot be loaded, is said with what to do', async (t
     'alone.js': `import 'forgeq'`,
   })
   const refused = (path: string, message: RegExp): Promise<void> =>
-    assert.rejects(findHandlers([path], folder), { code: 'CONFIG', message })
+    assert.rejects(find([path], folder), { code: 'CONFIG', message })
   await refused('missing', /There is no missing in/)
   await refused('*.ts', /No module matches \*\.ts/)
   await refused('broken.js', /broken\.js cannot be loaded\. Error: no database/)
@@ -112,7 +115,7 @@ test('TypeScript runs where Node strips types and is explained where not; a buil
   assert.deepEqual(await found(folder, 'built'), ['b built/b.js'])
   if (process.features.typescript) assert.deepEqual(await found(folder, 'a.ts'), ['a a.ts'])
   else
-    await assert.rejects(findHandlers(['a.ts'], folder), {
+    await assert.rejects(find(['a.ts'], folder), {
       code: 'CONFIG',
       message: /leads to TypeScript.*Node 22\.18/,
     })

@@ -3,11 +3,14 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { exit } from './handlers/effects.ts'
 import { handlersFile, scene } from './scene.ts'
 
-test('a process that dies at its start is started anew, each time after a longer pause', async (t) => {
-  const { start } = scene(t)
-  const worker = start(['worker', handlersFile('crash-at-start')])
+test('a process that dies soon is started anew, each time after a longer pause', async (t) => {
+  const { forge, start } = scene(t)
+  // Three crashes bury a job: two of them make six deaths.
+  await forge.enqueueMany(exit, [3, 3])
+  const worker = start(['worker', handlersFile('effects'), '-c', '1'])
   const died = /(?:"how":"exit code 3","restartMs":(\d+)[^]*?){4}/
   await worker.prints(died)
   const pauses = Array.from(worker.printed().matchAll(/"restartMs":(\d+)/g), ([, ms]) => Number(ms))
@@ -16,6 +19,25 @@ test('a process that dies at its start is started anew, each time after a longer
     .slice(0, 4)
     .forEach((ms, i) => assert.ok(ms >= bounds[i]! && ms <= bounds[i + 1]!, `pause ${i + 1} is ${ms} ms`))
   assert.deepEqual(await worker.ends('SIGTERM'), { code: 0, signal: null })
+})
+
+test('a module that ends its process at every load ends it after three times, and is named', async (t) => {
+  const { start } = scene(t)
+  const worker = start(['worker', handlersFile('effects'), handlersFile('crash-at-start'), '-p', '2'])
+  assert.deepEqual(await worker.ends(), { code: 2, signal: null })
+  const said = worker
+    .printed()
+    .match(/^error: \S*crash-at-start\.js cannot be loaded: .* \(exit code 3\), 3 times in a row/gm)
+  assert.equal(said?.length, 1, worker.printed())
+})
+
+test('a module that never finishes loading is named, and keeps nobody from stopping', async (t) => {
+  const { folder, start } = scene(t)
+  writeFileSync(join(folder, 'stuck.mjs'), 'await new Promise(() => {})')
+  const worker = start(['worker', 'stuck.mjs'])
+  await worker.prints(/"module":"stuck\.mjs","forMs":5000,"msg":"worker process still loads a module/)
+  assert.deepEqual(await worker.ends('SIGTERM'), { code: 0, signal: null })
+  assert.doesNotMatch(worker.printed(), /was killed/)
 })
 
 test('handlers that cannot be loaded end it with exit code 2 and the reason, once', async (t) => {

@@ -30,3 +30,6 @@ export const block = defineJob('block', { input: typed<unknown>(), timeout: '1h'
   note('start', job.id)
   for (;;);
 })
+
+/** Ends its process. */
+export const exit = defineJob('exit', { input: typed<number>() }, ({ input }) => process.exit(input))

@@ -130,6 +130,16 @@ const isNoWhole = (column: string): string => `typeof(NEW.${column}) NOT IN ('in
 const isNoName = (column: string): string =>
   `NEW.${column} IS NOT NULL AND (typeof(NEW.${column}) <> 'text' OR length(NEW.${column}) NOT BETWEEN 1 AND 128 OR NEW.${column} GLOB '*[^A-Za-z0-9_.:/-]*' OR instr(NEW.${column}, char(0)))`
 
+// Most payloads have too few brackets to be too deep; those of the others are walked level by level, 200 ms at worst.
+const isTooDeep = /* sql */ `length(NEW.payload) - length(replace(replace(NEW.payload, '[', ''), '{', '')) > 64 AND EXISTS (
+    WITH RECURSIVE
+      node (id, parent) AS MATERIALIZED (
+        SELECT id, parent FROM json_tree(NEW.payload) WHERE type IN ('array', 'object')),
+      level (id, depth) AS (
+        SELECT id, 1 FROM node WHERE parent IS NULL
+        UNION ALL SELECT node.id, depth + 1 FROM level JOIN node ON node.parent = level.id WHERE depth <= 64)
+    SELECT 1 FROM level WHERE depth > 64)`
+
 const doorOfView = [
   refuse('type must be 1 to 128 of A-Z a-z 0-9 _ . : / -', `NEW.type IS NULL OR ${isNoName('type')}`),
   refuse('queue must be 1 to 128 of A-Z a-z 0-9 _ . : / -', isNoName('queue')),
@@ -138,6 +148,7 @@ const doorOfView = [
     `typeof(NEW.payload) NOT IN ('text', 'null') OR NOT json_valid(coalesce(NEW.payload, 'null'))
       OR length(CAST(NEW.payload AS BLOB)) > 1048576 OR instr(NEW.payload, char(0))`,
   ),
+  refuse('payload must be nested at most 64 levels deep', isTooDeep),
   refuse('priority must be a whole number from 0 to 9', `${isNoWhole('priority')} OR NEW.priority NOT BETWEEN 0 AND 9`),
   refuse(
     'delay_ms and timeout_ms must be whole numbers, not negative and at most ten years',

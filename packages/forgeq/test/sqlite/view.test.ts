@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { test, type TestContext } from 'node:test'
+import { caps } from '#src/core/caps.js'
 import { isId } from '#src/core/id.js'
 import type { Database } from '#src/sqlite/connect.js'
 import type { Store } from '#src/store/store.js'
@@ -65,6 +66,21 @@ test('a delay, a unique key, an id and an announced policy hold', async (t) => {
   assert.deepEqual(jobs[0]?.policy, { ...policy, maxAttempts: 9 })
 })
 
+const nested = (levels: number): string => '['.repeat(levels) + ']'.repeat(levels)
+
+test('a payload may be nested as deep as in the library', async (t) => {
+  const { store, app } = await scene(t)
+  const insert = app.prepare(`INSERT INTO forgeq_enqueue (type, payload) VALUES ('mail', ?)`)
+  const taken = [
+    nested(caps.jsonDepth),
+    JSON.stringify(nested(100)),
+    JSON.stringify(Array.from({ length: 100 }, () => [{}])),
+  ]
+  for (const payload of taken) insert.run(payload)
+  assert.equal((await store.find({}, null, 10)).jobs.length, taken.length)
+  assert.throws(() => insert.run(nested(caps.jsonDepth + 1)), /levels deep/)
+})
+
 for (const [columns, values, problem] of [
   ['type', `'no spaces please'`, /type must be/],
   ['type', 'NULL', /type must be/],
@@ -75,6 +91,8 @@ for (const [columns, values, problem] of [
   ['type, max_attempts', `'mail', 0`, /whole number from 1/],
   ['type, id', `'mail', 'order-17'`, /UUIDv7/],
   ['type, queue', `'mail', 'a b'`, /queue must be/],
+  ['type, payload', `'mail', '${nested(65)}'`, /at most 64 levels deep/],
+  ['type, payload', `'mail', '{"a":[1,${'{"b":'.repeat(63)}0${'}'.repeat(63)}]}'`, /at most 64 levels deep/],
   ['type, payload', `'mail', CAST('{}' AS BLOB)`, /payload must be JSON text/],
   ['type, priority', `'mail', 5.5`, /whole number/],
   ['type, priority', `'mail', 'high'`, /whole number/],

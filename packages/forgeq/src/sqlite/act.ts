@@ -1,11 +1,13 @@
 // What operators do to single jobs. Whether a state allows it is asked of core/states.ts.
 import { allows, type State } from '../core/states.ts'
 import type { ActRequest, ActVerdict } from '../store/records.ts'
-import { finish, releaseUnique } from './finish.ts'
+import { finish } from './finish.ts'
 import { removeBodies } from './maintain.ts'
 import { makeReady, placeOf, takeOut, type Body, type Place } from './place.ts'
 import { stateCodes } from './schema.ts'
 import type { Turn } from './turn.ts'
+import { holderOf, releaseUnique, takeUnique } from './unique.ts'
+import { uidOf } from './worker-uid.ts'
 
 interface Target extends Body {
   readonly uniq: string | null
@@ -14,10 +16,6 @@ interface Target extends Body {
 const targetOf = /* sql */ `SELECT seq, id, type, queue, priority, run_at, uniq FROM forgeq_job WHERE id = ?`
 // Any later settle or rescue of this claim ends the job cancelled.
 const markCancelled = /* sql */ `UPDATE forgeq_running SET cancelled = 1 WHERE job = ?`
-const uidOf = /* sql */ `SELECT uid FROM forgeq_worker WHERE id = ?`
-const takeUnique = /* sql */ `INSERT INTO forgeq_uniq (type, key, job) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`
-const holderOf = /* sql */ `
-  SELECT j.id FROM forgeq_uniq u CROSS JOIN forgeq_job j ON j.seq = u.job WHERE u.type = ? AND u.key = ?`
 const revive = /* sql */ `UPDATE forgeq_job SET attempt_base = ?, expire_at = NULL, payload = coalesce(?, payload) WHERE seq = ?`
 // A completed claim has its times only in done, which the retry takes away.
 const keepCompleted = /* sql */ `
@@ -62,8 +60,7 @@ export const act = (turn: Turn, request: ActRequest): readonly ActVerdict[] =>
 const cancel = (turn: Turn, job: Target, place: Place): ActVerdict => {
   if (place.tree === 'running') {
     turn.sql(markCancelled).run(job.seq)
-    const holder = turn.sql(uidOf).get(place.worker) as { uid: string }
-    turn.hint(`orders:${holder.uid}`)
+    turn.hint(`orders:${uidOf(turn, place.worker!)!}`)
     return { id: job.id, done: true, state: 'running' }
   }
   takeOut(turn, job, place)
@@ -83,12 +80,8 @@ const cancel = (turn: Turn, job: Target, place: Place): ActVerdict => {
 }
 
 const retry = (turn: Turn, job: Target, place: Place, payload: string | undefined): ActVerdict => {
-  if (job.uniq !== null) {
-    const { changes } = turn.sql(takeUnique).run(job.type, job.uniq, job.seq)
-    if (Number(changes) === 0) {
-      const holder = turn.sql(holderOf).get(job.type, job.uniq) as { id: string }
-      return { id: job.id, done: false, code: 'UNIQUE_CONFLICT', holder: holder.id }
-    }
+  if (job.uniq !== null && !takeUnique(turn, job.type, job.uniq, job.seq)) {
+    return { id: job.id, done: false, code: 'UNIQUE_CONFLICT', holder: holderOf(turn, job.type, job.uniq)! }
   }
   turn.sql(keepCompleted).run(job.seq)
   takeOut(turn, job, place)

@@ -6,15 +6,13 @@ import { freshLane } from './place.ts'
 import { packPolicy } from './policy.ts'
 import { stateCodes } from './schema.ts'
 import type { Turn } from './turn.ts'
+import { holderOf, takeUnique } from './unique.ts'
 
 // DO NOTHING makes the test for the id and the insert one step.
 const addJob = /* sql */ `
   INSERT INTO forgeq_job (seq, id, type, queue, priority, policy, created_at, run_at, expire_at, tags, uniq, payload)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`
 const sameId = /* sql */ `SELECT type, payload FROM forgeq_job WHERE id = ?`
-const holderOf = /* sql */ `
-  SELECT j.id FROM forgeq_uniq u CROSS JOIN forgeq_job j ON j.seq = u.job WHERE u.type = ? AND u.key = ?`
-const takeUnique = /* sql */ `INSERT INTO forgeq_uniq (type, key, job) VALUES (?, ?, ?)`
 const addDeadline = /* sql */ `INSERT INTO forgeq_deadline (at, job) VALUES (?, ?)`
 
 // Places every ready body of the batch: no other connection can have written in this range of seq.
@@ -93,8 +91,8 @@ export const place = (turn: Turn, jobs: readonly NewJob[], checkAge: boolean): E
       // The job itself may hold the key: its id comes first.
       const known = duplicateOf(turn, job)
       if (known !== undefined) return known
-      const holder = turn.sql(holderOf).get(type, job.unique) as { id: string } | undefined
-      if (holder !== undefined) return { id: holder.id, duplicate: true }
+      const holder = holderOf(turn, type, job.unique)
+      if (holder !== undefined) return { id: holder, duplicate: true }
     }
     const seq = turn.nextSeq()
     const runAt = Math.max(turn.now + (job.delayMs ?? 0), job.runAt ?? 0)
@@ -117,7 +115,7 @@ export const place = (turn: Turn, jobs: readonly NewJob[], checkAge: boolean): E
         job.payload,
       )
     if (Number(changes) === 0) return duplicateOf(turn, job)!
-    if (job.unique !== undefined) turn.sql(takeUnique).run(type, job.unique, seq)
+    if (job.unique !== undefined) takeUnique(turn, type, job.unique, seq)
     if (expireAt !== null) {
       turn.sql(addDeadline).run(expireAt, seq)
       turn.dueAt(expireAt)

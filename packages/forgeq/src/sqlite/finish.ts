@@ -4,19 +4,12 @@ import { keptMs } from '../core/retention.ts'
 import type { State } from '../core/states.ts'
 import { stateCodes } from './schema.ts'
 import type { Turn } from './turn.ts'
+import { releaseUnique } from './unique.ts'
 import type { Counters } from './place.ts'
 
 const addDone = /* sql */ `
   INSERT INTO forgeq_done (job, state, claim, attempt, crashes, settler, started_at, finished_at, result_until, expires_at, reason, result)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
-
-// Only the job that holds the key frees it.
-const freeUnique = /* sql */ `
-  DELETE FROM forgeq_uniq WHERE job = ? AND (type, key) = (SELECT type, uniq FROM forgeq_job WHERE seq = ?)`
-
-export const releaseUnique = (turn: Turn, job: number): void => {
-  turn.sql(freeUnique).run(job, job)
-}
 
 export interface End extends Counters {
   readonly seq: number

@@ -3,13 +3,14 @@ import { caps } from '../core/caps.ts'
 import { ForgeError } from '../core/errors.ts'
 import type { AttemptRecord, Failure, JobFilter, JobPage, JobRecord, LogRecord, Progress } from '../store/records.ts'
 import type { Outcome } from '../core/states.ts'
+import { charsOf, pageChars } from '../store/store.ts'
 import { stateName } from './act.ts'
 import { placeOf, type Body, type Place } from './place.ts'
 import { claimedPolicy } from './policy.ts'
 import { stateCodes } from './schema.ts'
-import { charsOf, pageChars } from '../store/store.ts'
 import type { Reader } from './reader.ts'
 import type { Sql } from './statements.ts'
+import { uidOf } from './worker-uid.ts'
 
 /** A body without its payload, which may be a thousand times as long as the rest. */
 interface HeadRow extends Body {
@@ -42,7 +43,6 @@ const doneOf = /* sql */ `SELECT finished_at, result_until, started_at, reason, 
 const lastError = /* sql */ `
   SELECT error FROM forgeq_attempt WHERE job = ? AND error IS NOT NULL ORDER BY claim DESC LIMIT 1`
 const progressOf = /* sql */ `SELECT progress FROM forgeq_progress WHERE job = ?`
-const uidOf = /* sql */ `SELECT uid FROM forgeq_worker WHERE id = ?`
 const attemptsOf = /* sql */ `
   SELECT a.claim, a.attempt, a.outcome, a.started_at, a.ended_at, a.error, w.uid
   FROM forgeq_attempt a LEFT JOIN forgeq_worker w ON w.id = a.worker WHERE a.job = ? ORDER BY a.claim`
@@ -55,9 +55,6 @@ export const jobs = (db: Reader, ids: readonly string[], include: Include = []):
     const record = recordOf(db, body, include)
     return record === undefined ? [] : [record]
   })
-
-const uid = (db: Sql, worker: number | null): string | null =>
-  worker === null ? null : ((db.sql(uidOf).get(worker) as { uid: string } | undefined)?.uid ?? null)
 
 const recordOf = (db: Reader, body: BodyRow, include: Include): JobRecord | undefined => {
   const place = placeOf(db, body)
@@ -85,7 +82,7 @@ const recordOf = (db: Reader, body: BodyRow, include: Include): JobRecord | unde
     finishedAt: done?.finished_at ?? null,
     resultUntil: done?.result_until ?? null,
     expireAt: body.expire_at,
-    worker: uid(db, place.worker),
+    worker: place.worker === null ? null : (uidOf(db, place.worker) ?? null),
     cancelRequested: place.cancelled === 1,
     tags: body.tags === null ? [] : (JSON.parse(body.tags) as string[]),
     unique: body.uniq,
@@ -122,7 +119,7 @@ const attempts = (db: Sql, job: number, place: Place, done: DoneRow | undefined)
       claim: place.claim,
       attempt: place.attempt,
       outcome: 'complete',
-      worker: uid(db, place.settler) ?? '',
+      worker: uidOf(db, place.settler) ?? '',
       startedAt: done.started_at,
       endedAt: done.finished_at,
       error: null,

@@ -5,10 +5,11 @@ import { ForgeError } from '../core/errors.ts'
 import { rememberMs } from '../core/retention.ts'
 import type { Failure, Settlement, Verdict } from '../store/records.ts'
 import { place } from './enqueue.ts'
-import { finish, releaseUnique } from './finish.ts'
+import { finish } from './finish.ts'
 import { makeLater, makeReady, placeOf, type Body } from './place.ts'
 import { stateCodes } from './schema.ts'
 import type { Turn } from './turn.ts'
+import { releaseUnique } from './unique.ts'
 
 // CROSS JOIN fixes the order: id -> body -> held row, one seek each.
 const heldRows = /* sql */ `

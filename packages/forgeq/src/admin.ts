@@ -22,6 +22,18 @@ import type {
 } from './store/records.ts'
 import { batchLimit, type Store } from './store/store.ts'
 
+/** One claim of a job that has ended. */
+export interface AttemptView extends Omit<AttemptRecord, 'startedAt' | 'endedAt' | 'error'> {
+  readonly startedAt: Date
+  readonly endedAt: Date
+  readonly error?: Failure
+}
+
+/** A line that a handler logged. */
+export interface LogView extends Omit<LogRecord, 'at'> {
+  readonly at: Date
+}
+
 /** A job as operators see it. */
 export interface JobView {
   readonly id: string
@@ -53,8 +65,10 @@ export interface JobView {
   readonly cancelRequested: boolean
   readonly tags: readonly string[]
   readonly unique?: string
-  readonly attempts?: readonly AttemptRecord[]
-  readonly logs?: readonly LogRecord[]
+  /** Where asked for: the last 20 claims, oldest first. */
+  readonly attempts?: readonly AttemptView[]
+  /** Where asked for. */
+  readonly logs?: readonly LogView[]
 }
 
 /** A page of jobs; it may be short while `cursor` is there: the search is bounded, and a page ends at 8 MiB of payloads. */
@@ -211,6 +225,13 @@ const viewOf = (job: JobRecord): JobView => ({
   cancelRequested: job.cancelRequested,
   tags: job.tags,
   ...(job.unique !== null && { unique: job.unique }),
-  ...(job.attempts !== undefined && { attempts: job.attempts }),
-  ...(job.logs !== undefined && { logs: job.logs }),
+  ...(job.attempts !== undefined && { attempts: job.attempts.map(attemptOf) }),
+  ...(job.logs !== undefined && { logs: job.logs.map(({ at, ...line }) => ({ ...line, at: new Date(at) })) }),
+})
+
+const attemptOf = ({ startedAt, endedAt, error, ...attempt }: AttemptRecord): AttemptView => ({
+  ...attempt,
+  startedAt: new Date(startedAt),
+  endedAt: new Date(endedAt),
+  ...(error !== null && { error }),
 })

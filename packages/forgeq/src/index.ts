@@ -4,7 +4,7 @@ export { ForgeError, errorCodes, type ErrorCode, type Problem } from './core/err
 export { typed, type Schema } from './core/schema.ts'
 export { defineJob } from './job.ts'
 export { ForgeQ, type ForgeOptions } from './forge.ts'
-export type { Admin, JobView, JobViews } from './admin.ts'
+export type { Admin, AttemptView, JobView, JobViews, LogView } from './admin.ts'
 export type { Backoff } from './core/backoff.ts'
 export type { Duration } from './core/duration.ts'
 export type { EngineEvents, JobEvent } from './core/events.ts'

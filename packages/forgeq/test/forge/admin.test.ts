@@ -80,6 +80,36 @@ test('retry: a dead job runs again, with another payload where one is given', as
   )
 })
 
+test('job: every instant is a Date, those of attempts and logs too', async (t) => {
+  const forge = testForge()
+  t.after(() => forge.close())
+  const flaky = defineJob(
+    'flaky',
+    { input: typed<void>(), retries: 1, backoff: { type: 'fixed', delay: 0 } },
+    (context) => {
+      context.log.info('trying')
+      if (context.job.attempt === 1) throw new Error('not yet')
+    },
+  )
+  const { id } = await forge.enqueue(flaky)
+  await forge.drain([flaky])
+  const { attempts = [], logs = [], createdAt } = (await forge.admin.job(id, ['attempts', 'logs']))!
+  assert.deepEqual(
+    attempts.map(({ outcome, startedAt, endedAt, error }) => [outcome, startedAt, endedAt, error?.message]),
+    [
+      ['retry', createdAt, createdAt, 'not yet'],
+      ['complete', createdAt, createdAt, undefined],
+    ],
+  )
+  assert.deepEqual(
+    logs.map(({ at, message }) => [at, message]),
+    [
+      [createdAt, 'trying'],
+      [createdAt, 'trying'],
+    ],
+  )
+})
+
 test('retry: a payload is checked before any job is touched; a text keeps its digits', async (t) => {
   const forge = testForge()
   t.after(() => forge.close())

@@ -22,13 +22,13 @@ export async function awaitJob(forge: ForgeQ, id: string, timeoutMs: number, asJ
   const { state, reason, error, resultJson } = ended
   if (asJson) console.log(jobJson(await jobOf(forge, id)))
   if (state === 'dead') {
-    throw new ForgeError('JOB_DEAD', `Job ${id} is dead (${reason}): ${error?.message}\n  forgeq jobs show ${id}`, {
+    throw new ForgeError('JOB_DEAD', `job ${id} is dead (${reason}): ${error?.message}\n  forgeq jobs show ${id}`, {
       id,
     })
   }
   if (state === 'cancelled') {
     const how = reason === 'expired' ? 'expired before it was started' : 'was cancelled'
-    throw new ForgeError('CANCELLED', `Job ${id} ${how}. \`forgeq jobs retry ${id}\` runs it again.`, { id })
+    throw new ForgeError('CANCELLED', `job ${id} ${how}; \`forgeq jobs retry ${id}\` runs it again`, { id })
   }
   if (!asJson) console.log(resultJson ?? 'null')
 }

@@ -80,7 +80,7 @@ async function* chunksOf(file: string): AsyncGenerator<Line[]> {
     }
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).syscall === undefined) throw cause
-    throw new ForgeError('USAGE', `The batch file ${file} cannot be read: ${(cause as Error).message}`, { cause })
+    throw new ForgeError('USAGE', `the batch file ${file} cannot be read: ${(cause as Error).message}`, { cause })
   }
   if (chunk.length > 0) yield chunk
 }
@@ -94,8 +94,8 @@ interface Tally {
 const stopped = (error: ForgeError, lines: readonly Line[], { stored, duplicates }: Tally): ForgeError =>
   new ForgeError(
     error.code,
-    `${error.message} Stopped in lines ${lines[0]!.number} to ${lines.at(-1)!.number}, ${stored + duplicates} jobs are ` +
-      'stored. Lines that carry an id of their own can be sent again without making a second job.',
+    `${error.message}; stopped in lines ${lines[0]!.number} to ${lines.at(-1)!.number}, ${stored + duplicates} jobs are ` +
+      'stored; lines that carry an id of their own can be sent again without making a second job',
     { cause: error },
   )
 

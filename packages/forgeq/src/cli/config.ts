@@ -48,8 +48,8 @@ export async function readConfig(source: ConfigSource): Promise<Config> {
     }
   }
   if (problems.length > 0) {
-    const count = problems.length === 1 ? 'One setting is' : `${problems.length} settings are`
-    throw new ForgeError('CONFIG', `${count} not usable. Correct what is named below.`, { problems })
+    const count = problems.length === 1 ? 'one setting is' : `${problems.length} settings are`
+    throw new ForgeError('CONFIG', `${count} not usable; correct what is named below`, { problems })
   }
   return { ...(values as unknown as Settings), origins: origins as Config['origins'] }
 }
@@ -144,4 +144,4 @@ function checkKeys(file: string, values: object, problems: Problem[]): void {
 }
 
 /** Core's errors begin with the option they were given; here the path says which one it is. */
-const withoutName = (message: string): string => message.replace(/^\S+ (?=must )/, '').replace(/\.$/, '')
+const withoutName = (message: string): string => message.replace(/^\S+ (?=must )/, '')

@@ -44,8 +44,8 @@ export async function withStored<T>(flags: Flags, use: (forge: ForgeQ, config: C
   if (file !== undefined && !existsSync(file)) {
     throw new ForgeError(
       'STORE_UNAVAILABLE',
-      `There is no store at ${maskUrl(config.store)} (${saidBy(config.origins.store)}). \`forgeq dev\`, a worker or the first enqueue ` +
-        'makes it; --store or FORGEQ_STORE says where it is.',
+      `there is no store at ${maskUrl(config.store)} (${saidBy(config.origins.store)}); \`forgeq dev\`, a worker or the first enqueue ` +
+        'makes it, --store or FORGEQ_STORE says where it is',
     )
   }
   return withForge(config, (forge) => use(forge, config))

@@ -45,7 +45,7 @@ export function define(command: Command): void {
 
 function chosen(ids: readonly string[]): readonly string[] {
   if (ids.length > 0) return ids
-  throw new ForgeError('USAGE', 'Which dead letters? Name their ids, or say --all.')
+  throw new ForgeError('USAGE', 'no dead letters are named: give their ids, or --all')
 }
 
 /** From the newest to the oldest: one that dies again meanwhile is behind, and not met again. */

@@ -65,7 +65,7 @@ export function define(command: Command): void {
     .action(async (type: string | undefined, payload: string | undefined, flags: EnqueueFlags) => {
       if (flags.batch !== undefined) return sendBatch(flags.batch, type, flags)
       const name = one('type', type, flags.type)
-      if (name === undefined) throw new ForgeError('USAGE', 'Which job type? forgeq enqueue <type> [payload]')
+      if (name === undefined) throw new ForgeError('USAGE', 'no job type is named: forgeq enqueue <type> [payload]')
       const text = await readPayload(one('payload', payload, flags.payload))
       const config = await configOf(storeFlag(flags))
       await withForge(config, (forge) => sendOne(forge, name, text, flags))
@@ -88,7 +88,7 @@ async function sendBatch(file: string, type: string | undefined, flags: EnqueueF
   if (type !== undefined || extra !== undefined) {
     throw new ForgeError(
       'USAGE',
-      `With --batch each line says everything about its job: leave out ${extra === undefined ? type : `--${extra}`}.`,
+      `with --batch each line says everything about its job; leave out ${extra === undefined ? type : `--${extra}`}`,
     )
   }
   const { enqueueBatch } = await import('./batch.ts')
@@ -101,7 +101,7 @@ const storeFlag = ({ store }: EnqueueFlags): LookFlags => (store === undefined ?
 
 function one(what: string, argument: string | undefined, flag: string | undefined): string | undefined {
   if (argument === undefined || flag === undefined) return argument ?? flag
-  throw new ForgeError('USAGE', `The ${what} is given twice, as an argument and as --${what}: leave out one of them.`)
+  throw new ForgeError('USAGE', `the ${what} is given twice, as an argument and as --${what}; leave out one of them`)
 }
 
 function optionsOf(flags: JobFlags): EnqueueOptions {

@@ -58,10 +58,10 @@ export async function findHandlers(
     }
   }
   if (found.length === 0) {
-    const looked = notes.length === 0 ? `There is no module in ${paths.join(', ')}.` : notes.join(' ')
+    const looked = notes.length === 0 ? `there is no module in ${paths.join(', ')}` : notes.join('; ')
     throw new ForgeError(
       'CONFIG',
-      `No handler was found. ${looked} A handler is what defineJob(name, spec, fn) or job.handler(fn) gives, exported.`,
+      `no handler was found: ${looked}; a handler is what defineJob(name, spec, fn) or job.handler(fn) gives, exported`,
     )
   }
   return { handlers: found, notes }
@@ -72,8 +72,8 @@ function modulesOf(given: string, folder: string): string[] {
   if (!existsSync(path)) {
     const matches = isGlob(given) ? glob(given, folder).filter((file) => isModule(file) && !isTest(file)) : []
     if (matches.length > 0) return matches
-    const what = isGlob(given) ? `No module matches ${given}` : `There is no ${given}`
-    throw new ForgeError('CONFIG', `${what} in ${folder}: give the file, folder or pattern that holds the handlers.`)
+    const what = isGlob(given) ? `no module matches ${given}` : `there is no ${given}`
+    throw new ForgeError('CONFIG', `${what} in ${folder}: give the file, folder or pattern that holds the handlers`)
   }
   if (!statSync(path).isDirectory()) return [path]
   const modules = filesBelow(path).filter((file) => isModule(file) && !isTest(relative(path, file)))
@@ -89,15 +89,15 @@ async function load(path: string, file: string): Promise<object> {
     if (code === 'ERR_UNKNOWN_FILE_EXTENSION') {
       throw new ForgeError(
         'CONFIG',
-        `${file} leads to TypeScript, which Node ${process.version} does not run. Build it and give the built folder, use ` +
-          `Node 22.18 or newer, or bring a loader: NODE_OPTIONS='--import tsx'.`,
+        `${file} leads to TypeScript, which Node ${process.version} does not run; build it and give the built folder, use ` +
+          `Node 22.18 or newer, or bring a loader: NODE_OPTIONS='--import tsx'`,
         { cause: error },
       )
     }
     const isOwnName = code === 'ERR_MODULE_NOT_FOUND' && /'forgeq'/.test((error as Error).message)
-    const hint = isOwnName ? ' `npm install forgeq` in this folder brings it.' : ''
+    const hint = isOwnName ? '; `npm install forgeq` in this folder brings it' : ''
     const message = `${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}${hint}`
-    throw new ForgeError('CONFIG', `${file} cannot be loaded. ${message}`, { cause: error })
+    throw new ForgeError('CONFIG', `${file} cannot be loaded: ${message}`, { cause: error })
   }
 }
 
@@ -116,14 +116,14 @@ const isObject = (value: unknown): value is Record<string, unknown> => typeof va
 function whyNone(file: string, contracts: readonly string[]): string {
   const [contract] = contracts
   return contract === undefined
-    ? `${file} exports no handler.`
-    : `${file} exports the job ${contract} without its function: export ${contract}.handler(fn) as well, or give only ${basename(file)}'s handlers.`
+    ? `${file} exports no handler`
+    : `${file} exports the job ${contract} without its function: export ${contract}.handler(fn) as well, or give only ${basename(file)}'s handlers`
 }
 
 const twice = (type: string, first: string, second: string): ForgeError =>
   new ForgeError(
     'CONFIG',
     first === second
-      ? `${first} exports two handlers for ${type}: keep one of them.`
-      : `${first} and ${second} both handle ${type}: keep one of them, or give only the files that are meant.`,
+      ? `${first} exports two handlers for ${type}: keep one of them`
+      : `${first} and ${second} both handle ${type}: keep one of them, or give only the files that are meant`,
   )

@@ -44,7 +44,7 @@ export function duration(text: string): number {
   try {
     return toMs(text as Duration, 'It')
   } catch (error) {
-    throw new InvalidArgumentError((error as Error).message)
+    throw new InvalidArgumentError(`${(error as Error).message}.`)
   }
 }
 

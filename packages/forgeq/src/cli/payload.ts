@@ -11,7 +11,7 @@ export async function readPayload(given: string | undefined): Promise<string | u
   try {
     return (await readFile(given.slice(1), 'utf8')).trim()
   } catch (cause) {
-    throw new ForgeError('USAGE', `The payload file ${given.slice(1)} cannot be read: ${(cause as Error).message}`, {
+    throw new ForgeError('USAGE', `the payload file ${given.slice(1)} cannot be read: ${(cause as Error).message}`, {
       cause,
     })
   }

@@ -47,8 +47,8 @@ runSupervised(async (given, loading) => {
   })
   const { queues, concurrency } = slotsOf(task, [...new Set(policies.map(({ queue }) => queue))])
   const warnings = policies.flatMap(({ type, queue, timeout }) => [
-    ...(toMs(timeout, 'timeout') > 0 ? [] : [`${type} has no timeout: when it hangs, it holds its slot for ever.`]),
-    ...(queue in queues ? [] : [`${type} goes to queue ${queue}, which this worker does not serve.`]),
+    ...(toMs(timeout, 'timeout') > 0 ? [] : [`${type} has no timeout: when it hangs, it holds its slot for ever`]),
+    ...(queue in queues ? [] : [`${type} goes to queue ${queue}, which this worker does not serve`]),
   ])
   const worker = forge.worker({
     handlers: handlers.map(({ handler }) => handler),

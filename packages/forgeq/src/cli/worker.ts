@@ -25,6 +25,6 @@ function handlersOf(paths: readonly string[]): readonly string[] {
   if (existsSync(defaultFolder)) return [defaultFolder]
   throw new ForgeError(
     'USAGE',
-    `Which handlers? There is no folder ${defaultFolder} here: forgeq worker <file, folder or pattern ...>`,
+    `no handlers are named, and there is no folder ${defaultFolder} here: forgeq worker <file, folder or pattern ...>`,
   )
 }

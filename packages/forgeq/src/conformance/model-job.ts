@@ -58,7 +58,7 @@ const byteLength = (text: string): number => new TextEncoder().encode(text).leng
 /** Changes the state along an edge of the state table; without a verb it is the job's first. */
 export function move(job: ModelJob, verb: Verb | null, to: State): void {
   if (verb !== null && !(transitions[verb].from.includes(job.state) && transitions[verb].to.includes(to))) {
-    throw new Error(`The state table has no ${verb} from ${job.state} to ${to}.`)
+    throw new Error(`the state table has no ${verb} from ${job.state} to ${to}`)
   }
   job.state = to
 }

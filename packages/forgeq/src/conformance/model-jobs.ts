@@ -80,11 +80,7 @@ export class ModelJobs {
     return answers.map((answer, index) => {
       if ('refused' in answer) return answer
       if (!answer.duplicate) this.byId.delete(answer.id)
-      return refuse(
-        jobs[index]!.id,
-        'BATCH_REFUSED',
-        'Another job of the same atomic call was refused: nothing is stored.',
-      )
+      return refuse(jobs[index]!.id, 'BATCH_REFUSED', 'not stored: another job of this call was refused')
     })
   }
 
@@ -92,9 +88,14 @@ export class ModelJobs {
   protected add(job: NewJob, now: number, isFollowUp = false): Enqueued {
     const known = this.byId.get(job.id)
     if (known?.type === job.type && known.payload === job.payload) return { id: job.id, duplicate: true }
-    if (known) return refuse(job.id, 'ID_CONFLICT', 'This id belongs to a job with another type or payload.')
+    if (known)
+      return refuse(
+        job.id,
+        'ID_CONFLICT',
+        'this id belongs to a job with another type or payload; make a new id for a new job',
+      )
     if (!isFollowUp && (!isId(job.id) || Math.abs(idTime(job.id) - now) > caps.idDriftMs)) {
-      return refuse(job.id, 'INVALID_ID', 'An id is a UUIDv7 made within a day of the time of the store.')
+      return refuse(job.id, 'INVALID_ID', 'it is no UUIDv7 made within a day of the time of the store; make a new id')
     }
     const holder = this.holder(job.type, job.unique ?? null)
     if (holder) return { id: holder.id, duplicate: true }

@@ -78,7 +78,7 @@ export class Model implements Store {
     const worker = this.#crew.open(request.worker)
     if (!worker) return { closed: true }
     if (request.turn < worker.turn) {
-      throw new ForgeError('LEASE_LOST', `Turn ${request.turn} is over: ${worker.turn} was answered. Register anew.`)
+      throw new ForgeError('LEASE_LOST', `turn ${request.turn} is over: ${worker.turn} was answered; register anew`)
     }
     if (request.turn > worker.turn) {
       this.#jobs.checkFollowUps(request.worker, request.settlements)
@@ -218,7 +218,7 @@ export class Model implements Store {
 
   /** The time of the store: it stands still while the clock goes back. */
   protected now(): number {
-    if (this.#isClosed) throw new ForgeError('STORE_CLOSED', 'This store was closed. Open a new one.')
+    if (this.#isClosed) throw new ForgeError('STORE_CLOSED', 'this store was closed; open a new one')
     return (this.#latest = Math.max(this.#latest, this.#clock()))
   }
 

@@ -18,7 +18,7 @@ export class RetryIn extends Error {
   readonly countAttempt: boolean
 
   constructor(delay: Duration, options: ErrorOptions & { countAttempt?: boolean; message?: string } = {}) {
-    const { countAttempt = true, message = `Retry in ${delay}`, ...rest } = options
+    const { countAttempt = true, message = `retry in ${delay}`, ...rest } = options
     super(message, rest)
     this.name = 'RetryIn'
     this.delayMs = toMs(delay, 'delay')

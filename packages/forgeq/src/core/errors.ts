@@ -88,12 +88,12 @@ export class ForgeError extends Error {
 
 /** INVALID_OPTION with its problem: `path` is the option, `message` what it must be. */
 export function invalidOption(path: string, message: string): ForgeError {
-  return new ForgeError('INVALID_OPTION', `${path} ${message}.`, { problems: [{ path, message }] })
+  return new ForgeError('INVALID_OPTION', `${path} ${message}`, { problems: [{ path, message }] })
 }
 
 /** NOT_FOUND. */
 export function unknownJob(id: string): ForgeError {
-  const message = `no job has the id ${id.slice(0, 60)}: it never had one, or its retention is over.`
+  const message = `no job has the id ${id.slice(0, 60)}: it never had one, or its retention is over`
   return new ForgeError('NOT_FOUND', message, { id })
 }
 

@@ -53,7 +53,7 @@ export const isId = (text: string): boolean => shape.test(text)
 export function checkId(id: unknown): asserts id is string {
   if (typeof id === 'string' && isId(id)) return
   const shown = typeof id === 'string' ? JSON.stringify(id.slice(0, 40)) : typeof id
-  throw new ForgeError('INVALID_ID', `${shown} is not a job id: it must be a UUIDv7 in lower case, or left out.`)
+  throw new ForgeError('INVALID_ID', `${shown} is not a job id: it must be a UUIDv7 in lower case, or left out`)
 }
 
 /** The time in an id, in epoch milliseconds. */

@@ -142,7 +142,7 @@ const below = (key: string | number, { path, message }: Fault): Fault => ({
 
 function invalid(what: string, { path, message }: Fault): ForgeError {
   const where = path === '' ? what : `${what}.${path}`
-  return new ForgeError('INVALID_JSON', `${where} ${message}.`, { problems: [{ path, message }] })
+  return new ForgeError('INVALID_JSON', `${where} ${message}`, { problems: [{ path, message }] })
 }
 
 /** In UTF-8; a text that fits even if every character took three bytes is not counted. */
@@ -152,7 +152,7 @@ function checkSize(text: string, what: string, maxBytes: number): void {
   if (bytes <= maxBytes) return
   throw new ForgeError(
     'TOO_LARGE',
-    `${what} has ${bytes} bytes or more as JSON, ${maxBytes} are allowed: store the data elsewhere and pass where it is.`,
+    `${what} has ${bytes} bytes or more as JSON, ${maxBytes} are allowed: store the data elsewhere and pass where it is`,
   )
 }
 

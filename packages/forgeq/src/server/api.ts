@@ -66,7 +66,7 @@ export function build({ forge, jobs = [], hosts = [], onError = warn }: ApiOptio
   }
   const app = new Hono<Env>()
   app.onError((error, c) => fail(c, error))
-  app.notFound((c) => fail(c, new ForgeError('NOT_FOUND', `there is nothing at ${c.req.path.slice(0, 200)}.`)))
+  app.notFound((c) => fail(c, new ForgeError('NOT_FOUND', `there is nothing at ${c.req.path.slice(0, 200)}`)))
   app.use(requestId())
   app.use(async (c, next) => {
     for (const [name, value] of Object.entries(safety)) c.header(name, value)
@@ -80,7 +80,7 @@ export function build({ forge, jobs = [], hosts = [], onError = warn }: ApiOptio
       onMethodNotAllowed: (c: Context<Env>, methods) => {
         const allow = methods.join(', ')
         c.header('Allow', allow)
-        return fail(c, new ForgeError('METHOD_NOT_ALLOWED', `${c.req.path.slice(0, 200)} takes ${allow} only.`))
+        return fail(c, new ForgeError('METHOD_NOT_ALLOWED', `${c.req.path.slice(0, 200)} takes ${allow} only`))
       },
     }),
   )

@@ -22,7 +22,7 @@ export interface Body<T> {
 /** The body as text; TOO_LARGE, UNSUPPORTED_MEDIA_TYPE or INVALID_JSON. */
 export async function readBody(c: Context): Promise<string> {
   const text = await readText(c)
-  if (text === '') throw new ForgeError('INVALID_JSON', 'the body is empty: send a JSON object.')
+  if (text === '') throw new ForgeError('INVALID_JSON', 'the body is empty: send a JSON object')
   return text
 }
 
@@ -46,15 +46,15 @@ async function readText(c: Context): Promise<string> {
   const bytes = await readBytes(c.req.raw)
   if (bytes.length === 0) return ''
   if (!/^application\/json\s*(;|$)/i.test(c.req.header('content-type') ?? '')) {
-    throw new ForgeError('UNSUPPORTED_MEDIA_TYPE', 'send the body as JSON, with Content-Type: application/json.')
+    throw new ForgeError('UNSUPPORTED_MEDIA_TYPE', 'send the body as JSON, with Content-Type: application/json')
   }
   if ((c.req.header('content-encoding') ?? 'identity') !== 'identity') {
-    throw new ForgeError('UNSUPPORTED_MEDIA_TYPE', 'send the body without Content-Encoding.')
+    throw new ForgeError('UNSUPPORTED_MEDIA_TYPE', 'send the body without Content-Encoding')
   }
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch (cause) {
-    throw new ForgeError('INVALID_JSON', 'the body is not valid UTF-8.', { cause })
+    throw new ForgeError('INVALID_JSON', 'the body is not valid UTF-8', { cause })
   }
 }
 
@@ -66,7 +66,7 @@ async function readBytes(request: Request): Promise<Uint8Array> {
     return length === null ? await readStream(request.body) : new Uint8Array(await request.arrayBuffer())
   } catch (cause) {
     if (ForgeError.is(cause)) throw cause
-    throw new ForgeError('INVALID_JSON', 'the body ended before it was complete.', { cause })
+    throw new ForgeError('INVALID_JSON', 'the body ended before it was complete', { cause })
   }
 }
 
@@ -84,7 +84,7 @@ async function readStream(body: Request['body']): Promise<Uint8Array> {
 const tooLarge = (): ForgeError =>
   new ForgeError(
     'TOO_LARGE',
-    `the body has more than ${bodyBytes} bytes: store the data elsewhere and pass where it is.`,
+    `the body has more than ${bodyBytes} bytes: store the data elsewhere and pass where it is`,
   )
 
 /** INVALID_JSON; `what` names it in the error. */
@@ -92,7 +92,7 @@ export function parse(text: string, what: string): unknown {
   try {
     return JSON.parse(text)
   } catch (cause) {
-    throw new ForgeError('INVALID_JSON', `the ${what} is not valid JSON (${(cause as Error).message}).`, { cause })
+    throw new ForgeError('INVALID_JSON', `the ${what} is not valid JSON (${(cause as Error).message})`, { cause })
   }
 }
 

@@ -14,8 +14,8 @@ export async function loopbackAddress(host: string): Promise<string> {
   if (first !== undefined && found.every(({ address }) => isLoopback(address))) return first.address
   throw new ForgeError(
     'CONFIG',
-    `host ${JSON.stringify(host)} is not a loopback address: without accounts the server would be open to the network. ` +
-      'Use 127.0.0.1, ::1 or localhost, and a proxy or a tunnel that checks who comes from outside.',
+    `host ${JSON.stringify(host)} is not a loopback address: without accounts the server would be open to the network; ` +
+      'use 127.0.0.1, ::1 or localhost, and a proxy or a tunnel that checks who comes from outside',
   )
 }
 
@@ -38,7 +38,7 @@ function checkHost(c: Context, allowed: ReadonlySet<string>): void {
   const names = [new URL(c.req.url).hostname, ...(host === undefined ? [] : [hostname(host)])]
   const foreign = names.find((name) => !isOwn(name) && !allowed.has(name))
   if (foreign === undefined) return
-  throw new ForgeError('WRONG_HOST', `this server does not answer for host ${foreign.slice(0, 60)}: use localhost.`)
+  throw new ForgeError('WRONG_HOST', `this server does not answer for host ${foreign.slice(0, 60)}: use localhost`)
 }
 
 const hostname = (host: string): string => (URL.canParse(`http://${host}`) ? new URL(`http://${host}`).hostname : host)
@@ -54,5 +54,5 @@ function checkSite(c: Context): void {
     site === undefined
       ? origin === undefined || origin === new URL(c.req.url).origin
       : site === 'same-origin' || site === 'none'
-  if (!isOurs) throw new ForgeError('FORBIDDEN', 'web pages of another origin may not change anything here.')
+  if (!isOurs) throw new ForgeError('FORBIDDEN', 'web pages of another origin may not change anything here')
 }

@@ -15,7 +15,7 @@ export async function health(store: Store, time: StoreTime, problems: readonly s
   if (schema.version !== schema.target) {
     throw new ForgeError(
       'MIGRATION_NEEDED',
-      `the store has schema version ${schema.version}, this server needs ${schema.target}: run \`forgeq migrate\`.`,
+      `the store has schema version ${schema.version}, this server needs ${schema.target}: run \`forgeq migrate\``,
     )
   }
   time.hear(info.now)
@@ -43,7 +43,7 @@ async function look(store: Store): Promise<readonly [StoreInfo, Migration, reado
 function inTime<T>(answer: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const cancel = realTimers.after(answerWithinMs, () => {
-      reject(new ForgeError('STORE_UNAVAILABLE', `the store did not answer within ${answerWithinMs} ms.`))
+      reject(new ForgeError('STORE_UNAVAILABLE', `the store did not answer within ${answerWithinMs} ms`))
     })
     answer.then(resolve, reject).then(cancel, cancel)
   })

@@ -38,4 +38,4 @@ export function problem(error: unknown, requestId: string): Answer {
 }
 
 const hidden = (requestId: string): ForgeError =>
-  new ForgeError('INTERNAL', `the server failed in a way it did not expect; its log has more on request ${requestId}.`)
+  new ForgeError('INTERNAL', `the server failed in a way it did not expect; its log has more on request ${requestId}`)

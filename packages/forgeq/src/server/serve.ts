@@ -94,7 +94,7 @@ function listen(http: HttpServer, host: string, port: number): Promise<AddressIn
   return new Promise((resolve, reject) => {
     const refused = (cause: NodeJS.ErrnoException): void => {
       const why = cause.code === 'EADDRINUSE' ? 'is taken: stop what uses it, or choose another port' : cause.message
-      reject(new ForgeError('CONFIG', `port ${port} on ${host} ${why}.`, { cause }))
+      reject(new ForgeError('CONFIG', `port ${port} on ${host} ${why}`, { cause }))
     }
     http.once('error', refused)
     http.listen({ host, port }, () => {
@@ -110,7 +110,7 @@ function refuse(error: unknown, onError: (error: unknown, requestId?: string) =>
   const isClients = error instanceof RequestError
   if (!isClients) onError(error, requestId)
   const { status, headers, body } = problem(
-    isClients ? new ForgeError('USAGE', `the request cannot be read: ${error.message}.`) : error,
+    isClients ? new ForgeError('USAGE', `the request cannot be read: ${error.message}`) : error,
     requestId,
   )
   return new Response(body, { status, headers: { ...headers, 'X-Request-Id': requestId } })

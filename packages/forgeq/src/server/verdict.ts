@@ -17,17 +17,13 @@ export function takeVerdict(verdict: ActVerdict, action: ActRequest['action']): 
     case 'NOT_FOUND':
       throw unknownJob(id)
     case 'STATE_CONFLICT':
-      throw new ForgeError('STATE_CONFLICT', `job ${id} is ${verdict.state}: ${needs[action]}.`, { id })
+      throw new ForgeError('STATE_CONFLICT', `job ${id} is ${verdict.state}: ${needs[action]}`, { id })
     case 'UNIQUE_CONFLICT': {
       const { holder } = verdict
-      throw new ForgeError(
-        'UNIQUE_CONFLICT',
-        `job ${holder} holds the unique key of ${id}: wait for it or cancel it.`,
-        {
-          id,
-          holder,
-        },
-      )
+      throw new ForgeError('UNIQUE_CONFLICT', `job ${holder} holds the unique key of ${id}: wait for it or cancel it`, {
+        id,
+        holder,
+      })
     }
   }
 }

@@ -69,15 +69,15 @@ export const findDriver = (allowUnsafe: boolean): FoundDriver => {
   if (old === undefined) {
     throw new ForgeError(
       'CONFIG',
-      'no SQLite found: this Node has no node:sqlite and @photostructure/sqlite did not load. Run `npm install @photostructure/sqlite`.',
+      'no SQLite found: this Node has no node:sqlite and @photostructure/sqlite did not load; run `npm install @photostructure/sqlite`',
       { cause },
     )
   }
   if (allowUnsafe) return old
   throw new ForgeError(
     'STORE_UNSAFE',
-    `SQLite ${old.version} can corrupt a file that several connections write; ${oldestSound} or newer is needed. ` +
-      'Run `npm install @photostructure/sqlite` or use a newer Node (FORGEQ_ALLOW_VOLATILE=1 goes on at your risk).',
+    `SQLite ${old.version} can corrupt a file that several connections write; ${oldestSound} or newer is needed: ` +
+      'run `npm install @photostructure/sqlite` or use a newer Node (FORGEQ_ALLOW_VOLATILE=1 goes on at your risk)',
     { cause },
   )
 }

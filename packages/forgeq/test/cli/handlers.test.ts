@@ -82,13 +82,13 @@ test('modules without handlers are named; only when there is no handler at all t
     'c/c.js': contract,
     'd/x.txt': '',
   })
-  assert.deepEqual((await find(['jobs'], folder)).notes, ['jobs/b.js exports no handler.'])
+  assert.deepEqual((await find(['jobs'], folder)).notes, ['jobs/b.js exports no handler'])
   await assert.rejects(find(['jobs/b.js'], folder), {
     code: 'CONFIG',
     message: /jobs\/b\.js exports no handler/,
   })
   await assert.rejects(find(['c'], folder), { message: /c\/c\.js exports the job job without its function/ })
-  await assert.rejects(find(['d'], folder), { message: /There is no module in d/ })
+  await assert.rejects(find(['d'], folder), { message: /there is no module in d/ })
 })
 
 test('what is not there, or cannot be loaded, is said with what to do', async (t) => {
@@ -99,10 +99,10 @@ test('what is not there, or cannot be loaded, is said with what to do', async (t
   })
   const refused = (path: string, message: RegExp): Promise<void> =>
     assert.rejects(find([path], folder), { code: 'CONFIG', message })
-  await refused('missing', /There is no missing in/)
-  await refused('*.ts', /No module matches \*\.ts/)
-  await refused('broken.js', /broken\.js cannot be loaded\. Error: no database/)
-  await refused('syntax.js', /syntax\.js cannot be loaded\. SyntaxError/)
+  await refused('missing', /there is no missing in/)
+  await refused('*.ts', /no module matches \*\.ts/)
+  await refused('broken.js', /broken\.js cannot be loaded: Error: no database/)
+  await refused('syntax.js', /syntax\.js cannot be loaded: SyntaxError/)
   await refused('alone.js', /`npm install forgeq`/)
 })
 

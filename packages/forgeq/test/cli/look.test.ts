@@ -44,7 +44,7 @@ test('a store that is not there is said to be missing, and not made', async (t) 
   for (const args of [['status'], ['jobs', 'ls'], ['queues', 'pause', 'default']]) {
     const { code, stdout, stderr } = await forgeq(args)
     assert.deepEqual([code, stdout], [6, ''])
-    assert.match(stderr, /There is no store at sqlite:\.forgeq\/forgeq\.db \(the default\)/)
+    assert.match(stderr, /there is no store at sqlite:\.forgeq\/forgeq\.db \(the default\)/)
   }
 })
 

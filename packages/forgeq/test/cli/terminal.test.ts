@@ -33,7 +33,7 @@ test('the banner says where, on what and with which handlers, and warns', () => 
       { type: 'send-mail', queue: 'mails', file: 'jobs/mail.js' },
       { type: 'resize', queue: 'default', file: 'jobs/pictures/resize.js' },
     ],
-    notes: ['jobs/util.js exports no handler.'],
+    notes: ['jobs/util.js exports no handler'],
     queues: { mails: 10, default: 5 },
     concurrency: 10,
   }
@@ -45,7 +45,7 @@ test('the banner says where, on what and with which handlers, and warns', () => 
     '  handlers  send-mail  jobs/mail.js',
     '            resize     jobs/pictures/resize.js',
     '  ! eviction is on',
-    '  ! jobs/util.js exports no handler.',
+    '  ! jobs/util.js exports no handler',
   ])
 })
 

@@ -45,7 +45,7 @@ test('handlers that cannot be loaded end it with exit code 2 and the reason, onc
   writeFileSync(join(folder, 'broken.mjs'), 'export const = 1')
   const worker = start(['worker', 'broken.mjs', '-p', '2'])
   assert.deepEqual(await worker.ends(), { code: 2, signal: null })
-  assert.equal(worker.printed().match(/error: broken\.mjs cannot be loaded\. SyntaxError/g)?.length, 1)
+  assert.equal(worker.printed().match(/error: broken\.mjs cannot be loaded: SyntaxError/g)?.length, 1)
 })
 
 test('a store that cannot be opened ends it with exit code 6', async (t) => {

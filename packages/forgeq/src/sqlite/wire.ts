@@ -36,7 +36,11 @@ export const sendError = (thrown: unknown): SentError => {
 }
 
 export const receiveError = ({ code, message, stack, ...facts }: SentError): ForgeError =>
-  new ForgeError(code, message, stack === undefined ? facts : { ...facts, cause: { stack } })
+  new ForgeError(
+    code,
+    message,
+    stack === undefined ? facts : { ...facts, cause: Object.assign(new Error(message), { stack }) },
+  )
 
 const given = <T extends object>(facts: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>
   Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined)) as never

@@ -16,8 +16,16 @@ export function splitUrl(url: string): StoreUrl | undefined {
 }
 
 /** The file of a `sqlite:` URL, `''` when it names none. sqlite:///abs.db and sqlite://rel.db are written by habit. */
-export const fileOf = ({ rest }: StoreUrl): string =>
-  decodeURIComponent(rest.replace(/^\/\/(?=\/)/, '').replace(/^\/\//, ''))
+export const fileOf = ({ rest }: StoreUrl): string => decoded(rest.replace(/^\/\/(?=\/)/, '').replace(/^\/\//, ''))
+
+/** Escapes read; a text with a % that escapes nothing is meant as it is. */
+const decoded = (text: string): string => {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
 
 /** For people: passwords and tokens are replaced by `***`. */
 export const maskUrl = (url: string): string =>

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { judgeFileSystem } from '#src/sqlite/checks.js'
 import { openStore as openUrl } from '#src/store/open.js'
-import { StoreClock } from '#src/sqlite/store-clock.js'
+import { receiveError, sendError } from '#src/sqlite/wire.js'
 import { foreignConnection, hinted, openStore, someJob, someWorker, temporaryFile } from './files.ts'
 
 test('makes the file and its folder at first use', async (t) => {
@@ -15,6 +15,30 @@ test('makes the file and its folder at first use', async (t) => {
   assert.ok(existsSync(path))
   assert.equal(info.kind, 'sqlite')
   assert.match(info.durability, /power loss \(synchronous=FULL\)/)
+})
+
+test('escapes in the path of a URL are read, and a % that escapes nothing is meant as it is', async (t) => {
+  const folder = dirname(temporaryFile(t))
+  for (const [written, file] of [
+    ['a%20b.db', 'a b.db'],
+    ['100%.db', '100%.db'],
+    ['%zz.db', '%zz.db'],
+  ] as const) {
+    const store = await openUrl(`sqlite:${folder}/${written}`)
+    t.after(() => store.close())
+    await store.open()
+    assert.ok(existsSync(join(folder, file)), file)
+  }
+})
+
+test('an error that is not ours keeps its message and its stack on the way from the other thread', () => {
+  const thrown = new TypeError('x is not a function')
+  const received = receiveError(structuredClone(sendError(thrown)))
+  assert.ok(received.cause instanceof Error)
+  assert.deepEqual(
+    [received.code, received.cause.message, received.cause.stack],
+    ['INTERNAL', thrown.message, thrown.stack],
+  )
 })
 
 test('relaxed durability is said', async (t) => {
@@ -151,18 +175,4 @@ test('a worker is kept alive by the thread that is started anew', async (t) => {
   const told = hinted(store, `orders:${worker.id}`)
   await store.open()
   await told
-})
-
-test('store time goes on while the wall clock is behind', (t) => {
-  t.mock.timers.enable({ apis: ['Date'], now: 1_000_000 })
-  const clock = new StoreClock()
-  assert.equal(clock.now(), 1_000_000)
-  clock.hear(5_000_000)
-  const first = clock.now()
-  assert.ok(first >= 5_000_000 && first < 5_001_000, `${first}`)
-  const until = performance.now() + 5
-  while (performance.now() < until);
-  assert.ok(clock.now() > first)
-  t.mock.timers.setTime(9_000_000)
-  assert.equal(clock.now(), 9_000_000)
 })

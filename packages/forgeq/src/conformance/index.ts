@@ -17,6 +17,7 @@ import { payloadCases } from './payload.ts'
 import { pruneCases } from './prune.ts'
 import { queryCases } from './query.ts'
 import { settleCases } from './settle.ts'
+import { suspectsCases } from './suspects.ts'
 import { uniqueCases } from './unique.ts'
 
 export type { Case, CaseTools } from './case.ts'
@@ -27,6 +28,7 @@ export const conformance: readonly Case[] = [
   ...payloadCases,
   ...orderCases,
   ...claimCases,
+  ...suspectsCases,
   ...settleCases,
   ...exchangeCases,
   ...leaseCases,

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { area } from './area.ts'
 import type { Case } from './case.ts'
-import { complete, crash } from './endings.ts'
+import { bury, complete, crash, release, retry } from './endings.ts'
 import { leaseMs, policy, type Scene } from './scene.ts'
 import type { ScriptedWorker } from './scripted-worker.ts'
 
@@ -32,6 +32,8 @@ export const leaseCases: readonly Case[] = area('lease', {
     const [silent, other] = [await s.worker(), await s.worker()]
     const id = await s.add({ delivery: 'at-most-once' })
     const claimed = await silent.claimOne()
+    const startedAt = s.now()
+    await s.store.beat(silent.id, { busy: 1, rssBytes: 123_456, loopLagMs: 0 }, [])
     await passWhileBeating(s, leaseMs - 1, other)
     const early = await s.store.lost(10)
     assert.deepEqual(early.jobs, [])
@@ -40,13 +42,17 @@ export const leaseCases: readonly Case[] = area('lease', {
     assert.deepEqual((await s.store.lost(10)).jobs, [
       {
         job: id,
+        type: 'work',
         claim: claimed.claim,
         worker: silent.id,
         crashes: 0,
         attempt: 1,
+        attemptBase: 0,
         policy: { ...policy, delivery: 'at-most-once' },
+        startedAt,
         host: 'host',
         pid: 1,
+        rssBytes: 123_456,
       },
     ])
     assert.equal(await silent.isClosed(), true)
@@ -163,6 +169,48 @@ export const leaseCases: readonly Case[] = area('lease', {
     await s.rescue((lost) => crash(lost, 'lost'))
     const job = await s.job(id)
     assert.deepEqual([job.state, job.reason, job.crashes], ['dead', 'lost', 1])
+  },
+
+  'a rescuer may say that a try failed, that it never counted, or that it was the last': async (s) => {
+    const [failed, innocent, last] = await s.addMany(3)
+    const worker = await s.worker()
+    await worker.claim(3)
+    assert.equal((await worker.vanish())[0]?.rssBytes, null)
+    await s.rescue((lost) =>
+      lost.job === failed ? retry(lost, 2000) : lost.job === innocent ? release(lost) : bury(lost),
+    )
+    const seen = []
+    for (const id of [failed!, innocent!, last!]) {
+      const { state, attempt, crashes, attempts = [] } = await s.job(id)
+      seen.push([state, attempt, crashes, ...attempts.map(({ outcome }) => outcome)])
+    }
+    assert.deepEqual(seen, [
+      ['scheduled', 2, 0, 'retry'],
+      ['ready', 1, 0, 'release'],
+      ['dead', 1, 0, 'bury'],
+    ])
+    assert.equal((await s.store.workers()).length, 0)
+    await s.advance(2000)
+    await s.store.promote(10)
+    const next = await s.worker()
+    assert.deepEqual(
+      (await next.claim(3)).map(({ job, claim, attempt }) => [job, claim, attempt]),
+      [
+        [innocent, 2, 1],
+        [failed, 2, 2],
+      ],
+    )
+  },
+
+  'a job that a rescuer lets fail knows the tries before its last retry by hand': async (s) => {
+    const id = await s.add({ maxAttempts: 2 })
+    const [first, second] = [await s.worker(), await s.worker()]
+    await first.settle(retry(await first.claimOne()))
+    await first.settle(bury(await first.claimOne()))
+    await s.act('retry', id)
+    await second.claimOne()
+    const [lost] = await second.vanish()
+    assert.deepEqual([lost?.attempt, lost?.attemptBase, lost?.policy.maxAttempts], [3, 2, 4])
   },
 
   'after a silence longer than a lease nobody is closed for one full lease': async (s) => {

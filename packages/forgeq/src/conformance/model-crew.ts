@@ -43,9 +43,9 @@ export class ModelCrew {
     return worker?.closed ? undefined : worker
   }
 
-  closed(id: string | null): Registration | undefined {
+  closed(id: string | null): ModelWorker | undefined {
     const worker = id === null ? undefined : this.#workers.get(id)
-    return worker?.closed ? worker.facts : undefined
+    return worker?.closed ? worker : undefined
   }
 
   close(id: string): void {

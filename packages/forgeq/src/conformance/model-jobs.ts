@@ -10,6 +10,7 @@ import type {
   ActVerdict,
   Claimed,
   Enqueued,
+  ExchangeRequest,
   NewJob,
   Note,
   Order,
@@ -31,6 +32,13 @@ import {
   type Verb,
   write,
 } from './model-job.ts'
+
+/** Of the ready jobs, those that were in a crash, those that were not, or both. */
+type Part = 'all' | 'suspects' | 'others'
+
+const isSuspect = (job: ModelJob): boolean => job.crashes > 0
+const isIn = (part: Part, job: ModelJob): boolean => part === 'all' || isSuspect(job) === (part === 'suspects')
+const knows = (worker: Registration, job: ModelJob): boolean => worker.types.some(({ type }) => type === job.type)
 
 const refuse = (id: string, code: Refusal['code'], message: string): Enqueued => ({ id, refused: { code, message } })
 
@@ -130,12 +138,38 @@ export class ModelJobs {
     this.#hint(`ready:${job.policy.queue}`)
   }
 
+  /** What an exchange brings, by how its worker takes suspects. */
+  handOut(request: ExchangeRequest, worker: Registration, now: number): Claimed[] {
+    const { wants, slots, suspects = 'together' } = request
+    const take = (part: Part, most: number): Claimed[] => {
+      const claimed: Claimed[] = []
+      for (const { queue, slots: wanted } of wants) {
+        claimed.push(...this.claim(queue, Math.min(wanted, most - claimed.length), worker, now, part))
+      }
+      return claimed
+    }
+    if (suspects === 'together') return take('all', slots)
+    const held = this.heldBy(worker.id)
+    if (held.some(isSuspect)) return []
+    const isAlone = suspects === 'alone' && held.length === 0 && this.leavesSuspects(request, worker)
+    const alone = isAlone ? take('suspects', Math.min(slots, 1)) : []
+    return alone.length > 0 ? alone : take('others', slots)
+  }
+
+  /** Whether suspects that the worker knows are where it wants jobs from, and it does not take them as any other job. */
+  leavesSuspects({ wants, suspects = 'together' }: ExchangeRequest, worker: Registration): boolean {
+    if (suspects === 'together') return false
+    const queues = wants.filter(({ queue, slots }) => slots > 0 && !this.paused.has(queue))
+    return queues.some(({ queue }) => this.line(queue).some((job) => isSuspect(job) && knows(worker, job)))
+  }
+
   /** Claims for one want: unknown types step aside, and who should have started by now ends. */
-  claim(queue: string, slots: number, worker: Registration, now: number): Claimed[] {
+  claim(queue: string, slots: number, worker: Registration, now: number, part: Part): Claimed[] {
     const claimed: Claimed[] = []
     for (const job of this.paused.has(queue) ? [] : this.line(queue)) {
       if (claimed.length >= slots) break
-      if (!worker.types.some(({ type }) => type === job.type)) job.parked = true
+      if (!isIn(part, job)) continue
+      if (!knows(worker, job)) job.parked = true
       else if (isExpired(job, now)) this.end(job, 'expire', 'cancelled', 'expired', now)
       else claimed.push(this.start(job, worker.id, now))
     }

@@ -87,16 +87,13 @@ export class Model implements Store {
       const verdicts = request.settlements.map((settlement) =>
         this.#jobs.settle(request.worker, settlement, false, now),
       )
-      const claimed = []
-      for (const want of request.wants) {
-        const slots = Math.min(want.slots, request.slots - claimed.length)
-        claimed.push(...this.#jobs.claim(want.queue, slots, worker.facts, now))
-      }
+      const claimed = this.#jobs.handOut(request, worker.facts, now)
       worker.turn = request.turn
       worker.answer = { verdicts, claimed }
     }
     const orders = this.#jobs.orders(request.worker)
-    return { closed: false, ...worker.answer, orders, more: false, nextDueAt: this.#jobs.nextDueAt(), now }
+    const suspects = this.#jobs.leavesSuspects(request, worker.facts)
+    return { closed: false, ...worker.answer, orders, suspects, more: false, nextDueAt: this.#jobs.nextDueAt(), now }
   }
 
   async beat(id: string, facts: WorkerFacts | null, notes: readonly Note[]): Promise<BeatReply | Closed> {
@@ -120,8 +117,12 @@ export class Model implements Store {
       .flatMap((job): LostJob[] => {
         const worker = this.#crew.closed(job.worker)
         if (!worker) return []
-        const { id, claim, crashes, attempt, policy } = job
-        return [{ job: id, claim, crashes, attempt, policy, worker: worker.id, host: worker.host, pid: worker.pid }]
+        const { id, type, claim, crashes, attempt, attemptBase, policy } = job
+        const { host, pid } = worker.facts
+        const rssBytes = worker.vitals?.rssBytes ?? null
+        const startedAt = job.startedAt!
+        const tries = { crashes, attempt, attemptBase, policy, startedAt }
+        return [{ job: id, type, claim, ...tries, worker: worker.facts.id, host, pid, rssBytes }]
       })
     return { jobs: jobs.slice(0, limit), nextExpiryAt }
   }

@@ -1,10 +1,12 @@
 // Hands out ready jobs: per queue in strict order of (lane, seq), never a job whose type the worker does not know, never
-// from a paused queue. One contiguous range of `ready` moves to `running` by two statements.
-import type { Claimed, Want } from '../store/records.ts'
+// from a paused queue, suspects as the exchange takes them. One contiguous range of `ready` moves to `running` by two
+// statements.
+import type { Claimed, ExchangeRequest } from '../store/records.ts'
 import { finish, neverClaimed } from './finish.ts'
 import { laneOf, unparkedLane } from './place.ts'
 import { claimedPolicy, unpackPolicy } from './policy.ts'
 import { stateCodes } from './schema.ts'
+import { holdsAny, holdsSuspect } from './suspects.ts'
 import type { Turn } from './turn.ts'
 
 /** The worker's record as an exchange needs it. */
@@ -17,11 +19,40 @@ export interface Claimer {
 
 const isPaused = /* sql */ `SELECT paused FROM forgeq_queue WHERE id = ?`
 
-const head = /* sql */ `
+/** What a claim reads and moves of `ready`, and finds in `parked`. */
+interface Part {
+  readonly head: string
+  readonly run: string
+  readonly take: string
+  readonly parked: string
+}
+
+// What moves must be what was read: the filter is in each statement.
+const part = (filter: string, upTo = '<=', index?: string): Part => ({
+  head: /* sql */ `
   SELECT r.lane, r.seq, r.job, r.type, r.claim, r.attempt, r.crashes, j.id, j.payload, j.created_at, j.expire_at, j.policy,
     j.attempt_base
+  FROM forgeq_ready r ${index ? `INDEXED BY forgeq_ready_${index}` : ''} CROSS JOIN forgeq_job j ON j.seq = r.job
+  WHERE r.queue = ? ${filter} ORDER BY r.lane, r.seq LIMIT ?`,
+  // What of the range was not taken out before is exactly what was read: this transaction has the write lock.
+  run: /* sql */ `
+  INSERT INTO forgeq_running (job, worker, claim, turn, queue, lane, seq, attempt, crashes, settler, started_at, keep_ms, uniq)
+  SELECT r.job, ?, r.claim + 1, ?, r.queue, r.lane, r.seq, r.attempt, r.crashes, r.settler, ?,
+    coalesce(j.policy ->> '$.keepResultMs', ?), j.uniq IS NOT NULL
   FROM forgeq_ready r CROSS JOIN forgeq_job j ON j.seq = r.job
-  WHERE r.queue = ? ORDER BY r.lane, r.seq LIMIT ?`
+  WHERE r.queue = ? AND r.lane = ? AND r.seq ${upTo} ? ${filter}`,
+  take: /* sql */ `DELETE FROM forgeq_ready AS r WHERE queue = ? AND lane = ? AND seq ${upTo} ? ${filter}`,
+  parked: /* sql */ `
+  SELECT lane, seq, job, type, at, claim, attempt, crashes, settler
+  FROM forgeq_parked r ${index ? `INDEXED BY forgeq_parked_${index}` : ''}
+  WHERE queue = ? AND type = ? ${filter} ORDER BY lane, seq LIMIT ?`,
+})
+
+const all = part('')
+const others = part('AND r.crashes = 0')
+// Others may be between two of them: only one is moved at a time.
+const suspects = part('AND r.crashes > 0', '=', 'suspect')
+
 type Row = readonly [
   lane: number,
   seq: number,
@@ -38,13 +69,6 @@ type Row = readonly [
   attemptBase: number,
 ]
 
-// What of the range was not taken out before is exactly what was read: this transaction has the write lock.
-const run = /* sql */ `
-  INSERT INTO forgeq_running (job, worker, claim, turn, queue, lane, seq, attempt, crashes, settler, started_at, keep_ms, uniq)
-  SELECT r.job, ?, r.claim + 1, ?, r.queue, r.lane, r.seq, r.attempt, r.crashes, r.settler, ?,
-    coalesce(j.policy ->> '$.keepResultMs', ?), j.uniq IS NOT NULL
-  FROM forgeq_ready r CROSS JOIN forgeq_job j ON j.seq = r.job WHERE r.queue = ? AND r.lane = ? AND r.seq <= ?`
-const takeRange = /* sql */ `DELETE FROM forgeq_ready WHERE queue = ? AND lane = ? AND seq <= ?`
 const takeOne = /* sql */ `DELETE FROM forgeq_ready WHERE queue = ? AND lane = ? AND seq = ?`
 
 // It has started: its deadline is met.
@@ -55,9 +79,6 @@ const park = /* sql */ `
   SELECT queue, type, lane, seq, job, at, claim, attempt, crashes, settler FROM forgeq_ready
   WHERE queue = ? AND lane = ? AND seq = ?`
 const anyParked = /* sql */ `SELECT 1 FROM forgeq_parked WHERE queue = ? LIMIT 1`
-const parkedHead = /* sql */ `
-  SELECT lane, seq, job, type, at, claim, attempt, crashes, settler FROM forgeq_parked
-  WHERE queue = ? AND type = ? ORDER BY lane, seq LIMIT ?`
 const unpark = /* sql */ `DELETE FROM forgeq_parked WHERE job = ?`
 const addReady = /* sql */ `
   INSERT INTO forgeq_ready (queue, lane, seq, job, type, at, claim, attempt, crashes, settler) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
@@ -86,7 +107,21 @@ export interface Handout {
   more: boolean
 }
 
-export const claim = (turn: Turn, worker: Claimer, wants: readonly Want[], slots: number): Handout => {
+type Wanted = Pick<ExchangeRequest, 'wants' | 'slots' | 'suspects'>
+
+/** `hasSuspects`: there are some that the worker knows in the queues it wants from. */
+export const claim = (turn: Turn, worker: Claimer, request: Wanted, hasSuspects: boolean): Handout => {
+  const how = request.suspects ?? 'together'
+  if (how === 'together') return handOut(turn, worker, request, all)
+  if (holdsSuspect(turn, worker.id)) return { claimed: [], more: false }
+  if (how === 'alone' && hasSuspects && !holdsAny(turn, worker.id)) {
+    const alone = handOut(turn, worker, { ...request, slots: Math.min(request.slots, 1) }, suspects)
+    if (alone.claimed.length > 0 || alone.more) return alone
+  }
+  return handOut(turn, worker, request, others)
+}
+
+const handOut = (turn: Turn, worker: Claimer, { wants, slots }: Wanted, of: Part): Handout => {
   const handout: Handout = { claimed: [], more: false }
   const budget: Budget = { skips: skipLimit, bytes: byteLimit }
   const { claimed } = handout
@@ -96,8 +131,8 @@ export const claim = (turn: Turn, worker: Claimer, wants: readonly Want[], slots
     const queue = turn.names.queue.find(want.queue)
     if (queue === undefined) continue
     if ((turn.sql(isPaused).get(queue) as { paused: number }).paused !== 0) continue
-    unparkKnown(turn, queue, worker, limit)
-    claimFrom(turn, worker, { id: queue, name: want.queue }, claimed.length + limit, budget, claimed)
+    unparkKnown(turn, queue, worker, limit, of)
+    claimFrom(turn, worker, { id: queue, name: want.queue }, of, claimed.length + limit, budget, claimed)
     if (budget.skips <= 0 || budget.bytes <= 0) {
       handout.more = true
       break
@@ -115,13 +150,14 @@ const claimFrom = (
   turn: Turn,
   worker: Claimer,
   queue: { readonly id: number; readonly name: string },
+  of: Part,
   target: number,
   budget: Budget,
   claimed: Claimed[],
 ): void => {
   while (claimed.length < target && budget.skips > 0 && budget.bytes > 0) {
     const wanted = Math.min(target - claimed.length, pageRows)
-    const rows = turn.tuples(head).all(queue.id, wanted) as Row[]
+    const rows = turn.tuples(of.head).all(queue.id, wanted) as Row[]
     const taken = rows.filter((row) => {
       // What does not fit stays where it is: the last row taken ends the range that moves.
       if (budget.bytes <= 0) return false
@@ -132,7 +168,7 @@ const claimFrom = (
       budget.skips--
       return false
     })
-    moveRanges(turn, worker, queue.id, taken)
+    moveRanges(turn, worker, queue.id, of, taken)
     for (const row of taken) claimed.push(claimedOf(turn, queue.name, row))
     if (rows.length < wanted) return
   }
@@ -153,11 +189,11 @@ const isRunnable = (turn: Turn, worker: Claimer, queue: number, row: Row): boole
 }
 
 /** Moves the taken rows lane by lane: within a lane they are all that is left up to the last one. */
-const moveRanges = (turn: Turn, worker: Claimer, queue: number, taken: readonly Row[]): void => {
+const moveRanges = (turn: Turn, worker: Claimer, queue: number, of: Part, taken: readonly Row[]): void => {
   for (const [i, [lane, seq]] of taken.entries()) {
     if (taken[i + 1]?.[0] === lane) continue
-    turn.sql(run).run(worker.id, worker.turn, turn.now, unpackPolicy(null).keepResultMs, queue, lane, seq)
-    turn.sql(takeRange).run(queue, lane, seq)
+    turn.sql(of.run).run(worker.id, worker.turn, turn.now, unpackPolicy(null).keepResultMs, queue, lane, seq)
+    turn.sql(of.take).run(queue, lane, seq)
   }
   if (taken.length > 0) {
     turn.tally(queue, stateCodes.ready, -taken.length)
@@ -189,10 +225,10 @@ const claimedOf = (turn: Turn, queue: string, row: Row): Claimed => {
 }
 
 /** Puts parked jobs that this worker knows before the other lanes of their level, as many as it could take. */
-const unparkKnown = (turn: Turn, queue: number, worker: Claimer, limit: number): void => {
+const unparkKnown = (turn: Turn, queue: number, worker: Claimer, limit: number, of: Part): void => {
   if (turn.sql(anyParked).get(queue) === undefined) return
   const rows: Parked[] = []
-  for (const type of worker.types) rows.push(...(turn.sql(parkedHead).all(queue, type, limit) as Parked[]))
+  for (const type of worker.types) rows.push(...(turn.sql(of.parked).all(queue, type, limit) as Parked[]))
   rows.sort((a, b) => a.lane - b.lane || a.seq - b.seq)
   for (const row of rows.slice(0, limit)) {
     const lane = laneOf(Math.floor(row.lane / 4), unparkedLane)

@@ -3,12 +3,15 @@
 import type { Closed, ExchangeReply, ExchangeRequest } from '../store/records.ts'
 import { nextDueAt, ordersFor } from './lease.ts'
 import type { Reader } from './reader.ts'
+import { suspectsWait } from './suspects.ts'
 
 const workerByUid = /* sql */ `SELECT id, closed, turn, types FROM forgeq_worker WHERE uid = ?`
-const claimable = /* sql */ `
+const claimable = (filter: string): string => /* sql */ `
   SELECT 1 FROM forgeq_queue q WHERE q.name = ? AND NOT q.paused AND (
-    EXISTS (SELECT 1 FROM forgeq_ready r WHERE r.queue = q.id)
-    OR EXISTS (SELECT 1 FROM forgeq_parked p WHERE p.queue = q.id AND p.type IN (SELECT value FROM json_each(?))))`
+    EXISTS (SELECT 1 FROM forgeq_ready WHERE queue = q.id ${filter})
+    OR EXISTS (SELECT 1 FROM forgeq_parked WHERE queue = q.id AND type IN (SELECT value FROM json_each(?)) ${filter}))`
+const anyClaimable = claimable('')
+const otherClaimable = claimable('AND crashes = 0')
 
 /** `undefined` when there may be something to settle, note, replay or claim. */
 export const idleExchange = (db: Reader, request: ExchangeRequest): ExchangeReply | Closed | undefined => {
@@ -19,11 +22,13 @@ export const idleExchange = (db: Reader, request: ExchangeRequest): ExchangeRepl
   if (worker === undefined || worker.closed !== 0) return { closed: true }
   if (request.turn <= worker.turn) return undefined
   const wants = request.slots > 0 ? request.wants.filter((want) => want.slots > 0) : []
-  if (wants.some((want) => db.sql(claimable).get(want.queue, worker.types) !== undefined)) return undefined
+  const mine = request.suspects === 'skip' ? otherClaimable : anyClaimable
+  if (wants.some((want) => db.sql(mine).get(want.queue, worker.types) !== undefined)) return undefined
   return {
     closed: false,
     verdicts: [],
     claimed: [],
+    suspects: suspectsWait(db, worker.types, request),
     more: false,
     orders: ordersFor(db, worker.id),
     nextDueAt: nextDueAt(db),

@@ -21,6 +21,7 @@ import { claimedPolicy, packPolicy } from './policy.ts'
 import { settle } from './settle.ts'
 import type { Reader } from './reader.ts'
 import type { Sql } from './statements.ts'
+import { suspectsWait } from './suspects.ts'
 import type { Turn } from './turn.ts'
 
 interface WorkerRow {
@@ -59,10 +60,10 @@ const markLeft = /* sql */ `
   UPDATE forgeq_worker SET left_at = ? WHERE closed = 1 AND left_at IS NULL
     AND NOT EXISTS (SELECT 1 FROM forgeq_running r WHERE r.worker = forgeq_worker.id)`
 const heldByClosed = /* sql */ `
-  SELECT j.id AS job, r.claim, r.crashes, r.attempt, w.uid AS worker, w.host, w.pid, j.policy, j.attempt_base, j.priority,
-    q.name AS queue
+  SELECT j.id AS job, r.claim, r.crashes, r.attempt, r.started_at, w.uid AS worker, w.host, w.pid,
+    w.facts ->> '$.rssBytes' AS rss_bytes, j.policy, j.attempt_base, j.priority, q.name AS queue, t.name AS type
   FROM forgeq_running r CROSS JOIN forgeq_worker w ON w.id = r.worker AND w.closed = 1
-    CROSS JOIN forgeq_job j ON j.seq = r.job JOIN forgeq_queue q ON q.id = j.queue
+    CROSS JOIN forgeq_job j ON j.seq = r.job JOIN forgeq_queue q ON q.id = j.queue JOIN forgeq_type t ON t.id = j.type
   ORDER BY r.job LIMIT ?`
 const nextExpiry = /* sql */ `SELECT min(expires_at) AS at FROM forgeq_worker WHERE closed = 0 AND left_at IS NULL`
 const guardOf = /* sql */ `SELECT guard_until FROM forgeq_meta`
@@ -138,13 +139,15 @@ export const exchange = (turn: Turn, request: ExchangeRequest): ExchangeReply | 
     turn.sql(setTurn).run(request.turn, worker.id)
   }
   const verdicts = settle(turn, { worker: worker.id, rescue: false, turn: request.turn }, request.settlements)
+  const suspects = suspectsWait(turn, worker.types, request)
   const { claimed, more } = isRepeat
     ? repeat(turn, worker.id, request)
-    : claim(turn, { id: worker.id, turn: request.turn, types: typesOf(worker.types) }, request.wants, request.slots)
+    : claim(turn, { id: worker.id, turn: request.turn, types: typesOf(worker.types) }, request, suspects)
   return {
     closed: false,
     verdicts,
     claimed,
+    suspects: suspects && suspectsWait(turn, worker.types, request),
     more,
     orders: ordersFor(turn, worker.id),
     nextDueAt: nextDueAt(turn),
@@ -214,6 +217,15 @@ export const leave = (turn: Turn, uid: string): void => {
   turn.sql(markLeft).run(turn.now)
 }
 
+interface LostRow extends HeldRow {
+  readonly type: string
+  readonly worker: string
+  readonly host: string
+  readonly pid: number
+  readonly rss_bytes: number | null
+  readonly started_at: number
+}
+
 interface Lost {
   readonly jobs: readonly LostJob[]
   readonly nextExpiryAt: number | null
@@ -239,17 +251,21 @@ export const lost = (turn: Turn, limit: number, lookedAt: number): Lost => {
     if (turn.now >= turn.guardUntil) turn.sql(closeExpired).run(turn.now)
   }
   turn.sql(markLeft).run(turn.now)
-  const rows = turn.sql(heldByClosed).all(limit) as (HeldRow & { worker: string; host: string; pid: number })[]
+  const rows = turn.sql(heldByClosed).all(limit) as LostRow[]
   return {
     jobs: rows.map((row) => ({
       job: row.job,
+      type: row.type,
       claim: row.claim,
       worker: row.worker,
       crashes: row.crashes,
       attempt: row.attempt,
+      attemptBase: row.attempt_base,
       policy: policyOf(row),
+      startedAt: row.started_at,
       host: row.host,
       pid: row.pid,
+      rssBytes: row.rss_bytes,
     })),
     nextExpiryAt: expiryAt(turn, turn.guardUntil),
   }

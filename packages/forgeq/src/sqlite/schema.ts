@@ -50,6 +50,8 @@ CREATE TABLE forgeq_ready (
   PRIMARY KEY (queue, lane, seq)
 ) WITHOUT ROWID;
 CREATE INDEX forgeq_ready_moved ON forgeq_ready (job) WHERE seq <> job;
+-- Those that were running in a crash: few, and looked for before all others.
+CREATE INDEX forgeq_ready_suspect ON forgeq_ready (queue, lane, seq, type) WHERE crashes > 0;
 
 -- Ready jobs that met a worker which does not know their type.
 CREATE TABLE forgeq_parked (
@@ -57,6 +59,7 @@ CREATE TABLE forgeq_parked (
   at INTEGER NOT NULL, claim INTEGER NOT NULL, attempt INTEGER NOT NULL, crashes INTEGER NOT NULL, settler INTEGER NOT NULL,
   PRIMARY KEY (queue, type, lane, seq)
 ) WITHOUT ROWID;
+CREATE INDEX forgeq_parked_suspect ON forgeq_parked (queue, type, lane, seq) WHERE crashes > 0;
 
 CREATE TABLE forgeq_later (
   run_at INTEGER NOT NULL, seq INTEGER NOT NULL, job INTEGER NOT NULL,
@@ -73,6 +76,7 @@ CREATE TABLE forgeq_running (
   started_at INTEGER NOT NULL, keep_ms INTEGER NOT NULL, uniq INTEGER NOT NULL, cancelled INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX forgeq_running_cancelled ON forgeq_running (worker) WHERE cancelled;
+CREATE INDEX forgeq_running_suspect ON forgeq_running (worker) WHERE crashes > 0;
 
 CREATE TABLE forgeq_done (
   job INTEGER PRIMARY KEY, state INTEGER NOT NULL, claim INTEGER NOT NULL, attempt INTEGER NOT NULL, crashes INTEGER NOT NULL,

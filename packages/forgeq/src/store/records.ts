@@ -60,6 +60,17 @@ export interface Failure {
   readonly message: string
   readonly stack?: string
   readonly problems?: readonly Problem[]
+  /** With `WORKER_LOST`, when somebody saw the process end. */
+  readonly process?: ProcessEnd
+}
+
+/** How a process ended that ran a job; `null` where it is not known. */
+export interface ProcessEnd {
+  readonly exitCode: number | null
+  /** The name of the signal that ended it. */
+  readonly signal: string | null
+  /** Of its memory, when it last told. */
+  readonly rssBytes: number | null
 }
 
 export type DeadReason = 'exhausted' | 'discarded' | 'invalid' | 'poison' | 'lost'
@@ -134,6 +145,13 @@ export interface ExchangeRequest {
   readonly wants: readonly Want[]
   /** Claims at most in all. */
   readonly slots: number
+  /**
+   * How it takes suspects, ready jobs whose crash count is not 0. `together` (also when absent): as any other job; for a
+   * worker whose handlers cannot take each other along. `alone`: when there is one, the first of them and nothing else;
+   * while the worker holds anything, as `skip`. `skip`: none, and what is behind them is handed out. Unless it takes them
+   * together, a worker that holds a suspect gets nothing.
+   */
+  readonly suspects?: 'together' | 'alone' | 'skip'
   readonly notes: readonly Note[]
   /**
    * Without anything to claim, the store may answer late: when there is something, at the latest with the worker's next
@@ -148,6 +166,8 @@ export interface ExchangeReply {
   readonly verdicts: readonly Verdict[]
   readonly claimed: readonly Claimed[]
   readonly orders: readonly Order[]
+  /** Suspects that this worker could run are left in the queues it wants from, and it does not take them together. */
+  readonly suspects: boolean
   /** It stopped before it had looked at every job it could claim, to stay bounded: ask again. */
   readonly more: boolean
   /** When the next scheduled job is due, `null` when none is. */
@@ -212,12 +232,18 @@ export interface WorkerRecord {
 
 /** A job held by a closed worker: what core needs to decide how it goes on. */
 export interface LostJob extends Hold {
+  readonly type: string
   readonly worker: string
   readonly crashes: number
   readonly attempt: number
+  readonly attemptBase: number
   readonly policy: StoredPolicy
+  /** When it was claimed. */
+  readonly startedAt: number
   readonly host: string
   readonly pid: number
+  /** Of the worker's memory, when it last told. */
+  readonly rssBytes: number | null
 }
 
 export interface AttemptRecord {

@@ -51,6 +51,7 @@ const command = fc.oneof(
       settlements: fc.array(settlement, { maxLength: 3 }),
       wants: fc.uniqueArray(fc.record({ queue, slots: fc.nat({ max: 3 }) }), { selector: (want) => want.queue }),
       slots: fc.nat({ max: 5 }),
+      suspects: fc.constantFrom(undefined, 'together', 'alone', 'alone', 'skip'),
       notes: fc.array(note, { maxLength: 1 }),
       isSentTwice: fc.nat({ max: 5 }).map((n) => n === 0),
     }),
@@ -64,7 +65,14 @@ const command = fc.oneof(
     arbitrary: fc.record({ do: fc.constant('beat'), worker: index, notes: fc.array(note, { maxLength: 2 }) }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('look') }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('rescue'), isPoison: fc.boolean(), isLate: fc.boolean() }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant('rescue'),
+      how: fc.constantFrom('crash', 'crash', 'crash', 'poison', 'retry', 'release', 'bury'),
+      isLate: fc.boolean(),
+    }),
+  },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('promote') }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('prune') }) },
   {

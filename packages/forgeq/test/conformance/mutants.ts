@@ -3,7 +3,17 @@ import { Model } from '#src/conformance/model.js'
 import { ModelCrew, type ModelWorker } from '#src/conformance/model-crew.js'
 import type { ModelJob } from '#src/conformance/model-job.js'
 import { ModelJobs } from '#src/conformance/model-jobs.js'
-import type { ActRequest, Enqueued, Hold, JobRecord, NewJob, Note, Settlement, Verdict } from '#src/store/records.js'
+import type {
+  ActRequest,
+  Enqueued,
+  ExchangeRequest,
+  Hold,
+  JobRecord,
+  NewJob,
+  Note,
+  Settlement,
+  Verdict,
+} from '#src/store/records.js'
 import type { Store } from '#src/store/store.js'
 
 type Make = (clock: () => number) => Store
@@ -97,6 +107,43 @@ const claiming = (change: (jobs: ModelJobs, args: ClaimArgs) => ClaimArgs): Make
     class extends ModelJobs {
       override claim(...args: ClaimArgs): ReturnType<ModelJobs['claim']> {
         return super.claim(...change(this, args))
+      }
+    },
+  )
+
+const asking = (change: (jobs: ModelJobs, request: ExchangeRequest, worker: string) => ExchangeRequest): Make =>
+  jobs(
+    class extends ModelJobs {
+      override handOut(...[request, worker, now]: Parameters<ModelJobs['handOut']>): ReturnType<ModelJobs['handOut']> {
+        return super.handOut(change(this, request, worker.id), worker, now)
+      }
+    },
+  )
+
+/** Sees something else of what the worker holds when it claims. */
+const holding = (seen: (held: ModelJob[]) => ModelJob[]): Make =>
+  jobs(
+    class extends ModelJobs {
+      #isClaiming = false
+      override handOut(...args: Parameters<ModelJobs['handOut']>): ReturnType<ModelJobs['handOut']> {
+        this.#isClaiming = true
+        try {
+          return super.handOut(...args)
+        } finally {
+          this.#isClaiming = false
+        }
+      }
+      override heldBy(worker: string): ModelJob[] {
+        return this.#isClaiming ? seen(super.heldBy(worker)) : super.heldBy(worker)
+      }
+    },
+  )
+
+const leaving = (change: (right: boolean, request: ExchangeRequest) => boolean): Make =>
+  jobs(
+    class extends ModelJobs {
+      override leavesSuspects(...args: Parameters<ModelJobs['leavesSuspects']>): boolean {
+        return change(super.leavesSuspects(...args), args[0])
       }
     },
   )
@@ -242,15 +289,61 @@ export const mutants: Readonly<Record<string, Make>> = {
   'hands out the last first': line((ready) => ready.sort((a, b) => byLevel(a, b) || b.seq - a.seq)),
   'knows no levels': line((ready) => ready.sort((a, b) => a.seq - b.seq)),
   'loses jobs of types that a worker did not know': line((ready) => ready.filter((job) => !job.parked)),
-  'hands out jobs of types that a worker does not know': claiming((all, [queue, slots, worker, now]) => {
+  'hands out jobs of types that a worker does not know': claiming((all, [queue, slots, worker, ...rest]) => {
     const types = all.all(() => true).map(({ type, policy }) => ({ type, policy, inputSchema: null }))
-    return [queue, slots, { ...worker, types }, now]
+    return [queue, slots, { ...worker, types }, ...rest]
   }),
-  'claims more than all slots': claiming((_, [queue, , worker, now]) => [queue, 1000, worker, now]),
+  'claims more than all slots': claiming((_, [queue, , ...rest]) => [queue, 1000, ...rest]),
   'ignores the pause': claiming((all, args) => {
     all.paused.clear()
     return args
   }),
+
+  'hands out suspects with others': asking((_, { suspects: _how, ...request }) => request),
+  'hands out all suspects at once': claiming((_, [queue, slots, worker, now, part]) =>
+    part === 'suspects' ? [queue, 1000, worker, now, part] : [queue, slots, worker, now, part],
+  ),
+  'hands out others with the one that runs alone': claiming((_, [queue, slots, worker, now, part]) =>
+    part === 'suspects' ? [queue, 1000, worker, now, 'all'] : [queue, slots, worker, now, part],
+  ),
+  'takes alone for skip': asking((_, request) =>
+    request.suspects === 'alone' ? { ...request, suspects: 'skip' } : request,
+  ),
+  'takes skip for alone': asking((_, request) =>
+    request.suspects === 'skip' ? { ...request, suspects: 'alone' } : request,
+  ),
+  'skips suspects where they may come together': asking((_, request) => ({ suspects: 'skip', ...request })),
+  'hands out a suspect to a worker that holds others': holding((held) => held.filter(({ crashes }) => crashes > 0)),
+  'hands out others to a worker that holds a suspect': holding((held) => held.map((job) => ({ ...job, crashes: 0 }))),
+  'stops claiming while suspects are there': claiming((all, args) =>
+    args[4] === 'others' && all.line(args[0]).some(({ crashes }) => crashes > 0)
+      ? [args[0], 0, args[2], args[3], args[4]]
+      : args,
+  ),
+  'says nothing of suspects': leaving(() => false),
+  'speaks of suspects that may come together': leaving(
+    (right, { suspects = 'together' }) => right || suspects === 'together',
+  ),
+  'does not count crashes': afterSettling((job, { outcome }, before) => {
+    if (outcome === 'crash') job.crashes = before.crashes
+  }),
+  'forgets crashes at a release': afterSettling((job, { outcome }) => {
+    if (outcome === 'release') job.crashes = 0
+  }),
+  'forgets crashes at a retry': afterSettling((job, { outcome }) => {
+    if (outcome === 'retry' || outcome === 'snooze') job.crashes = 0
+  }),
+  'keeps the crashes of before a retry by hand': jobs(
+    class extends ModelJobs {
+      override act(...args: Parameters<ModelJobs['act']>): ReturnType<ModelJobs['act']> {
+        const job = this.byId.get(args[0])
+        const crashes = job?.crashes ?? 0
+        const verdict = super.act(...args)
+        if (job) job.crashes = crashes
+        return verdict
+      }
+    },
+  ),
 
   'promotes a millisecond early': promoting((limit, now) => [limit, now + 1]),
   'promotes a millisecond late': promoting((limit, now) => [limit, now - 1]),
@@ -301,7 +394,7 @@ export const mutants: Readonly<Record<string, Make>> = {
   'takes every worker for lost': crew(
     class extends ModelCrew {
       override closed(id: string | null): ReturnType<ModelCrew['closed']> {
-        return super.closed(id) ?? (id === null ? undefined : this.open(id)?.facts)
+        return super.closed(id) ?? (id === null ? undefined : this.open(id))
       }
     },
   ),
@@ -313,6 +406,7 @@ export const mutants: Readonly<Record<string, Make>> = {
       verdicts: [],
       claimed: [],
       orders: [],
+      suspects: false,
       more: false,
       nextDueAt: null,
       now: 0,

@@ -102,9 +102,9 @@ export class Twin {
     if (request) await this.#both((store) => store.exchange({ ...request, turn: request.turn - turnsBack }))
   }
 
-  async #rescue({ isPoison, isLate }: Of<'rescue'>): Promise<void> {
+  async #rescue({ how, isLate }: Of<'rescue'>): Promise<void> {
     if (!isLate) this.#lost = await this.#both(lostBy)
-    const rescue = this.#lost.map((lost) => ({ ...crash(lost, isPoison ? 'poison' : undefined), worker: lost.worker }))
+    const rescue = this.#lost.map((lost) => ({ ...rescues[how](lost), worker: lost.worker }))
     this.#forget()
     await this.#both((store) => store.settle(rescue))
   }
@@ -158,8 +158,9 @@ export class Twin {
       settlements.push(settlement)
     }
     const notes = await this.#notes(worker, command.notes)
-    const { wants, slots } = command
-    const request = { worker: worker.id, turn: ++worker.turn, settlements, wants, slots, notes }
+    const { wants, slots, suspects } = command
+    const turn = ++worker.turn
+    const request = { worker: worker.id, turn, settlements, wants, slots, notes, ...(suspects && { suspects }) }
     const reply = await this.#both((store) => store.exchange(request))
     // Closed, or refused for a follow-up with the id of another job.
     if (!('claimed' in reply)) return
@@ -304,6 +305,14 @@ const everyJob = async (store: Store): Promise<unknown> => {
   // Between two claims `runAt` may be the first or the last instant that the job waited for.
   return jobs.map(({ runAt, ...job }) => (job.state === 'scheduled' ? { ...job, runAt } : job))
 }
+
+const rescues = {
+  crash: (lost) => crash(lost),
+  poison: (lost) => crash(lost, 'poison'),
+  retry: (lost) => retry(lost, 2000),
+  release,
+  bury: (lost) => bury(lost),
+} satisfies Record<string, (lost: records.LostJob) => records.Settlement>
 
 const pick = <T>(list: readonly T[], index: number): T | undefined => list[index % list.length]
 

@@ -197,8 +197,21 @@ test('a hostile proxy is a failure like any other', () => {
   }
 })
 
+const lost: LostJob = {
+  ...hold,
+  type: 't',
+  worker: 'w',
+  crashes: 0,
+  attempt: 1,
+  attemptBase: 0,
+  policy: defaultPolicy,
+  startedAt: 1000,
+  host: 'h',
+  pid: 5,
+  rssBytes: null,
+}
+
 test('a crash goes on until the third, which is poison', () => {
-  const lost: LostJob = { ...hold, worker: 'w', crashes: 0, attempt: 1, policy: defaultPolicy, host: 'h', pid: 5 }
   const crash = { ...hold, worker: 'w', outcome: 'crash', code: 'WORKER_LOST' }
   assert.deepEqual(
     [0, 1, 2, 3].map((crashes) => decision(afterCrash({ ...lost, crashes }))),

@@ -1,0 +1,23 @@
+// Suspects are ready jobs that were running in a crash: who holds one, and whether one waits for a worker. How an exchange
+// gets them: claim.ts.
+import type { ExchangeRequest } from '../store/records.ts'
+import type { Sql } from './statements.ts'
+
+const heldSuspect = /* sql */ `SELECT 1 FROM forgeq_running INDEXED BY forgeq_running_suspect WHERE worker = ? AND crashes > 0 LIMIT 1`
+const held = /* sql */ `SELECT 1 FROM forgeq_running WHERE worker = ? LIMIT 1`
+const waiting = /* sql */ `
+  SELECT 1 FROM forgeq_queue q WHERE q.name = ? AND NOT q.paused AND (
+    EXISTS (SELECT 1 FROM forgeq_ready r INDEXED BY forgeq_ready_suspect
+      WHERE r.queue = q.id AND r.crashes > 0 AND r.type IN (SELECT value FROM json_each(?)))
+    OR EXISTS (SELECT 1 FROM forgeq_parked p INDEXED BY forgeq_parked_suspect
+      WHERE p.queue = q.id AND p.crashes > 0 AND p.type IN (SELECT value FROM json_each(?))))`
+
+export const holdsSuspect = (db: Sql, worker: number): boolean => db.sql(heldSuspect).get(worker) !== undefined
+
+/** Looks at what all workers hold: asked only when a suspect waits. */
+export const holdsAny = (db: Sql, worker: number): boolean => db.sql(held).get(worker) !== undefined
+
+/** Whether suspects wait that a worker knows, unless it takes them as any other job. `types`: as JSON text. */
+export const suspectsWait = (db: Sql, types: string, { wants, suspects = 'together' }: ExchangeRequest): boolean =>
+  suspects !== 'together' &&
+  wants.some(({ queue, slots }) => slots > 0 && db.sql(waiting).get(queue, types, types) !== undefined)

@@ -53,6 +53,7 @@ export const leaseCases: readonly Case[] = area('lease', {
         host: 'host',
         pid: 1,
         rssBytes: 123_456,
+        end: null,
       },
     ])
     assert.equal(await silent.isClosed(), true)
@@ -169,6 +170,30 @@ export const leaseCases: readonly Case[] = area('lease', {
     await s.rescue((lost) => crash(lost, 'lost'))
     const job = await s.job(id)
     assert.deepEqual([job.state, job.reason, job.crashes], ['dead', 'lost', 1])
+  },
+
+  'how the process of a worker ended is known to whoever rescues its jobs, as it was told first': async (s) => {
+    await s.addMany(2)
+    const end = { exitCode: null, signal: 'SIGSEGV', isStuck: false }
+    const later = { exitCode: 1, signal: null, isStuck: true }
+    const [told, quiet] = [await s.worker(), await s.worker()]
+    await told.claimOne()
+    await quiet.claimOne()
+    await s.store.leave(told.id, end)
+    for (const again of [later, undefined]) {
+      assert.deepEqual(
+        (await told.vanish(again)).map((lost) => lost.end),
+        [end],
+      )
+    }
+    assert.deepEqual(
+      (await quiet.vanish()).map((lost) => lost.end),
+      [null],
+    )
+    assert.deepEqual(
+      (await quiet.vanish(later)).map((lost) => lost.end),
+      [later],
+    )
   },
 
   'a rescuer may say that a try failed, that it never counted, or that it was the last': async (s) => {

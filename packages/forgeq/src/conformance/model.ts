@@ -21,6 +21,7 @@ import type {
   Settlement,
   TypeRecord,
   Verdict,
+  WorkerEnd,
   WorkerFacts,
   WorkerRecord,
 } from '../store/records.ts'
@@ -105,9 +106,9 @@ export class Model implements Store {
     return { closed: false, orders: this.#jobs.orders(id), now }
   }
 
-  async leave(id: string): Promise<void> {
+  async leave(id: string, end?: WorkerEnd): Promise<void> {
     this.now()
-    this.#crew.close(id)
+    this.#crew.close(id, end)
   }
 
   async lost(limit: number): Promise<{ readonly jobs: readonly LostJob[]; readonly nextExpiryAt: number | null }> {
@@ -118,11 +119,10 @@ export class Model implements Store {
         const worker = this.#crew.closed(job.worker)
         if (!worker) return []
         const { id, type, claim, crashes, attempt, attemptBase, policy } = job
-        const { host, pid } = worker.facts
-        const rssBytes = worker.vitals?.rssBytes ?? null
-        const startedAt = job.startedAt!
-        const tries = { crashes, attempt, attemptBase, policy, startedAt }
-        return [{ job: id, type, claim, ...tries, worker: worker.facts.id, host, pid, rssBytes }]
+        const { facts, vitals, end } = worker
+        const tries = { crashes, attempt, attemptBase, policy, startedAt: job.startedAt! }
+        const process = { host: facts.host, pid: facts.pid, rssBytes: vitals?.rssBytes ?? null, end }
+        return [{ job: id, type, claim, worker: facts.id, ...tries, ...process }]
       })
     return { jobs: jobs.slice(0, limit), nextExpiryAt }
   }

@@ -1,6 +1,14 @@
 // A worker that does only what a case tells it to: it counts its turns and keeps nothing else.
 import assert from 'node:assert/strict'
-import type { Claimed, ExchangeReply, ExchangeRequest, LostJob, Settlement, Verdict } from '../store/records.ts'
+import type {
+  Claimed,
+  ExchangeReply,
+  ExchangeRequest,
+  LostJob,
+  Settlement,
+  Verdict,
+  WorkerEnd,
+} from '../store/records.ts'
 import type { Store } from '../store/store.ts'
 
 export type ExchangePart = Partial<Omit<ExchangeRequest, 'worker' | 'turn'>>
@@ -59,8 +67,8 @@ export class ScriptedWorker {
   }
 
   /** Goes away and leaves behind what it holds; answers what is listed as lost by it. */
-  async vanish(): Promise<readonly LostJob[]> {
-    await this.#store.leave(this.id)
+  async vanish(end?: WorkerEnd): Promise<readonly LostJob[]> {
+    await this.#store.leave(this.id, end)
     const { jobs } = await this.#store.lost(1000)
     return jobs.filter((job) => job.worker === this.id)
   }

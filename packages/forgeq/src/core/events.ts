@@ -33,7 +33,7 @@ export interface EngineEvents {
   /** Handed back unharmed at shutdown. */
   'job:released': JobEvent
   /** Its worker died or stalled; `dead` when that was once too often. */
-  'job:crashed': Omit<JobEvent, 'type'> & { readonly dead: DeadReason | null; readonly error: Failure }
+  'job:crashed': JobEvent & { readonly dead: DeadReason | null; readonly error: Failure }
   /** A line that a handler wrote to its log, whole and unbounded. */
   'job:log': JobEvent & Pick<LogLine, 'level' | 'message'>
   'worker:started': { readonly worker: string; readonly queues: readonly string[]; readonly slots: number }

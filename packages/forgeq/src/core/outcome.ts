@@ -3,7 +3,7 @@ import type { Claimed, DeadReason, Failure, LostJob, NewJob, Settlement } from '
 import { delayAfter, type BackoffFunction } from './backoff.ts'
 import { caps } from './caps.ts'
 import { Discard, RetryIn } from './decisions.ts'
-import { toMs } from './duration.ts'
+import { formatMs, toMs } from './duration.ts'
 import { ForgeError } from './errors.ts'
 import { toFailure } from './failure.ts'
 
@@ -81,17 +81,55 @@ function backOff(
   }
 }
 
-/** A lost job of a dead or stalled worker: it runs again, unless it may not or has taken too many workers with it. */
-export function afterCrash(lost: LostJob): Settlement & { readonly worker: string } {
-  const { job, claim, worker, crashes, policy, host, pid } = lost
-  const message = `worker ${worker} (process ${pid} on ${host}) died, or stalled for longer than its lease, while it ran this job`
-  const crash = {
-    job,
-    claim,
-    worker,
-    outcome: 'crash',
-    error: { code: 'WORKER_LOST', name: 'WorkerLost', message },
-  } as const
-  if (policy.delivery === 'at-most-once') return { ...crash, bury: 'lost' }
-  return crashes + 1 >= caps.crashes ? { ...crash, bury: 'poison' } : crash
+/** What settles for another process says whose claim it is. */
+type ForWorker = Settlement & { readonly worker: string }
+
+/** A job that a closed worker held. */
+export function afterLoss(lost: LostJob, storeNow: number, random: () => number): ForWorker {
+  const settlement = lost.end?.isStuck ? afterStuck(lost, storeNow, random) : crash(lost, describeLoss(lost))
+  return { ...settlement, worker: lost.worker }
+}
+
+/** What ran it died: it runs again, unless it may not or has taken too many with it. */
+function crash({ job, claim, crashes, policy }: LostJob, error: Failure): Settlement {
+  const settlement = { job, claim, outcome: 'crash', error } as const
+  if (policy.delivery === 'at-most-once') return { ...settlement, bury: 'lost' }
+  return crashes + 1 >= caps.crashes ? { ...settlement, bury: 'poison' } : settlement
+}
+
+function describeLoss({ worker, host, pid, rssBytes, end }: LostJob): Failure {
+  const failure = { code: 'WORKER_LOST', name: 'WorkerLost' } as const
+  if (end === null) {
+    const message = `worker ${worker} (process ${pid} on ${host}) died, or stalled for longer than its lease, while it ran this job`
+    return { ...failure, message }
+  }
+  const { exitCode, signal } = end
+  const how = signal !== null ? `died with ${signal}` : exitCode !== null ? `ended with exit code ${exitCode}` : 'died'
+  const memory = rssBytes === null ? '' : ` (last memory ${Math.round(rssBytes / 1_000_000)} MB)`
+  const message = `process ${pid} on ${host} ${how} while it ran this job${memory}`
+  return { ...failure, message, process: { exitCode, signal, rssBytes } }
+}
+
+/** How far a worker gets past a job's timeout by itself: it aborts the handler and, after a grace, settles without it. */
+const timeoutGraceMs = 5_000
+
+/**
+ * Of a worker that was ended because its event loop stood still. What was past its timeout has failed; the others could
+ * not help it, and nothing is counted for them.
+ */
+function afterStuck(lost: LostJob, storeNow: number, random: () => number): Settlement {
+  const { job, claim, startedAt, attempt, attemptBase, policy, host, pid } = lost
+  const isOnce = policy.delivery === 'at-most-once'
+  if (policy.timeoutMs === 0 || storeNow < startedAt + policy.timeoutMs + timeoutGraceMs) {
+    if (!isOnce) return { job, claim, outcome: 'release' }
+    const message = `process ${pid} on ${host} was ended while it ran this job: another one did not let it go on`
+    return { job, claim, outcome: 'bury', reason: 'lost', error: { code: 'WORKER_LOST', name: 'WorkerLost', message } }
+  }
+  const limit = `its timeout of ${formatMs(policy.timeoutMs)}`
+  const message = `the handler of job ${job} did not end within ${limit}, and process ${pid} on ${host} with it`
+  const error = { code: 'TIMEOUT', name: 'ForgeError', message }
+  if (attempt >= policy.maxAttempts) return { job, claim, outcome: 'bury', reason: 'exhausted', error }
+  if (isOnce) return { job, claim, outcome: 'bury', reason: 'lost', error }
+  const delayMs = delayAfter(policy.backoff, attempt - attemptBase, random)
+  return { job, claim, outcome: 'retry', delayMs, error }
 }

@@ -19,6 +19,7 @@ export interface Explanation {
     | 'no-worker-for-queue'
     | 'no-handler'
     | 'no-free-slot'
+    | 'suspect'
     | 'next'
   readonly text: string
 }
@@ -64,7 +65,7 @@ function explainScheduled(job: JobRecord, now: number): Answer {
 }
 
 function explainReady(
-  { type, policy }: JobRecord,
+  { type, policy, crashes }: JobRecord,
   record: QueueRecord | undefined,
   live: readonly WorkerRecord[],
 ): Answer {
@@ -83,6 +84,13 @@ function explainReady(
   if (able.length === 0)
     return say('no-handler', `No worker of queue ${queue} handles ${type}: give its handler to one.`)
 
+  if (crashes > 0 && able.every((worker) => worker.held > 0)) {
+    const was = crashes === 1 ? 'a crash' : `${crashes} crashes`
+    return say(
+      'suspect',
+      `It was running in ${was}. Unless its handler is isolated it runs alone: within 5 s a worker stops claiming for it, and starts it when what it runs has ended.`,
+    )
+  }
   const slots = able.reduce((sum, worker) => sum + worker.slots, 0)
   const held = able.reduce((sum, worker) => sum + worker.held, 0)
   return held < slots

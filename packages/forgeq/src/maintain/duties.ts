@@ -27,10 +27,10 @@ export class Duties {
   #unlisten: (() => void) | undefined
 
   constructor(host: Maintaining) {
-    const { store, storeNow } = host
+    const { store, storeNow, random } = host
     this.#host = host
     this.#promote = this.#loop(() => promote(store, storeNow), 0)
-    this.#rescue = this.#loop(() => rescue(store, storeNow, host.rescued), 0.25)
+    this.#rescue = this.#loop(() => rescue(store, storeNow, random, host.rescued), 0.25)
     this.#prune = this.#loop(() => prune(store), 0.25)
   }
 

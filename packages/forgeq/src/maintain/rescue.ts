@@ -1,6 +1,6 @@
 // Closes expired leases and brings the jobs of closed workers back: core decides how each goes on, the fence sorts out
 // rescuers that race.
-import { afterCrash } from '../core/outcome.ts'
+import { afterLoss } from '../core/outcome.ts'
 import type { LostJob, Settlement, Verdict } from '../store/records.ts'
 import { batchLimit, type Store } from '../store/store.ts'
 
@@ -11,6 +11,8 @@ const leastMs = 100
 
 export interface Rescued {
   readonly job: LostJob
+  /** How long it was held. */
+  readonly heldMs: number
   readonly settlement: Settlement
   readonly verdict: Verdict
 }
@@ -19,15 +21,18 @@ export interface Rescued {
 export const rescue = async (
   store: Store,
   storeNow: () => number,
+  random: () => number,
   told: (rescued: Rescued) => void,
 ): Promise<number> => {
   const { jobs, nextExpiryAt } = await store.lost(batchLimit)
   if (jobs.length > 0) {
-    const settlements = jobs.map(afterCrash)
+    const now = storeNow()
+    const settlements = jobs.map((job) => afterLoss(job, now, random))
     const verdicts = await store.settle(settlements)
     jobs.forEach((job, index) => {
       const verdict = verdicts[index]!
-      if (verdict !== 'lost') told({ job, settlement: settlements[index]!, verdict })
+      if (verdict !== 'lost')
+        told({ job, heldMs: Math.max(0, now - job.startedAt), settlement: settlements[index]!, verdict })
     })
     if (jobs.length === batchLimit) return 0
   }

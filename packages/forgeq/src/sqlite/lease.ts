@@ -13,6 +13,7 @@ import type {
   Registration,
   Settlement,
   Verdict,
+  WorkerEnd,
   WorkerFacts,
 } from '../store/records.ts'
 import { claim, type Handout } from './claim.ts'
@@ -55,13 +56,14 @@ const openLeases = /* sql */ `SELECT min(lease_ms) AS shortest, max(lease_ms) AS
 
 // Compare-and-set: a beat that commits before this keeps its worker, one that comes after finds it closed.
 const closeExpired = /* sql */ `UPDATE forgeq_worker SET closed = 1 WHERE closed = 0 AND left_at IS NULL AND expires_at <= ?`
-const close = /* sql */ `UPDATE forgeq_worker SET closed = 1 WHERE uid = ? AND closed = 0`
+const close = /* sql */ `
+  UPDATE forgeq_worker SET closed = 1, ended = coalesce(ended, ?) WHERE uid = ? AND left_at IS NULL`
 const markLeft = /* sql */ `
   UPDATE forgeq_worker SET left_at = ? WHERE closed = 1 AND left_at IS NULL
     AND NOT EXISTS (SELECT 1 FROM forgeq_running r WHERE r.worker = forgeq_worker.id)`
 const heldByClosed = /* sql */ `
   SELECT j.id AS job, r.claim, r.crashes, r.attempt, r.started_at, w.uid AS worker, w.host, w.pid,
-    w.facts ->> '$.rssBytes' AS rss_bytes, j.policy, j.attempt_base, j.priority, q.name AS queue, t.name AS type
+    w.facts ->> '$.rssBytes' AS rss_bytes, w.ended, j.policy, j.attempt_base, j.priority, q.name AS queue, t.name AS type
   FROM forgeq_running r CROSS JOIN forgeq_worker w ON w.id = r.worker AND w.closed = 1
     CROSS JOIN forgeq_job j ON j.seq = r.job JOIN forgeq_queue q ON q.id = j.queue JOIN forgeq_type t ON t.id = j.type
   ORDER BY r.job LIMIT ?`
@@ -212,8 +214,8 @@ interface HeldRow {
 const policyOf = (row: HeldRow): Claimed['policy'] =>
   claimedPolicy(row.policy, row.queue, row.priority, row.attempt_base)
 
-export const leave = (turn: Turn, uid: string): void => {
-  turn.sql(close).run(uid)
+export const leave = (turn: Turn, uid: string, end?: WorkerEnd): void => {
+  turn.sql(close).run(end === undefined ? null : JSON.stringify(end), uid)
   turn.sql(markLeft).run(turn.now)
 }
 
@@ -223,6 +225,7 @@ interface LostRow extends HeldRow {
   readonly host: string
   readonly pid: number
   readonly rss_bytes: number | null
+  readonly ended: string | null
   readonly started_at: number
 }
 
@@ -266,6 +269,7 @@ export const lost = (turn: Turn, limit: number, lookedAt: number): Lost => {
       host: row.host,
       pid: row.pid,
       rssBytes: row.rss_bytes,
+      end: row.ended === null ? null : (JSON.parse(row.ended) as WorkerEnd),
     })),
     nextExpiryAt: expiryAt(turn, turn.guardUntil),
   }

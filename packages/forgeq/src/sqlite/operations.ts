@@ -76,7 +76,7 @@ export const operations: { readonly [M in Method]: Operation<M> } = {
     ends: (worker) => worker,
     promises: nothing,
   },
-  leave: { write: (turn, _, worker) => leave(turn, worker), ends: (worker) => worker, promises: nothing },
+  leave: { write: (turn, _, worker, end) => leave(turn, worker, end), ends: (worker) => worker, promises: nothing },
   lost: {
     write: (turn, memory, limit) => {
       turn.afterCommit(() => (memory.lookedAt = turn.now))

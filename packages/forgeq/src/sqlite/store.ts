@@ -94,10 +94,10 @@ export class SqliteStore implements Store {
     return this.#call('beat', worker, facts, notes)
   }
 
-  leave(worker: string): Promise<void> {
+  leave(worker: string, end?: records.WorkerEnd): Promise<void> {
     this.#kept.delete(worker)
     this.#told?.letGo(worker)
-    return this.#call('leave', worker)
+    return this.#call('leave', worker, end)
   }
 
   lost(limit: number): Promise<Answer<'lost'>> {

@@ -60,17 +60,20 @@ export interface Failure {
   readonly message: string
   readonly stack?: string
   readonly problems?: readonly Problem[]
-  /** With `WORKER_LOST`, when somebody saw the process end. */
-  readonly process?: ProcessEnd
+  /** With `WORKER_LOST`, when somebody saw the process end; `rssBytes`: of its memory, when it last told. */
+  readonly process?: ProcessEnd & { readonly rssBytes: number | null }
 }
 
-/** How a process ended that ran a job; `null` where it is not known. */
+/** How a process ended, as who saw it says; `null` where that is not known. */
 export interface ProcessEnd {
   readonly exitCode: number | null
   /** The name of the signal that ended it. */
   readonly signal: string | null
-  /** Of its memory, when it last told. */
-  readonly rssBytes: number | null
+}
+
+export interface WorkerEnd extends ProcessEnd {
+  /** It had to be ended: a handler did not let its event loop go on. */
+  readonly isStuck: boolean
 }
 
 export type DeadReason = 'exhausted' | 'discarded' | 'invalid' | 'poison' | 'lost'
@@ -244,6 +247,8 @@ export interface LostJob extends Hold {
   readonly pid: number
   /** Of the worker's memory, when it last told. */
   readonly rssBytes: number | null
+  /** What was said when the worker left; whoever rescues the job decides by it. */
+  readonly end: WorkerEnd | null
 }
 
 export interface AttemptRecord {

@@ -19,6 +19,7 @@ import type {
   Settlement,
   TypeRecord,
   Verdict,
+  WorkerEnd,
   WorkerFacts,
   WorkerRecord,
 } from './records.ts'
@@ -74,8 +75,11 @@ export interface Store {
   /** Settles what ended and claims what fits, in one atomic step. One at a time per worker. */
   exchange(request: ExchangeRequest): Promise<ExchangeReply | Closed>
   beat(worker: string, facts: WorkerFacts | null, notes: readonly Note[]): Promise<BeatReply | Closed>
-  /** Closes the worker's record, by itself or by its supervisor; what it holds comes back by rescue. */
-  leave(worker: string): Promise<void>
+  /**
+   * Closes the worker's record, by itself or by its supervisor, who may have seen the process end: the first who says so is
+   * believed. What it holds comes back by rescue.
+   */
+  leave(worker: string, end?: WorkerEnd): Promise<void>
 
   /** Closes expired leases (never within one lease after an outage) and lists jobs held by closed workers. */
   lost(limit: number): Promise<{ readonly jobs: readonly LostJob[]; readonly nextExpiryAt: number | null }>

@@ -143,7 +143,7 @@ export class TestForge extends ForgeQ {
   async #upkeep(): Promise<void> {
     const now = (): number => this.clock.now().getTime()
     while ((await promote(this.store, now)) === 0);
-    while ((await rescue(this.store, now, () => {})) === 0);
+    while ((await rescue(this.store, now, Math.random, () => {})) === 0);
     while ((await this.store.prune(batchLimit)).more);
   }
 }

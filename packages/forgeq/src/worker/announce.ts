@@ -2,7 +2,7 @@
 import type { JobEvent } from '../core/events.ts'
 import type { Emitter } from '../emitter.ts'
 import type { Rescued } from '../maintain/rescue.ts'
-import type { LogLine, Verdict } from '../store/records.ts'
+import type { LogLine, Settlement, Verdict } from '../store/records.ts'
 import type { StoreTime } from '../store-time.ts'
 import type { Run } from './run.ts'
 
@@ -36,10 +36,25 @@ const eventOf = {
 /** A claim that was lost is silent: whoever holds the job now tells how it ends. */
 export const announceEnd = (events: Emitter, run: Run, verdict: Verdict): void => {
   const { settlement, durationMs } = run
-  if (settlement === undefined || verdict === 'lost') return
+  if (settlement !== undefined) announce(events, jobOf(run), durationMs, settlement, verdict)
+}
+
+export const announceRescue = (events: Emitter, { job: lost, heldMs, settlement, verdict }: Rescued): void => {
+  const { job: id, type, attempt, worker, policy } = lost
+  announce(events, { id, type, queue: policy.queue, attempt, worker }, heldMs, settlement, verdict)
+}
+
+const announce = (
+  events: Emitter,
+  job: JobEvent,
+  durationMs: number,
+  settlement: Settlement,
+  verdict: Verdict,
+): void => {
+  if (verdict === 'lost') return
   const outcome = verdict === 'cancelled' ? 'cancel' : settlement.outcome
   if (!events.hears(eventOf[outcome])) return
-  const tried = { ...jobOf(run), durationMs }
+  const tried = { ...job, durationMs }
   if (outcome === 'cancel') return events.emit('job:cancelled', tried)
   switch (settlement.outcome) {
     case 'complete':
@@ -55,15 +70,9 @@ export const announceEnd = (events: Emitter, run: Run, verdict: Verdict): void =
     case 'bury':
       return events.emit('job:dead', { ...tried, reason: settlement.reason, error: settlement.error })
     case 'release':
-      return events.emit('job:released', jobOf(run))
-    case 'cancel':
+      return events.emit('job:released', job)
     case 'crash':
+      return events.emit('job:crashed', { ...job, dead: settlement.bury ?? null, error: settlement.error })
+    case 'cancel':
   }
-}
-
-export const announceRescue = (events: Emitter, { job, settlement }: Rescued): void => {
-  if (settlement.outcome !== 'crash' || !events.hears('job:crashed')) return
-  const { job: id, attempt, worker, policy } = job
-  const dead = settlement.bury ?? null
-  events.emit('job:crashed', { id, queue: policy.queue, attempt, worker, dead, error: settlement.error })
 }

@@ -29,6 +29,8 @@ export interface WorkerPlan {
   readonly leaseMs: number
   readonly drain: boolean
   readonly signals: boolean
+  /** Every handler could be given a process of its own. */
+  readonly canIsolate: boolean
 }
 
 const mostSlots = 10_000
@@ -56,7 +58,7 @@ export function readOptions(options: WorkerOptions, describe: (job: Job) => Type
   if (leaseMs < caps.leaseMinMs || leaseMs > caps.leaseMaxMs) throw invalidOption('lease', 'must be 5 s to 10 min')
   const types = options.handlers.map(({ job }) => describe(job))
   const queues = options.queues ?? Object.fromEntries(types.map(({ policy }) => [policy.queue, concurrency]))
-  return { handlers, types, queues, concurrency, leaseMs, drain, signals }
+  return { handlers, types, queues, concurrency, leaseMs, drain, signals, canIsolate: false }
 }
 
 function checkSlots(slots: number, what: string): void {

@@ -5,7 +5,8 @@ import { delayAfter, type BackoffPlan } from '../core/backoff.ts'
 import { defaults } from '../core/caps.ts'
 import { ForgeError } from '../core/errors.ts'
 import type { Emitter } from '../emitter.ts'
-import { rescue } from '../maintain/rescue.ts'
+import { rescue, type Rescued } from '../maintain/rescue.ts'
+import type { ProcessEnd } from '../store/records.ts'
 import type { Store } from '../store/store.ts'
 import type { Timers } from '../timers.ts'
 import { pauseMs, willPass } from '../trouble.ts'
@@ -71,12 +72,16 @@ interface Place {
   cancelNotice: (() => void) | undefined
 }
 
+interface Death extends ProcessEnd {
+  readonly place: Place
+}
+
 export class Supervisor {
   readonly #host: Supervising
   readonly #places: readonly Place[]
   readonly #reporter: Loop
   /** Workers whose deaths the store has not heard of. */
-  readonly #dead = new Set<string>()
+  readonly #dead = new Map<string, Death>()
   #reportFailures = 0
   #hasServed = false
   #failure: unknown
@@ -153,9 +158,11 @@ export class Supervisor {
     child.on('message', (report: Report) => this.#hear(place, report))
     // A process that cannot be made has no exit; whatever else fails about one shows in its exit.
     child.on('error', (error) => {
-      if (child.pid === undefined) this.#ended(place, child, error.message)
+      if (child.pid === undefined) this.#ended(place, child, error.message, { place, exitCode: null, signal: null })
     })
-    child.once('exit', (code, signal) => this.#ended(place, child, signal ?? `exit code ${code}`))
+    child.once('exit', (exitCode, signal) => {
+      this.#ended(place, child, signal ?? `exit code ${exitCode}`, { place, exitCode, signal })
+    })
     this.#tell(place, { order: 'start', task, graceMs: this.#graceMs })
   }
 
@@ -204,7 +211,7 @@ export class Supervisor {
     place.cancelNotice = timers.after(longLoadMs, () => told(notice))
   }
 
-  #ended(place: Place, child: ChildProcess, how: string): void {
+  #ended(place: Place, child: ChildProcess, how: string, death: Death): void {
     if (place.child !== child) return
     place.child = undefined
     place.running = []
@@ -214,7 +221,7 @@ export class Supervisor {
       place.refusal ??= diedLoading(loading, how, place.loadFailures)
     }
     if (place.worker !== undefined) {
-      this.#dead.add(place.worker)
+      this.#dead.set(place.worker, death)
       this.#reporter.wake()
     }
     if (place.refusal !== undefined && !this.#hasServed) return this.#fail(place.refusal)
@@ -234,14 +241,14 @@ export class Supervisor {
 
   /** One round: closes the records of the dead and brings their jobs back. */
   async #tellDeaths(): Promise<number | undefined> {
-    const { store, told, random, events } = this.#host
+    const { store, told, random } = this.#host
+    const rescued = (job: Rescued): void => this.#rescued(job)
+    const dead = [...this.#dead]
     try {
-      for (const worker of this.#dead) {
-        await store.leave(worker)
-        this.#dead.delete(worker)
-      }
+      for (const [worker, { exitCode, signal }] of dead) await store.leave(worker, { exitCode, signal, isStuck: false })
       // 0: there is more. What it says about later is left to the duties of workers and servers.
-      while ((await rescue(store, Date.now, (rescued) => announceRescue(events, rescued))) === 0);
+      while ((await rescue(store, Date.now, random, rescued)) === 0);
+      for (const [worker] of dead) this.#dead.delete(worker)
       this.#reportFailures = 0
     } catch (error) {
       if (!willPass(error)) throw error
@@ -251,6 +258,13 @@ export class Supervisor {
     }
     this.#checkOver()
     return undefined
+  }
+
+  /** A death with jobs in hand is accounted to them, and a crash loop of a job ends by itself. */
+  #rescued(rescued: Rescued): void {
+    announceRescue(this.#host.events, rescued)
+    const death = this.#dead.get(rescued.job.worker)
+    if (death !== undefined) death.place.failures = 0
   }
 
   #fail(error: unknown): void {

@@ -96,6 +96,7 @@ export class Worker implements AsyncDisposable {
       },
       turned: () => this.#recheck(),
       mayWait: !this.#plan.drain,
+      canIsolate: this.#plan.canIsolate,
       idle: () => this.#idle(),
     })
     this.#lease = new Lease({

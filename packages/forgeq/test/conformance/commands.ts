@@ -34,6 +34,8 @@ const settlement = fc.record({
   isPoison: fc.boolean(),
 })
 
+const end = rarely(fc.record({ exitCode: fc.constant(1), signal: fc.constant(null), isStuck: fc.boolean() }))
+
 const command = fc.oneof(
   {
     weight: 6,
@@ -59,7 +61,7 @@ const command = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant('repeat'), worker: index }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('goBack'), worker: index }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('register'), isExpert: fc.boolean() }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('leave'), worker: index }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('leave'), worker: index, end }) },
   {
     weight: 2,
     arbitrary: fc.record({ do: fc.constant('beat'), worker: index, notes: fc.array(note, { maxLength: 2 }) }),

@@ -324,6 +324,22 @@ export const mutants: Readonly<Record<string, Make>> = {
   'speaks of suspects that may come together': leaving(
     (right, { suspects = 'together' }) => right || suspects === 'together',
   ),
+  'forgets how a process ended': crew(
+    class extends ModelCrew {
+      override close(id: string): void {
+        super.close(id)
+      }
+    },
+  ),
+  'believes who tells last how a process ended': crew(
+    class extends ModelCrew {
+      override close(...[id, end]: Parameters<ModelCrew['close']>): void {
+        super.close(id, end)
+        const worker = this.closed(id)
+        if (worker) worker.end = end ?? null
+      }
+    },
+  ),
   'does not count crashes': afterSettling((job, { outcome }, before) => {
     if (outcome === 'crash') job.crashes = before.crashes
   }),

@@ -71,7 +71,7 @@ export class Twin {
       case 'register':
         return this.#register(command.isExpert)
       case 'leave':
-        return this.#both((store) => store.leave(this.#worker(command.worker).id))
+        return this.#both((store) => store.leave(this.#worker(command.worker).id, command.end))
       case 'beat': {
         const worker = this.#worker(command.worker)
         const notes = await this.#notes(worker, command.notes)

@@ -4,7 +4,7 @@ import { planBackoff, type BackoffPlan } from '#src/core/backoff.js'
 import { Discard, RetryIn } from '#src/core/decisions.js'
 import type { Duration } from '#src/core/duration.js'
 import { ForgeError } from '#src/core/errors.js'
-import { afterCrash, afterFailure, afterSuccess, type FailureContext } from '#src/core/outcome.js'
+import { afterFailure, afterLoss, afterSuccess, type FailureContext } from '#src/core/outcome.js'
 import { defaultPolicy } from '#src/core/policy.js'
 import type { Claimed, LostJob, Settlement, StoredPolicy } from '#src/store/records.js'
 
@@ -209,14 +209,69 @@ const lost: LostJob = {
   host: 'h',
   pid: 5,
   rssBytes: null,
+  end: null,
 }
+
+const after = (over: Partial<LostJob> = {}, storeNow = 0): unknown =>
+  decision(afterLoss({ ...lost, ...over }, storeNow, () => 0.5))
+const messageOf = (settlement: Settlement): string => ('error' in settlement && settlement.error?.message) || ''
 
 test('a crash goes on until the third, which is poison', () => {
   const crash = { ...hold, worker: 'w', outcome: 'crash', code: 'WORKER_LOST' }
   assert.deepEqual(
-    [0, 1, 2, 3].map((crashes) => decision(afterCrash({ ...lost, crashes }))),
+    [0, 1, 2, 3].map((crashes) => after({ crashes })),
     [crash, crash, { ...crash, bury: 'poison' }, { ...crash, bury: 'poison' }],
   )
-  const once = { ...lost, policy: { ...defaultPolicy, delivery: 'at-most-once' } as const }
-  assert.deepEqual(decision(afterCrash(once)), { ...crash, bury: 'lost' })
+  const policy = { ...defaultPolicy, delivery: 'at-most-once' } as const
+  assert.deepEqual(after({ policy }), { ...crash, bury: 'lost' })
+})
+
+test('a crash says how the process ended, as far as that is known', () => {
+  const ends: [Partial<LostJob>, string][] = [
+    [{}, 'worker w (process 5 on h) died, or stalled for longer than its lease, while it ran this job'],
+    [
+      { end: { exitCode: null, signal: 'SIGSEGV', isStuck: false }, rssBytes: 120_400_000 },
+      'process 5 on h died with SIGSEGV while it ran this job (last memory 120 MB)',
+    ],
+    [
+      { end: { exitCode: 7, signal: null, isStuck: false } },
+      'process 5 on h ended with exit code 7 while it ran this job',
+    ],
+    [{ end: { exitCode: null, signal: null, isStuck: false } }, 'process 5 on h died while it ran this job'],
+  ]
+  for (const [over, message] of ends) {
+    const settlement = afterLoss({ ...lost, ...over }, 0, () => 0)
+    assert.equal(messageOf(settlement), message)
+    const { end, rssBytes } = { ...lost, ...over }
+    assert.deepEqual(
+      'error' in settlement && settlement.error?.process,
+      end ? { exitCode: end.exitCode, signal: end.signal, rssBytes } : undefined,
+    )
+  }
+})
+
+test('of a worker that stood still, what was past its timeout has failed', () => {
+  const backoff = planBackoff({ type: 'exponential', base: 1000, jitter: true })
+  const policy = { ...defaultPolicy, timeoutMs: 60_000, maxAttempts: 4, backoff }
+  const stuck = { end: { exitCode: null, signal: 'SIGKILL', isStuck: true }, policy, startedAt: 1000 }
+  const late = 1000 + 60_000 + 5_000
+  const own = { ...hold, worker: 'w' }
+  assert.deepEqual(after(stuck, late - 1), { ...own, outcome: 'release' })
+  assert.deepEqual(after(stuck, late), { ...own, outcome: 'retry', delayMs: 750, code: 'TIMEOUT' })
+  const again = { ...stuck, attempt: 8, attemptBase: 6, policy: { ...policy, maxAttempts: 10 } }
+  assert.deepEqual(after(again, late), { ...own, outcome: 'retry', delayMs: 1500, code: 'TIMEOUT' })
+  const last = { ...own, outcome: 'bury', reason: 'exhausted', code: 'TIMEOUT' }
+  assert.deepEqual(after({ ...stuck, attempt: 4 }, late), last)
+  assert.deepEqual(after({ ...stuck, policy: { ...policy, timeoutMs: 0 } }, late), { ...own, outcome: 'release' })
+  assert.match(messageOf(afterLoss({ ...lost, ...stuck }, late, () => 0)), /did not end within its timeout of 1m/)
+})
+
+test('of a worker that stood still, what may start only once is lost', () => {
+  const policy = { ...defaultPolicy, timeoutMs: 60_000, delivery: 'at-most-once' } as const
+  const stuck = { end: { exitCode: null, signal: 'SIGKILL', isStuck: true }, policy }
+  const bury = { ...hold, worker: 'w', outcome: 'bury', reason: 'lost' }
+  assert.deepEqual(after(stuck, 2000), { ...bury, code: 'WORKER_LOST' })
+  assert.deepEqual(after(stuck, 3_600_000), { ...bury, code: 'TIMEOUT' })
+  const only = { ...stuck, policy: { ...policy, maxAttempts: 1 } }
+  assert.deepEqual(after(only, 3_600_000), { ...bury, reason: 'exhausted', code: 'TIMEOUT' })
 })

@@ -54,6 +54,8 @@ const error = { code: 'HANDLER_ERROR', name: 'Error', message: 'mailbox full' }
 const cases: [string, Explanation['reason'], RegExp, Partial<JobRecord>, WorkerRecord[], QueueRecord?][] = [
   ['ready with a free slot', 'next', /1 of 2 slots/, {}, [worker]],
   ['ready, all slots taken', 'no-free-slot', /All 2 slots/, {}, [{ ...worker, held: 2 }]],
+  ['ready, suspect, no worker is empty', 'suspect', /2 crashes.* within 5 s/, { crashes: 2 }, [worker]],
+  ['ready, suspect, a worker is empty', 'next', /3 of 4/, { crashes: 1 }, [worker, { ...worker, id: 'v', held: 0 }]],
   ['ready, type unknown', 'no-handler', /handles send-email/, {}, [{ ...worker, types: ['other'] }]],
   ['ready, queue not served', 'no-worker-for-queue', /queue mail, only a, b/, {}, [{ ...worker, queues: ['a', 'b'] }]],
   ['ready, nobody there', 'no-worker', /forgeq worker/, {}, []],

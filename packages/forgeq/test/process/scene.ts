@@ -42,13 +42,17 @@ export function scene(t: TestContext): Scene {
   }
 }
 
-/** Looks until it gives something that is true; a minute is far more than anything here takes. */
-export async function until<T>(look: () => T | Promise<T>, what: string): Promise<Exclude<T, undefined | false>> {
-  const endsAt = performance.now() + 60_000
+/** Looks until it gives something that is true; a minute is far more than most things here take. */
+export async function until<T>(
+  look: () => T | Promise<T>,
+  what: string,
+  minutes = 1,
+): Promise<Exclude<T, undefined | false>> {
+  const endsAt = performance.now() + minutes * 60_000
   for (;;) {
     const seen = await look()
     if (seen !== undefined && seen !== false) return seen as Exclude<T, undefined | false>
-    if (performance.now() > endsAt) throw new Error(`waited a minute for ${what}`)
+    if (performance.now() > endsAt) throw new Error(`waited ${minutes} min for ${what}`)
     await wait(20)
   }
 }

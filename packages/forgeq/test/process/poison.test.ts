@@ -1,0 +1,54 @@
+// Jobs that kill their process: they die for it, those that ran beside them do not.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { JobView } from 'forgeq'
+import { risky, type Harm } from './handlers/poison.ts'
+import { handlersFile, scene, until } from './scene.ts'
+
+test('50 of 1,000 jobs kill their process: they end dead as poison, the other 950 complete', async (t) => {
+  const { forge, start } = scene(t)
+  const harms = Array.from({ length: 1_000 }, (_, i): Harm =>
+    i % 20 !== 10 ? 'none' : i % 40 === 10 ? 'exit' : 'kill',
+  )
+  const handles = await forge.enqueueMany(
+    risky,
+    harms.map((harm) => ({ harm })),
+  )
+  const worker = start(['worker', handlersFile('poison'), '-p', '2', '-c', '10', '--log-level', 'silent'])
+  // Some 150 processes die one after the other.
+  await until(
+    async () => {
+      const { completed = 0, dead = 0 } = (await forge.admin.queues())[0]?.counts ?? {}
+      return completed + dead === 1_000
+    },
+    'the end of all jobs',
+    4,
+  )
+  assert.equal((await worker.ends('SIGTERM')).code, 0)
+
+  const jobs: JobView[] = []
+  for (const { id } of handles) jobs.push((await forge.admin.job(id, ['attempts']))!)
+  const ends = jobs.map(({ state, reason }) => [state, reason])
+  assert.deepEqual(
+    ends,
+    harms.map((harm) => (harm === 'none' ? ['completed', undefined] : ['dead', 'poison'])),
+  )
+  jobs.forEach(({ attempts = [], crashes, attempt }, i) => {
+    // Once beside a poison job, then alone.
+    if (harms[i] === 'none') return assert.ok(crashes <= 1)
+    assert.deepEqual([crashes, attempt], [3, 1])
+    assert.deepEqual(
+      attempts.map(({ outcome }) => outcome),
+      ['crash', 'crash', 'crash'],
+    )
+    // The first crash may be that of a neighbour; then it ran alone.
+    for (const { error } of attempts.slice(1)) {
+      const { exitCode, signal } = error!.process!
+      assert.deepEqual([exitCode, signal], harms[i] === 'exit' ? [7, null] : [null, 'SIGKILL'])
+      assert.match(
+        error!.message,
+        /^process \d+ on \S+ (ended with exit code 7|died with SIGKILL) while it ran this job/,
+      )
+    }
+  })
+})

@@ -117,7 +117,6 @@ async function busy(t: TestContext): Promise<
   }
 > {
   const b = bench()
-  t.after(b.close)
   const long = defineJob('long', { input: typed<string>(), timeout: '1h' }, ({ input }) => gates[input]!.opened)
   const quick = defineJob('quick', { input: typed<void>() }, () => {})
   const gates: Record<string, Gate> = { a: new Gate(), b: new Gate() }
@@ -142,6 +141,7 @@ async function busy(t: TestContext): Promise<
     gates['a']!.open()
     await worker.stop()
     await over
+    await b.close()
   })
   const enqueue = async (): Promise<string> => (await b.forge.enqueue(quick)).id
   return { ...b, end: () => gates['a']!.open(), suspect: id, started, enqueue }

@@ -137,6 +137,30 @@ test('with nothing to do, a worker and its duties commit nothing', async (t) => 
   assert.deepEqual(engine.counts(), { commits: 0, syncs: 0 })
 })
 
+test('with nothing but suspects there, an exchange that skips them or has no slots commits nothing', async (t) => {
+  const engine = countedEngine(t)
+  const [victim, worker] = [someWorker(), someWorker()]
+  const wants = [{ queue: 'default', slots: 5 }]
+  const request = { settlements: [], wants, slots: 5, notes: [] }
+  await engine.turn(['register', victim], ['register', worker], enqueueOne())
+  const first = engine.turn(['exchange', { ...request, worker: victim.id, turn: 1 }])
+  const [{ claimed }] = (await first) as [ExchangeReply]
+  const error = { code: 'WORKER_LOST', name: 'WorkerLost', message: 'gone' }
+  const settlements = claimed.map(({ job, claim }): Settlement => ({ job, claim, outcome: 'crash', error }))
+  await engine.turn(['exchange', { ...request, worker: victim.id, turn: 2, settlements, wants: [] }])
+  engine.counts()
+  const skip = { ...request, worker: worker.id, turn: 1, suspects: 'skip' } as const
+  const replies = (await engine.turn(['exchange', skip], ['exchange', { ...skip, slots: 0 }])) as ExchangeReply[]
+  assert.deepEqual(
+    replies.map((reply) => [reply.claimed.length, reply.suspects]),
+    [
+      [0, true],
+      [0, true],
+    ],
+  )
+  assert.deepEqual(engine.counts(), { commits: 0, syncs: 0 })
+})
+
 const idleOf = (worker: string, turn = 1): ExchangeRequest => ({
   worker,
   turn,

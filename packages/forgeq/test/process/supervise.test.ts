@@ -4,13 +4,11 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { exit } from './handlers/effects.ts'
-import { handlersFile, scene } from './scene.ts'
+import { handlersFile, scene, until } from './scene.ts'
 
 test('a process that dies soon is started anew, each time after a longer pause', async (t) => {
-  const { forge, start } = scene(t)
-  // Three crashes bury a job: two of them make six deaths.
-  await forge.enqueueMany(exit, [3, 3])
-  const worker = start(['worker', handlersFile('effects'), '-c', '1'])
+  const { start } = scene(t)
+  const worker = start(['worker', handlersFile('dies-soon')])
   const died = /(?:"how":"exit code 3","restartMs":(\d+)[^]*?){4}/
   await worker.prints(died)
   const pauses = Array.from(worker.printed().matchAll(/"restartMs":(\d+)/g), ([, ms]) => Number(ms))
@@ -67,4 +65,18 @@ test('handlers in a queue that is not served are warned of', async (t) => {
   const worker = start(['worker', handlersFile('effects'), '-q', 'mails', '--drain'])
   assert.equal((await worker.ends()).code, 0)
   assert.match(worker.printed(), /"warn".*work goes to queue default, which this worker does not serve/)
+})
+
+test('a process that dies of its jobs is started anew after a short pause each time: they pay for it', async (t) => {
+  const { forge, start } = scene(t)
+  const jobs = await forge.enqueueMany(exit, [3, 3])
+  const worker = start(['worker', handlersFile('effects'), '-c', '1'])
+  await worker.prints(/(?:"how":"exit code 3","restartMs":(\d+)[^]*?){6}/)
+  const pauses = Array.from(worker.printed().matchAll(/"restartMs":(\d+)/g), ([, ms]) => Number(ms))
+  assert.deepEqual(
+    pauses.filter((ms) => ms > 200),
+    [],
+  )
+  for (const { id } of jobs) await until(async () => (await forge.admin.job(id))?.reason === 'poison', 'poison')
+  assert.deepEqual(await worker.ends('SIGTERM'), { code: 0, signal: null })
 })

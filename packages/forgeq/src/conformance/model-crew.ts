@@ -1,6 +1,7 @@
 // The workers of the reference store: who is registered, whose lease has run out, and when a silence excuses it.
 import type {
   Claimed,
+  Order,
   Registration,
   TypeRecord,
   Verdict,
@@ -12,6 +13,7 @@ import type {
 export interface ModelWorker {
   readonly facts: Registration
   readonly startedAt: number
+  slots: number
   beatAt: number
   vitals: WorkerFacts | null
   closed: boolean
@@ -37,6 +39,7 @@ export class ModelCrew {
     this.#workers.set(facts.id, {
       facts,
       startedAt: now,
+      slots: facts.slots,
       beatAt: now,
       vitals: null,
       closed: false,
@@ -71,6 +74,18 @@ export class ModelCrew {
     this.hear(now)
   }
 
+  /** Whether there is such a worker. */
+  resize(id: string, slots: number): boolean {
+    const worker = this.open(id)
+    if (worker) worker.slots = slots
+    return worker !== undefined
+  }
+
+  /** The order to work with other slots than it says it does. */
+  resizes({ slots, vitals }: ModelWorker): readonly Order[] {
+    return vitals === null || vitals.slots === slots ? [] : [{ order: 'resize', slots }]
+  }
+
   /** Closes whose lease is over; answers when the next one will be. */
   closeExpired(now: number): number | null {
     this.hear(now)
@@ -82,8 +97,9 @@ export class ModelCrew {
 
   records(held: (id: string) => number): readonly WorkerRecord[] {
     return [...this.#workers.values()]
-      .map(({ facts: { types, keepAlive: _keepAlive, ...facts }, startedAt, beatAt, vitals, closed }) => ({
+      .map(({ facts: { types, keepAlive: _keepAlive, ...facts }, startedAt, slots, beatAt, vitals, closed }) => ({
         ...facts,
+        slots,
         types: types.map(({ type }) => type),
         startedAt,
         beatAt,

@@ -180,11 +180,12 @@ export const queryCases: readonly Case[] = area('query', {
       queues: ['default', 'b'],
       slots: 7,
       pid: 4711,
+      pidSpace: 'boot 1',
       host: 'höst',
     })
     await worker.claim(2)
     await s.advance(5000)
-    const vitals = { busy: 2, rssBytes: 1e9, loopLagMs: 1.5 }
+    const vitals = { slots: 5, busy: 2, rssBytes: 1e9, loopLagMs: 1.5, stuck: 0 }
     await s.store.beat(worker.id, vitals, [])
     const [record, ...others] = await s.store.workers()
     assert.deepEqual(others, [])
@@ -195,6 +196,7 @@ export const queryCases: readonly Case[] = area('query', {
         id: worker.id,
         host: 'höst',
         pid: 4711,
+        pidSpace: 'boot 1',
         version: '1.0.0',
         queues: ['default', 'b'],
         types: ['mail', 'work'],
@@ -212,7 +214,7 @@ export const queryCases: readonly Case[] = area('query', {
 
   'a beat without facts keeps the last ones': async (s) => {
     const worker = await s.worker()
-    const facts = { busy: 1, rssBytes: 2, loopLagMs: 3 }
+    const facts = { slots: 4, busy: 1, rssBytes: 2, loopLagMs: 3, stuck: 0 }
     await s.store.beat(worker.id, facts, [])
     await s.store.beat(worker.id, null, [])
     assert.deepEqual((await s.store.workers())[0]?.facts, facts)
@@ -242,7 +244,7 @@ export const queryCases: readonly Case[] = area('query', {
       inputSchema: '{"a": 1}',
     }
     const other = { type: 'other', policy: { ...policy, delivery: 'at-most-once' as const }, inputSchema: null }
-    const facts = { host: 'h', pid: 1, version: '1', queues: [], slots: 1, leaseMs, keepAlive: false }
+    const facts = { host: 'h', pid: 1, pidSpace: null, version: '1', queues: [], slots: 1, leaseMs, keepAlive: false }
     await s.store.register({ ...facts, id: 'a', types: [first, other] })
     await s.store.register({ ...facts, id: 'b', types: [then] })
     await s.store.leave('b')

@@ -135,9 +135,10 @@ export interface Note extends Hold {
   readonly logs?: readonly LogLine[]
 }
 
-export interface Order extends Hold {
-  readonly order: 'cancel'
-}
+export type Order =
+  | (Hold & { readonly order: 'cancel' })
+  /** Work with so many slots. Comes with beats, until their facts say that it does. */
+  | { readonly order: 'resize'; readonly slots: number }
 
 export interface ExchangeRequest {
   readonly worker: string
@@ -184,9 +185,35 @@ export interface Closed {
 }
 
 export interface WorkerFacts {
+  /** As many jobs as it runs at a time now. */
+  readonly slots: number
   readonly busy: number
   readonly rssBytes: number
   readonly loopLagMs: number
+  /** Handlers that ignored their abort and still run. */
+  readonly stuck: number
+  /** Of a supervisor, which runs no jobs itself. */
+  readonly crew?: Crew
+}
+
+/** The worker processes of one supervisor. */
+export interface Crew {
+  readonly processes: number
+  /** How many of them work. */
+  readonly up: number
+  readonly loops: readonly CrashLoop[]
+}
+
+/** A process that dies again and again before it has worked for a while. */
+export interface CrashLoop {
+  /** 1 to the number of processes. */
+  readonly place: number
+  /** Deaths in a row. */
+  readonly failures: number
+  /** Of the last death. */
+  readonly how: string
+  /** When it is started anew; `null`: it is running. */
+  readonly nextStartAt: number | null
 }
 
 export interface BeatReply {
@@ -207,6 +234,8 @@ export interface Registration {
   readonly id: string
   readonly host: string
   readonly pid: number
+  /** Where `pid` means this process and no other: one boot of one machine, one space of process ids; `null`: not known. */
+  readonly pidSpace: string | null
   readonly version: string
   readonly queues: readonly string[]
   readonly types: readonly TypeRecord[]
@@ -220,9 +249,11 @@ export interface WorkerRecord {
   readonly id: string
   readonly host: string
   readonly pid: number
+  readonly pidSpace: string | null
   readonly version: string
   readonly queues: readonly string[]
   readonly types: readonly string[]
+  /** As registered or set since; how many it works with now is among its facts. */
   readonly slots: number
   readonly leaseMs: number
   readonly startedAt: number

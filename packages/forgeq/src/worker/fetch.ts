@@ -216,7 +216,7 @@ export class Fetch {
   }
 
   #nextPollMs({ request, runs }: Turn, { claimed, suspects, more }: ExchangeReply, tookMs: number): number | undefined {
-    if (!this.#claims || this.#host.slots.free === 0) return undefined
+    if (!this.#claims || this.#host.slots.free <= 0) return undefined
     if (more) return 0
     // It only looked whether suspects still wait.
     if (request.slots === 0 && request.wants.length > 0) return suspects ? defaults.pollIdleMs : 0

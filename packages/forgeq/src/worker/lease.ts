@@ -7,6 +7,7 @@ import type { Store } from '../store/store.ts'
 import type { Timers } from '../timers.ts'
 import { pauseMs, willPass } from '../trouble.ts'
 import { Loop } from './loop.ts'
+import { closeDead } from './pid-space.ts'
 
 export interface Leasing {
   readonly store: Store
@@ -14,7 +15,7 @@ export interface Leasing {
   readonly random: () => number
   readonly ready: () => Promise<unknown>
   readonly newId: () => string
-  readonly registration: Omit<Registration, 'id'>
+  readonly registration: () => Omit<Registration, 'id'>
   readonly facts: (lateMs: number) => WorkerFacts
   readonly heard: (now: number) => void
   readonly registered: (worker: string) => void
@@ -33,6 +34,7 @@ export class Lease {
   #unlisten: (() => void) | undefined
   #failures = 0
   #dueAt: number | undefined
+  #leaseMs: number = defaults.leaseMs
 
   constructor(host: Leasing) {
     this.#host = host
@@ -41,12 +43,17 @@ export class Lease {
 
   /** Three chances in a lease. */
   get #beatMs(): number {
-    return Math.min(defaults.beatMs, this.#host.registration.leaseMs / 3)
+    return Math.min(defaults.beatMs, this.#leaseMs / 3)
   }
 
   /** Registers, and from then on beats. */
   start(): void {
     this.#loop.wake()
+  }
+
+  /** There are facts to tell that should not wait. */
+  beatNow(): void {
+    if (this.#isRegistered) this.#loop.wake()
   }
 
   /** The record is closed: the next turn registers anew. Says whether that was news. */
@@ -84,11 +91,14 @@ export class Lease {
   }
 
   async #register(): Promise<number> {
-    const { store, registration } = this.#host
+    const { store } = this.#host
+    const registration = this.#host.registration()
+    this.#leaseMs = registration.leaseMs
     // Ids carry the store's time: nothing may make one before that is known.
     await this.#host.ready()
     // Kept over failures: an unknown outcome is repeated with the same id.
     const id = (this.#worker ??= this.#host.newId())
+    await closeDead(store)
     const { now } = await store.register({ ...registration, id })
     this.#isRegistered = true
     this.#unlisten = store.listen([`orders:${id}`], () => this.#loop.wake())

@@ -19,6 +19,11 @@ export interface WorkerOptions {
   readonly drain?: boolean
   /** SIGTERM and SIGINT stop it, a second one at once. Default true; with false, call `stop` yourself. */
   readonly signals?: boolean
+  /**
+   * For a watchdog outside of the event loop: the process is blocked by a handler beyond its limits unless this is called
+   * again within `ms`; `Infinity` = no handler runs that has limits. Default: nobody hears it.
+   */
+  readonly expectWithin?: (ms: number) => void
 }
 
 export interface WorkerPlan {
@@ -61,7 +66,8 @@ export function readOptions(options: WorkerOptions, describe: (job: Job) => Type
   return { handlers, types, queues, concurrency, leaseMs, drain, signals, canIsolate: false }
 }
 
-function checkSlots(slots: number, what: string): void {
+/** INVALID_OPTION when a process cannot have so many. */
+export function checkSlots(slots: number, what: string): void {
   if (Number.isInteger(slots) && slots >= 1 && slots <= mostSlots) return
   throw invalidOption(what, `must be a whole number from 1 to ${mostSlots}`)
 }

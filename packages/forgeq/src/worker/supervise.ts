@@ -1,118 +1,71 @@
-// Keeps N worker processes alive: starts them, starts anew what died, tells the store of deaths so that jobs come back at
-// once instead of after the lease, and ends them by a deadline. What a process does: supervised.ts.
-import { fork, type ChildProcess } from 'node:child_process'
-import { delayAfter, type BackoffPlan } from '../core/backoff.ts'
+// Keeps N worker processes alive and ends them by a deadline. One process after the other: place.ts; what a process does:
+// supervised.ts; who tells the store of deaths: deaths.ts.
 import { defaults } from '../core/caps.ts'
-import { ForgeError } from '../core/errors.ts'
 import type { Emitter } from '../emitter.ts'
-import { rescue, type Rescued } from '../maintain/rescue.ts'
-import type { ProcessEnd } from '../store/records.ts'
+import { StoreTime } from '../store-time.ts'
+import type { Crew } from '../store/records.ts'
 import type { Store } from '../store/store.ts'
-import type { Timers } from '../timers.ts'
-import { pauseMs, willPass } from '../trouble.ts'
-import { announceRescue } from './announce.ts'
-import type { Order, Report, RunningJob } from './crew-talk.ts'
-import { Loop } from './loop.ts'
+import { willPass } from '../trouble.ts'
+import { CrewRecord } from './crew-record.ts'
+import type { RunningJob } from './crew-talk.ts'
+import { Deaths } from './deaths.ts'
+import { Place, type Placing } from './place.ts'
 
-/** For telling the store of the last deaths; their leases tell it anyway. */
-const lastWordsMs = 1_000
-/** A process that lived this long has recovered: its next death counts as the first. */
-const soundAfterMs = 10_000
-/** A module that ended its process this many times in a row while it was loaded is not given another chance. */
-const loadChances = 3
-/** After this time of loading a module it is said that it has not finished. */
-const longLoadMs = 5_000
-const restarts: BackoffPlan = { type: 'exponential', baseMs: 200, factor: 2, maxMs: 30_000, jitter: true }
+/** Of the time that stopping may take, what is kept for the store after the last process has been killed. */
+const lastWordsMs = 300
 
-export interface Supervising {
-  /** The module each process runs; it calls `runSupervised`. */
-  readonly entry: URL
-  readonly task: unknown
+export interface Supervising extends Pick<Placing, 'entry' | 'task' | 'limits' | 'timers' | 'random' | 'told'> {
   readonly processes: number
   readonly store: Store
-  readonly timers: Timers
-  readonly random: () => number
   /** Hears of the jobs that come back. */
   readonly events: Emitter
-  readonly told: (news: News) => void
-}
-
-/** What happened to a process. `place`: 1 to the number of processes, kept over restarts. */
-export type News =
-  | { readonly news: 'loaded'; readonly place: number; readonly details: unknown }
-  | { readonly news: 'serving'; readonly place: number }
-  /** It has been loading this module for `forMs`, and is waited for. */
-  | { readonly news: 'loads long'; readonly place: number; readonly module: string; readonly forMs: number }
-  | {
-      readonly news: 'died'
-      readonly place: number
-      readonly pid: number
-      readonly how: string
-      readonly restartMs: number
-    }
-  | { readonly news: 'killed'; readonly place: number; readonly pid: number }
-  /** The store does not take the news of a death yet. */
-  | { readonly news: 'store down'; readonly error: ForgeError }
-
-interface Place {
-  readonly number: number
-  child: ChildProcess | undefined
-  /** Its record in the store. */
-  worker: string | undefined
-  running: readonly RunningJob[]
-  startedAt: number
-  failures: number
-  /** The module it is loading. */
-  loading: string | undefined
-  /** Times in a row that it died of loading. */
-  loadFailures: number
-  isDone: boolean
-  refusal: ForgeError | undefined
-  cancelRestart: (() => void) | undefined
-  cancelNotice: (() => void) | undefined
-}
-
-interface Death extends ProcessEnd {
-  readonly place: Place
 }
 
 export class Supervisor {
   readonly #host: Supervising
   readonly #places: readonly Place[]
-  readonly #reporter: Loop
-  /** Workers whose deaths the store has not heard of. */
-  readonly #dead = new Map<string, Death>()
-  #reportFailures = 0
+  readonly #deaths: Deaths
+  readonly #record: CrewRecord
   #hasServed = false
-  #failure: unknown
-  #graceMs = 0
-  #isStopping = false
+  #failure: { readonly error: unknown } | undefined
+  #isLeaving = false
   #isOver = false
+  #endsAt = Infinity
   readonly #undo: (() => void)[] = []
   #over: Promise<void> | undefined
   #settleOver: { resolve: () => void; reject: (error: unknown) => void } | undefined
 
   constructor(host: Supervising) {
+    const time = new StoreTime(host.timers)
+    const failed = (error: unknown): void => this.#fail(error)
     this.#host = host
-    this.#places = Array.from({ length: host.processes }, (_, i) => ({
-      number: i + 1,
-      child: undefined,
-      worker: undefined,
-      running: [],
-      startedAt: 0,
-      failures: 0,
-      loading: undefined,
-      loadFailures: 0,
-      isDone: false,
-      refusal: undefined,
-      cancelRestart: undefined,
-      cancelNotice: undefined,
-    }))
-    this.#reporter = new Loop(
-      () => this.#tellDeaths(),
-      host.timers,
-      (error) => this.#fail(error),
-    )
+    const placing: Placing = {
+      ...host,
+      storeNow: () => time.now(),
+      told: (news) => {
+        if (news.news === 'serving') this.#hasServed = true
+        host.told(news)
+      },
+      changed: () => this.#record.tell(),
+      died: (death) => this.#deaths.add(death),
+      refused: (error) => {
+        if (!this.#hasServed) this.#fail(error)
+        return !this.#hasServed
+      },
+      empty: () => this.#checkOver(),
+    }
+    this.#places = Array.from({ length: host.processes }, (_, i) => new Place(i + 1, placing))
+    this.#deaths = new Deaths({
+      ...host,
+      storeNow: () => time.now(),
+      held: ({ worker }, jobs) => {
+        if (jobs > 0) for (const place of this.#places) place.excuse(worker)
+      },
+      told: () => this.#checkOver(),
+      unavailable: (error) => host.told({ news: 'store down', error }),
+      failed,
+    })
+    this.#record = new CrewRecord({ ...host, time, crew: () => this.crew, failed })
   }
 
   /** Jobs that still run, known while it stops. */
@@ -120,180 +73,78 @@ export class Supervisor {
     return this.#places.flatMap(({ running }) => running)
   }
 
+  /** How the processes do. */
+  get crew(): Crew {
+    return {
+      processes: this.#places.length,
+      up: this.#places.filter(({ isUp }) => isUp).length,
+      loops: this.#places.flatMap(({ loop }) => loop ?? []),
+    }
+  }
+
   /**
    * Resolves when all processes ended, because of `stop` or because they drained; rejects when a process says that it
    * cannot work before any could. `timeoutMs`: what a process that is told to stop by others may take.
    */
   run(timeoutMs: number): Promise<void> {
-    this.#graceMs = Math.max(0, timeoutMs - defaults.handBackMs)
     this.#over ??= new Promise((resolve, reject) => {
       this.#settleOver = { resolve, reject }
-      for (const place of this.#places) this.#start(place)
+      this.#record.start()
+      for (const place of this.#places) place.start(graceOf(timeoutMs))
     })
     return this.#over
   }
 
   /** Ends all processes within `timeoutMs`; what misses that is killed. Called again it only gets shorter. */
   stop(timeoutMs: number): void {
-    const { timers, told } = this.#host
+    const { timers } = this.#host
     if (this.#isOver) return
-    this.#isStopping = true
-    for (const place of this.#places) {
-      place.cancelRestart?.()
-      this.#tell(place, { order: 'stop', graceMs: Math.max(0, timeoutMs - defaults.handBackMs) })
-    }
+    this.#endsAt = Math.min(this.#endsAt, timers.now() + timeoutMs)
+    for (const place of this.#places) place.stop(graceOf(timeoutMs))
     const kill = (): void => {
-      for (const { child, number } of this.#places) {
-        if (child?.kill('SIGKILL')) told({ news: 'killed', place: number, pid: child.pid! })
-      }
+      for (const place of this.#places) place.kill()
     }
-    this.#undo.push(timers.after(timeoutMs, kill))
+    this.#undo.push(timers.after(Math.max(0, timeoutMs - lastWordsMs), kill))
     this.#checkOver()
   }
 
-  #start(place: Place): void {
-    const { entry, task, timers } = this.#host
-    const child = fork(entry, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
-    Object.assign(place, { child, worker: undefined, running: [], startedAt: timers.now(), cancelRestart: undefined })
-    child.on('message', (report: Report) => this.#hear(place, report))
-    // A process that cannot be made has no exit; whatever else fails about one shows in its exit.
-    child.on('error', (error) => {
-      if (child.pid === undefined) this.#ended(place, child, error.message, { place, exitCode: null, signal: null })
-    })
-    child.once('exit', (exitCode, signal) => {
-      this.#ended(place, child, signal ?? `exit code ${exitCode}`, { place, exitCode, signal })
-    })
-    this.#tell(place, { order: 'start', task, graceMs: this.#graceMs })
-  }
-
-  #tell({ child }: Place, order: Order): void {
-    // A broken channel means that the process is ending, which its exit tells.
-    if (child?.connected) child.send(order, () => {})
-  }
-
-  #hear(place: Place, message: Report): void {
-    switch (message.report) {
-      case 'loading':
-        this.#load(place, message.module)
-        break
-      case 'loaded':
-        this.#load(place, undefined)
-        place.loadFailures = 0
-        this.#host.told({ news: 'loaded', place: place.number, details: message.details })
-        break
-      case 'serving':
-        place.worker = message.worker
-        this.#hasServed = true
-        this.#host.told({ news: 'serving', place: place.number })
-        break
-      case 'left':
-        if (place.worker === message.worker) place.worker = undefined
-        break
-      case 'running':
-        place.running = message.jobs
-        break
-      case 'drained':
-        place.isDone = true
-        break
-      case 'refused':
-        place.refusal = new ForgeError(message.code, message.message, {
-          ...(message.problems && { problems: message.problems }),
-        })
-    }
-  }
-
-  #load(place: Place, module: string | undefined): void {
-    const { timers, told } = this.#host
-    place.cancelNotice?.()
-    place.loading = module
-    if (module === undefined) return
-    const notice = { news: 'loads long', place: place.number, module, forMs: longLoadMs } as const
-    place.cancelNotice = timers.after(longLoadMs, () => told(notice))
-  }
-
-  #ended(place: Place, child: ChildProcess, how: string, death: Death): void {
-    if (place.child !== child) return
-    place.child = undefined
-    place.running = []
-    const { loading } = place
-    this.#load(place, undefined)
-    if (loading !== undefined && !this.#isStopping && ++place.loadFailures >= loadChances) {
-      place.refusal ??= diedLoading(loading, how, place.loadFailures)
-    }
-    if (place.worker !== undefined) {
-      this.#dead.set(place.worker, death)
-      this.#reporter.wake()
-    }
-    if (place.refusal !== undefined && !this.#hasServed) return this.#fail(place.refusal)
-    if (this.#isStopping || place.isDone) return this.#checkOver()
-    this.#restart(place, child.pid ?? 0, place.refusal?.message ?? how)
-  }
-
-  #restart(place: Place, pid: number, how: string): void {
-    const { timers, random, told } = this.#host
-    if (timers.now() - place.startedAt >= soundAfterMs) place.failures = 0
-    place.failures += 1
-    place.refusal = undefined
-    const restartMs = delayAfter(restarts, place.failures, random)
-    told({ news: 'died', place: place.number, pid, how, restartMs })
-    place.cancelRestart = timers.after(restartMs, () => this.#start(place))
-  }
-
-  /** One round: closes the records of the dead and brings their jobs back. */
-  async #tellDeaths(): Promise<number | undefined> {
-    const { store, told, random } = this.#host
-    const rescued = (job: Rescued): void => this.#rescued(job)
-    const dead = [...this.#dead]
-    try {
-      for (const [worker, { exitCode, signal }] of dead) await store.leave(worker, { exitCode, signal, isStuck: false })
-      // 0: there is more. What it says about later is left to the duties of workers and servers.
-      while ((await rescue(store, Date.now, random, rescued)) === 0);
-      for (const [worker] of dead) this.#dead.delete(worker)
-      this.#reportFailures = 0
-    } catch (error) {
-      if (!willPass(error)) throw error
-      told({ news: 'store down', error })
-      this.#reportFailures += 1
-      return pauseMs(this.#reportFailures, random)
-    }
-    this.#checkOver()
-    return undefined
-  }
-
-  /** A death with jobs in hand is accounted to them, and a crash loop of a job ends by itself. */
-  #rescued(rescued: Rescued): void {
-    announceRescue(this.#host.events, rescued)
-    const death = this.#dead.get(rescued.job.worker)
-    if (death !== undefined) death.place.failures = 0
+  /** Each process prints what it does, also one whose event loop is blocked. */
+  show(): void {
+    for (const place of this.#places) place.show()
   }
 
   #fail(error: unknown): void {
-    this.#failure ??= error
-    this.#dead.clear()
+    this.#failure ??= { error }
+    this.#deaths.forget()
     this.stop(defaults.handBackMs)
   }
 
+  /** When no process is left: closes the records that are still open, the crew's own at last, as far as time allows. */
   #checkOver(): void {
-    if (this.#places.some(({ child, isDone }) => child !== undefined || !(isDone || this.#isStopping))) return
-    if (this.#dead.size === 0) this.#finish()
-    else this.#undo.push(this.#host.timers.after(lastWordsMs, () => this.#finish()))
+    if (this.#isOver || !this.#places.every(({ isEmpty }) => isEmpty)) return
+    const { timers } = this.#host
+    const leftMs = Math.max(0, Math.min(this.#endsAt - timers.now(), defaults.handBackMs))
+    this.#undo.push(timers.after(leftMs, () => this.#finish()))
+    if (this.#deaths.isBusy || this.#isLeaving) return
+    this.#isLeaving = true
+    Promise.all([this.#deaths.stop(), this.#record.stop()]).then(
+      () => this.#finish(),
+      (error: unknown) => {
+        // What the store was not told, leases tell it.
+        if (!willPass(error)) this.#failure ??= { error }
+        this.#finish()
+      },
+    )
   }
 
   #finish(): void {
     if (this.#isOver) return
     this.#isOver = true
     for (const undo of this.#undo.splice(0)) undo()
-    const end = (): void => {
-      if (this.#failure === undefined) this.#settleOver?.resolve()
-      else this.#settleOver?.reject(this.#failure)
-    }
-    this.#reporter.stop().then(end, (error: unknown) => this.#settleOver?.reject(error))
+    if (this.#failure === undefined) this.#settleOver?.resolve()
+    else this.#settleOver?.reject(this.#failure.error)
   }
 }
 
-const diedLoading = (module: string, how: string, times: number): ForgeError =>
-  new ForgeError(
-    'CONFIG',
-    `${module} cannot be loaded: its process ended meanwhile (${how}), ${times} times in a row; see that importing it does ` +
-      'not end the process',
-  )
+/** What of the time for stopping its jobs may take. */
+const graceOf = (timeoutMs: number): number => Math.max(0, timeoutMs - defaults.handBackMs)

@@ -5,18 +5,20 @@ import { toMs, type Duration } from '../core/duration.ts'
 import { ForgeError } from '../core/errors.ts'
 import type { Emitter } from '../emitter.ts'
 import { Duties } from '../maintain/duties.ts'
-import type { Claimed, WorkerFacts } from '../store/records.ts'
+import type { Claimed, Order, WorkerFacts } from '../store/records.ts'
 import { batchLimit, type Store, type Topic } from '../store/store.ts'
 import { willPass } from '../trouble.ts'
 import type { Preparer } from '../prepare.ts'
 import type { StoreTime } from '../store-time.ts'
 import type { Timers } from '../timers.ts'
 import { version } from '../version.ts'
-import { announceEnd, announceLine, announceRescue, announceStart } from './announce.ts'
+import { announceEnd, announceLine, announceRescue, announceStart, announceStuck } from './announce.ts'
 import { Executor, type Around } from './execute.ts'
 import { Fetch } from './fetch.ts'
 import { Lease } from './lease.ts'
 import { readOptions, type WorkerOptions, type WorkerPlan } from './options.ts'
+import { rssBytes } from './memory.ts'
+import { pidSpace } from './pid-space.ts'
 import { Run } from './run.ts'
 import { Slots } from './slots.ts'
 
@@ -79,16 +81,15 @@ export class Worker implements AsyncDisposable {
       noted: (run) => this.#fetch.note(run),
       logged: (run, level, message) => announceLine(events, run, level, message),
       ended: (run) => this.#ended(run),
+      stuck: (run) => this.#stuck(run),
+      expectWithin: options.expectWithin,
     })
     this.#fetch = new Fetch({
       ...shared,
       slots: this.#slots,
       claimed: (claimed) => this.#claimed(claimed),
-      settled: (run, verdict) => {
-        announceEnd(events, run, verdict)
-        this.#recheck()
-      },
-      ordered: (order) => this.#executor.cancel(order),
+      settled: (run, verdict) => announceEnd(events, run, verdict),
+      ordered: (order) => this.#ordered(order),
       refused: (run, error) => this.#executor.failureOf(run, error),
       heard: ({ now, nextDueAt }) => {
         this.#heard(now)
@@ -101,20 +102,21 @@ export class Worker implements AsyncDisposable {
     })
     this.#lease = new Lease({
       ...shared,
-      registration: {
+      registration: () => ({
         host: hostname(),
         pid: process.pid,
+        pidSpace,
         version,
         queues: this.#slots.names,
         types: this.#plan.types,
-        slots: this.#plan.concurrency,
+        slots: this.#slots.total,
         leaseMs: this.#plan.leaseMs,
         keepAlive: true,
-      },
+      }),
       facts: (lateMs) => this.#facts(lateMs),
       heard: (now) => this.#heard(now),
       registered: (worker) => this.#registered(worker),
-      ordered: (order) => this.#executor.cancel(order),
+      ordered: (order) => this.#ordered(order),
     })
     this.#duties = new Duties({
       ...shared,
@@ -270,6 +272,21 @@ export class Worker implements AsyncDisposable {
     this.#recheck()
   }
 
+  #ordered(order: Order): void {
+    if (order.order === 'cancel') return this.#executor.cancel(order)
+    if (order.slots === this.#slots.total) return
+    this.#slots.resize(order.slots)
+    // Which says that the order was heard.
+    this.#lease.beatNow()
+    this.#fetch.wake()
+  }
+
+  /** The handler ignores its abort: nothing in this process can end it. */
+  #stuck(run: Run): void {
+    announceStuck(this.#parts.events, run)
+    this.#lease.beatNow()
+  }
+
   /** No job can be claimed, none is running: with `drain`, and nothing due either, that is the end. */
   #idle(): void {
     if (!this.#plan.drain || this.#isDraining || this.#stopping !== undefined) return
@@ -288,7 +305,13 @@ export class Worker implements AsyncDisposable {
   }
 
   #facts(lateMs: number): WorkerFacts {
-    return { busy: this.#slots.busy, rssBytes: process.memoryUsage.rss(), loopLagMs: Math.round(lateMs) }
+    return {
+      slots: this.#slots.total,
+      busy: this.#slots.busy,
+      rssBytes: rssBytes(),
+      loopLagMs: Math.round(lateMs),
+      stuck: this.#executor.stuck,
+    }
   }
 
   #unavailable(error: ForgeError): void {

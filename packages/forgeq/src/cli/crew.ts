@@ -51,6 +51,7 @@ export async function runCrew({ config, store, handlers, drain, ready }: CrewPla
     entry: new URL('./worker-process.js', import.meta.url),
     task,
     processes: config.processes,
+    limits: { maxJobs: config.maxJobs, maxRssBytes: config.maxRss },
     store,
     timers: realTimers,
     random: Math.random,
@@ -68,23 +69,30 @@ async function untilOver(supervisor: Supervisor, timeoutMs: number): Promise<num
   let exitCode = 0
   let stopShowing: (() => void) | undefined
   let toldAt = 0
+  /** A store that does not answer must not keep the process either. */
+  const mustEnd = (ms: number): void => void setTimeout(() => process.exit(exitCode), ms).unref()
+  const show = (): void => supervisor.show()
   const hear = (signal: NodeJS.Signals): void => {
     if (stopShowing === undefined) {
       toldAt = performance.now()
       supervisor.stop(timeoutMs)
+      mustEnd(timeoutMs)
       stopShowing = countdown(() => supervisor.running, timeoutMs)
       return
     }
     if (performance.now() - toldAt < sameWishMs) return
     exitCode = signals[signal as keyof typeof signals]
     supervisor.stop(defaults.handBackMs)
+    mustEnd(defaults.handBackMs)
   }
+  process.on('SIGQUIT', show)
   for (const signal of Object.keys(signals) as (keyof typeof signals)[]) process.on(signal, hear)
   try {
     await supervisor.run(timeoutMs)
   } finally {
     stopShowing?.()
     for (const signal of Object.keys(signals)) process.off(signal, hear)
+    process.off('SIGQUIT', show)
   }
   return exitCode
 }
@@ -118,6 +126,10 @@ function tell(log: Log, news: Exclude<News, { news: 'loaded' | 'serving' }>): vo
     case 'died': {
       const { place, pid, how, restartMs } = news
       return log.warn({ process: place, pid, how, restartMs }, 'worker process died, starts again')
+    }
+    case 'recycled': {
+      const { place, pid, reason } = news
+      return log.info({ process: place, pid, reason }, 'worker process is replaced')
     }
     case 'killed':
       return log.warn({ process: news.place, pid: news.pid }, 'worker process missed the deadline, was killed')

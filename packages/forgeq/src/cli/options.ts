@@ -17,6 +17,8 @@ export const crewOptions = (command: Command): Command =>
     .option('-q, --queues <list>', 'queues to serve, with slots: emails,default:5 (default: those of the handlers)')
     .option('-c, --concurrency <n>', 'jobs that one process runs at a time (default: 10)')
     .option('-p, --processes <n>', 'worker processes (default: 1)')
+    .option('--max-jobs <n>', 'replace a process by a fresh one after so many jobs (default: never)')
+    .option('--max-rss <size>', 'replace a process when it uses more memory: 512MB (default: never)')
     .option('--log-level <level>', 'debug, info, warn, error or silent (default: info)')
     .option('--log-format <format>', 'auto, json or pretty (default: auto)')
     .option('--shutdown-timeout <duration>', 'how long stopping may take (default: 25s)')

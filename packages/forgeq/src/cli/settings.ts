@@ -17,6 +17,10 @@ export interface Settings {
   /** Slots of one process; `null`: the sum of what the queues name, else 10. */
   readonly concurrency: number | null
   readonly processes: number
+  /** `null`: never. */
+  readonly maxJobs: number | null
+  /** In bytes; `null`: never. */
+  readonly maxRss: number | null
   readonly host: string
   readonly port: number
   readonly logLevel: LogLevel
@@ -80,6 +84,24 @@ export const settings: { readonly [K in SettingName]: Setting<Settings[K]> } = {
     read: (given) => wholeNumber(given, 1, most.processes),
     show: String,
   },
+  maxJobs: {
+    variable: 'FORGEQ_MAX_JOBS',
+    key: 'maxJobs',
+    about: 'Replace a worker process by a fresh one after so many jobs',
+    example: '10000',
+    default: null,
+    read: (given) => wholeNumber(given, 1, Number.MAX_SAFE_INTEGER),
+    show: (value) => (value === null ? 'never' : String(value)),
+  },
+  maxRss: {
+    variable: 'FORGEQ_MAX_RSS',
+    key: 'maxRss',
+    about: 'Replace a worker process by a fresh one when its memory (RSS) is beyond this: 512MB, 1.5GB',
+    example: '512MB',
+    default: null,
+    read: readSize,
+    show: (value) => (value === null ? 'never' : `${Math.round(value / 1e5) / 10} MB`),
+  },
   host: {
     variable: 'FORGEQ_HOST',
     key: 'host',
@@ -142,6 +164,18 @@ function oneOf<const T extends string>(given: unknown, allowed: readonly T[]): T
   const found = allowed.find((one) => one === given)
   if (found === undefined) throw new Error(`must be one of ${allowed.join(', ')}`)
   return found
+}
+
+const sizes = { kb: 1e3, mb: 1e6, gb: 1e9 }
+/** Less than a process needs to start would be too much at once. */
+const leastRss = 100e6
+
+/** `512MB`, `1.5GB` or a number of bytes. */
+function readSize(given: unknown): number {
+  const [, count, unit] = /^(\d+(?:\.\d+)?) ?(kb|mb|gb)?$/i.exec(String(given)) ?? []
+  const bytes = Math.round(Number(count) * (unit === undefined ? 1 : sizes[unit.toLowerCase() as keyof typeof sizes]))
+  if (bytes >= leastRss) return bytes
+  throw new Error('must be a size of 100MB or more, such as 512MB or 1.5GB')
 }
 
 function readTimeout(given: unknown): number {

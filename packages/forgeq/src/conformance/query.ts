@@ -184,7 +184,7 @@ export const queryCases: readonly Case[] = area('query', {
     })
     await worker.claim(2)
     await s.advance(5000)
-    const vitals = { busy: 2, rssBytes: 1e9, loopLagMs: 1.5 }
+    const vitals = { slots: 5, busy: 2, rssBytes: 1e9, loopLagMs: 1.5, stuck: 0 }
     await s.store.beat(worker.id, vitals, [])
     const [record, ...others] = await s.store.workers()
     assert.deepEqual(others, [])
@@ -212,7 +212,7 @@ export const queryCases: readonly Case[] = area('query', {
 
   'a beat without facts keeps the last ones': async (s) => {
     const worker = await s.worker()
-    const facts = { busy: 1, rssBytes: 2, loopLagMs: 3 }
+    const facts = { slots: 4, busy: 1, rssBytes: 2, loopLagMs: 3, stuck: 0 }
     await s.store.beat(worker.id, facts, [])
     await s.store.beat(worker.id, null, [])
     assert.deepEqual((await s.store.workers())[0]?.facts, facts)

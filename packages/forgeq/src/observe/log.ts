@@ -61,6 +61,7 @@ export function logEvents(events: Announcing, log: Log): void {
   )
   events.on('job:cancelled', (event) => log.info(tried(event), 'job cancelled'))
   events.on('job:released', (event) => log.info(about(event), 'job handed back'))
+  events.on('job:stuck', (event) => log.warn(tried(event), 'job does not react to its abort, still runs'))
   events.on('job:crashed', (event) => {
     const { dead, error } = event
     const words = { ...about(event), ...(dead && { reason: dead }), err: error }

@@ -184,9 +184,35 @@ export interface Closed {
 }
 
 export interface WorkerFacts {
+  /** As many jobs as it runs at a time now. */
+  readonly slots: number
   readonly busy: number
   readonly rssBytes: number
   readonly loopLagMs: number
+  /** Handlers that ignored their abort and still run. */
+  readonly stuck: number
+  /** Of a supervisor, which runs no jobs itself. */
+  readonly crew?: Crew
+}
+
+/** The worker processes of one supervisor. */
+export interface Crew {
+  readonly processes: number
+  /** How many of them work. */
+  readonly up: number
+  readonly loops: readonly CrashLoop[]
+}
+
+/** A process that dies again and again before it has worked for a while. */
+export interface CrashLoop {
+  /** 1 to the number of processes. */
+  readonly place: number
+  /** Deaths in a row. */
+  readonly failures: number
+  /** Of the last death. */
+  readonly how: string
+  /** When it is started anew; `null`: it is running. */
+  readonly nextStartAt: number | null
 }
 
 export interface BeatReply {

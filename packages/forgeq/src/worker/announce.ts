@@ -23,6 +23,9 @@ export const announceLine = (events: Emitter, run: Run, level: LogLine['level'],
   if (events.hears('job:log')) events.emit('job:log', { ...jobOf(run), level, message })
 }
 
+export const announceStuck = (events: Emitter, run: Run): void =>
+  events.emit('job:stuck', { ...jobOf(run), durationMs: run.durationMs })
+
 const eventOf = {
   complete: 'job:completed',
   retry: 'job:retried',

@@ -1,16 +1,26 @@
-// What a supervisor and its worker processes say to each other, over the channel that node opens between them.
+// What a supervisor and its worker processes say to each other, over the channel that node opens between them; and how a
+// process is looked at that does not listen to it.
 import type { ErrorCode, Problem } from '../core/errors.ts'
 
-export type Order =
+export type CrewOrder =
   /** Comes first. `task` is the supervisor's own: it reaches whoever starts the worker in the process. */
-  | { readonly order: 'start'; readonly task: unknown; readonly graceMs: number }
+  | { readonly order: 'start'; readonly task: unknown; readonly graceMs: number; readonly limits: RecycleLimits }
   /** Comes again with a shorter grace when there is a hurry. */
   | { readonly order: 'stop'; readonly graceMs: number }
+
+/** When a process is replaced by a fresh one; `null` = never. */
+export interface RecycleLimits {
+  readonly maxJobs: number | null
+  readonly maxRssBytes: number | null
+}
 
 export interface RunningJob {
   readonly id: string
   readonly type: string
 }
+
+/** `jobs` and `memory`: it reached a limit · `stuck`: a handler did not end when it was aborted. */
+export type RecycleReason = 'jobs' | 'memory' | 'stuck'
 
 export type Report =
   /** It is about to run the code of this module. */
@@ -23,6 +33,8 @@ export type Report =
   | { readonly report: 'left'; readonly worker: string }
   /** What still runs, told while it stops. */
   | { readonly report: 'running'; readonly jobs: readonly RunningJob[] }
+  /** It ends as soon as what runs has ended, and wants to be started anew. */
+  | { readonly report: 'recycle'; readonly reason: RecycleReason }
   /** It was to end when nothing is left to do, and nothing is. */
   | { readonly report: 'drained' }
   /** It cannot work, and could not the next time. */
@@ -32,3 +44,12 @@ export type Report =
       readonly message: string
       readonly problems?: readonly Problem[]
     }
+
+/**
+ * By this signal a process that is stuck ends itself. Nobody else sends it: it belongs to a timer that JavaScript cannot set.
+ * Unlike SIGXCPU it leaves no core file behind, which takes seconds to write.
+ */
+export const stuckSignal = 'SIGVTALRM'
+
+/** File descriptor through which the watchdog of a process is told to show what the process does. */
+export const watchdogPipe = 4

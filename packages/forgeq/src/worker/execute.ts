@@ -26,12 +26,20 @@ export interface Executing extends Desk {
   readonly random: () => number
   /** Once for every run that was started. */
   readonly ended: (run: Run) => void
+  /** Settled without its handler, which ignores its abort and still runs. */
+  readonly stuck: (run: Run) => void
+  /** The event loop is blocked unless this is called again within `ms`; `Infinity` = it need not be. */
+  readonly expectWithin: ((ms: number) => void) | undefined
 }
 
 export class Executor {
   readonly #host: Executing
   /** Runs that have not ended, the aborted ones too. */
   readonly #running = new Set<Run>()
+  /** Runs that ended without their handlers, which still run. */
+  readonly #stuck = new Set<Run>()
+  /** The one that has to be over first, its abort and its grace included. */
+  #mostUrgent: Run | undefined
   #watchAt = Infinity
   #unwatch: (() => void) | undefined
 
@@ -43,7 +51,13 @@ export class Executor {
     return this.#running.size
   }
 
+  /** Handlers that ignore their abort and still run. */
+  get stuck(): number {
+    return this.#stuck.size
+  }
+
   start(run: Run): void {
+    this.#expect(run)
     let value: unknown
     try {
       value = this.#call(run)
@@ -139,7 +153,7 @@ export class Executor {
   }
 
   #succeed(run: Run, value: unknown): void {
-    if (run.ended) return
+    if (run.ended) return this.#returned(run)
     const { output } = run.handler.job
     try {
       const checked = output === undefined ? value : parse(output, value, 'result')
@@ -178,7 +192,7 @@ export class Executor {
   }
 
   #fail(run: Run, error: unknown): void {
-    if (run.ended) return
+    if (run.ended) return this.#returned(run)
     const code = run.reason?.code
     if (code === 'LEASE_LOST') return this.#end(run, undefined)
     this.#end(run, this.failureOf(run, error))
@@ -190,14 +204,33 @@ export class Executor {
     run.durationMs = this.#host.timers.now() - run.startedAt
     run.settlement = settlement
     this.#running.delete(run)
+    this.#expect(run)
     this.#host.ended(run)
+  }
+
+  #returned(run: Run): void {
+    this.#stuck.delete(run)
   }
 
   #abort(run: Run, reason: ForgeError, graceMs: number): void {
     const deadlineAt = this.#host.timers.now() + graceMs
     if (run.reason === undefined) run.abort(reason, deadlineAt)
     else run.deadlineAt = Math.min(run.deadlineAt, deadlineAt)
+    this.#expect(run)
     this.#watch(run.deadlineAt)
+  }
+
+  /** `run` came, ended or has another deadline: says by when this is called again, if the event loop is not blocked. */
+  #expect(run: Run): void {
+    const { expectWithin, timers } = this.#host
+    if (expectWithin === undefined) return
+    if (!run.ended && overAt(run) < overAt(this.#mostUrgent)) this.#mostUrgent = run
+    else if (run !== this.#mostUrgent) return
+    else {
+      this.#mostUrgent = run.ended ? undefined : run
+      for (const other of this.#running) if (overAt(other) < overAt(this.#mostUrgent)) this.#mostUrgent = other
+    }
+    expectWithin(overAt(this.#mostUrgent) - timers.now())
   }
 
   /** One timer for the earliest deadline; those of runs that ended meanwhile only make it look in vain. */
@@ -221,10 +254,18 @@ export class Executor {
   }
 
   #expire(run: Run): void {
-    if (run.reason !== undefined) return this.#fail(run, run.reason)
-    this.#abort(run, timedOut(run), abortGraceMs)
+    if (run.reason === undefined) return this.#abort(run, timedOut(run), abortGraceMs)
+    this.#fail(run, run.reason)
+    // At a shutdown nothing is left for it to block.
+    if (run.reason.code === 'SHUTDOWN') return
+    this.#stuck.add(run)
+    this.#host.stuck(run)
   }
 }
+
+/** When a run has ended or been settled without its handler, unless the event loop is blocked. */
+const overAt = (run: Run | undefined): number =>
+  run === undefined ? Infinity : run.deadlineAt + (run.reason === undefined ? abortGraceMs : 0)
 
 function timedOut({ claimed: { job, policy } }: Run): ForgeError {
   const message = `the handler of job ${job} did not end within its timeout of ${formatMs(policy.timeoutMs)}`

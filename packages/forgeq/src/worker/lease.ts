@@ -14,7 +14,7 @@ export interface Leasing {
   readonly random: () => number
   readonly ready: () => Promise<unknown>
   readonly newId: () => string
-  readonly registration: Omit<Registration, 'id'>
+  readonly registration: () => Omit<Registration, 'id'>
   readonly facts: (lateMs: number) => WorkerFacts
   readonly heard: (now: number) => void
   readonly registered: (worker: string) => void
@@ -33,6 +33,7 @@ export class Lease {
   #unlisten: (() => void) | undefined
   #failures = 0
   #dueAt: number | undefined
+  #leaseMs: number = defaults.leaseMs
 
   constructor(host: Leasing) {
     this.#host = host
@@ -41,12 +42,17 @@ export class Lease {
 
   /** Three chances in a lease. */
   get #beatMs(): number {
-    return Math.min(defaults.beatMs, this.#host.registration.leaseMs / 3)
+    return Math.min(defaults.beatMs, this.#leaseMs / 3)
   }
 
   /** Registers, and from then on beats. */
   start(): void {
     this.#loop.wake()
+  }
+
+  /** There are facts to tell that should not wait. */
+  beatNow(): void {
+    if (this.#isRegistered) this.#loop.wake()
   }
 
   /** The record is closed: the next turn registers anew. Says whether that was news. */
@@ -84,7 +90,9 @@ export class Lease {
   }
 
   async #register(): Promise<number> {
-    const { store, registration } = this.#host
+    const { store } = this.#host
+    const registration = this.#host.registration()
+    this.#leaseMs = registration.leaseMs
     // Ids carry the store's time: nothing may make one before that is known.
     await this.#host.ready()
     // Kept over failures: an unknown outcome is repeated with the same id.

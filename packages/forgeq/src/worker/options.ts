@@ -19,6 +19,11 @@ export interface WorkerOptions {
   readonly drain?: boolean
   /** SIGTERM and SIGINT stop it, a second one at once. Default true; with false, call `stop` yourself. */
   readonly signals?: boolean
+  /**
+   * For a watchdog outside of the event loop: the process is blocked by a handler beyond its limits unless this is called
+   * again within `ms`; `Infinity` = no handler runs that has limits. Default: nobody hears it.
+   */
+  readonly expectWithin?: (ms: number) => void
 }
 
 export interface WorkerPlan {

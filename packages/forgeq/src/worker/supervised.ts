@@ -1,9 +1,15 @@
-// The worker in a supervised process: reports to its supervisor, stops when that says so, or ends, or a signal comes.
+// The worker in a supervised process: reports to its supervisor, stops when that says so, or ends, or a signal comes, and
+// asks to be replaced when it has reached a limit or a handler is stuck.
 import { inspect } from 'node:util'
+import { defaults } from '../core/caps.ts'
 import { ForgeError } from '../core/errors.ts'
 import type { ForgeQ } from '../forge.ts'
-import type { Order, Report, RunningJob } from './crew-talk.ts'
+import type { CrewOrder, RecycleLimits, RecycleReason, Report } from './crew-talk.ts'
+import { Watchdog, type RunningHandler } from './watchdog.ts'
 import type { Worker } from './worker.ts'
+
+/** Who waits for a replacement lets every handler end by itself. */
+const noHurryMs = 365 * 86_400_000
 
 export interface SupervisedWorker {
   readonly forge: ForgeQ
@@ -13,18 +19,26 @@ export interface SupervisedWorker {
   readonly details: unknown
 }
 
-/** Tells the supervisor which module is loaded next; it has heard of it once this resolves. */
-export type Loading = (module: string) => Promise<void>
+/** What whoever starts the worker of a process may use. */
+export interface Surroundings {
+  /** Tells the supervisor which module is loaded next; it has heard of it once this resolves. */
+  readonly loading: (module: string) => Promise<void>
+  /** For the options of the worker. */
+  readonly expectWithin: (ms: number) => void
+}
 
 /** Runs what `start` makes of the supervisor's task until it is over, then ends the process. */
-export function runSupervised(start: (task: unknown, loading: Loading) => Promise<SupervisedWorker>): void {
+export function runSupervised(start: (task: unknown, around: Surroundings) => Promise<SupervisedWorker>): void {
   let graceMs = 0
   let isStopping = false
   let worker: Worker | undefined
-  const running = new Map<string, RunningJob>()
+  const running = new Map<string, Omit<RunningHandler, 'forMs'> & { readonly startedAt: number }>()
+  const watchdog = new Watchdog(() =>
+    Array.from(running.values(), ({ startedAt, ...run }) => ({ ...run, forMs: performance.now() - startedAt })),
+  )
 
   const tellRunning = (): void => {
-    if (isStopping) tell({ report: 'running', jobs: [...running.values()] })
+    if (isStopping) tell({ report: 'running', jobs: Array.from(running.values(), ({ id, type }) => ({ id, type })) })
   }
   const stop = (ms: number): void => {
     isStopping = true
@@ -33,39 +47,63 @@ export function runSupervised(start: (task: unknown, loading: Loading) => Promis
     tellRunning()
     worker.stop({ grace: ms }).catch(end)
   }
-  const run = async (task: unknown): Promise<void> => {
-    const { forge, details, worker: made } = await start(task, loading)
-    forge.on('job:started', ({ id, type }) => running.set(id, { id, type }))
+  const recycle = (reason: RecycleReason): void => {
+    if (isStopping) return
+    tell({ report: 'recycle', reason })
+    stop(reason === 'stuck' ? graceMs : noHurryMs)
+  }
+  const listen = (forge: ForgeQ, { maxJobs }: RecycleLimits): void => {
+    let ended = 0
+    forge.on('job:started', ({ id, type, attempt }) => {
+      running.set(id, { id, type, attempt, startedAt: performance.now() })
+    })
     for (const name of ['job:completed', 'job:retried', 'job:dead', 'job:cancelled', 'job:released'] as const) {
       forge.on(name, ({ id }) => {
         running.delete(id)
         tellRunning()
+        if (name === 'job:released') return
+        ended += 1
+        if (ended === maxJobs) recycle('jobs')
       })
     }
+    forge.on('job:stuck', () => recycle('stuck'))
     forge.on('worker:started', (event) => tell({ report: 'serving', worker: event.worker }))
     forge.on('worker:closed', (event) => {
       running.clear()
       tell({ report: 'left', worker: event.worker })
     })
+  }
+  const run = async (task: unknown, limits: RecycleLimits): Promise<void> => {
+    const { forge, details, worker: made } = await start(task, { loading, expectWithin: watchdog.expectWithin })
+    listen(forge, limits)
     worker = made
     tell({ report: 'loaded', details })
+    if (limits.maxRssBytes !== null) watchMemory(limits.maxRssBytes, () => recycle('memory'))
     await worker.run()
     if (!isStopping) tell({ report: 'drained' })
   }
 
-  process.on('message', (message: Order) => {
+  process.on('message', (message: CrewOrder) => {
     if (message.order === 'stop') return stop(message.graceMs)
     graceMs = message.graceMs
-    run(message.task).then(() => end(), end)
+    run(message.task, message.limits).then(() => end(), end)
   })
   // The supervisor is gone: nobody would end this process, nor start it anew.
-  process.on('disconnect', () => stop(graceMs))
+  process.on('disconnect', () => stop(0))
   process.on('SIGTERM', () => stop(graceMs))
+  process.on('SIGQUIT', () => watchdog.show())
   // A terminal sends these to every process of the tree; the supervisor decides.
   for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => {})
 }
 
-const loading: Loading = (module) => new Promise((resolve) => tell({ report: 'loading', module }, resolve))
+function watchMemory(maxBytes: number, tooMuch: () => void): void {
+  setInterval(() => {
+    if (process.memoryUsage.rss() > maxBytes) tooMuch()
+  }, defaults.beatMs).unref()
+}
+
+const loading: Surroundings['loading'] = (module) =>
+  new Promise((resolve) => tell({ report: 'loading', module }, resolve))
 
 function tell(report: Report, then: () => void = () => {}): void {
   // Without its supervisor the process still ends as it should.

@@ -12,7 +12,7 @@ import type { Preparer } from '../prepare.ts'
 import type { StoreTime } from '../store-time.ts'
 import type { Timers } from '../timers.ts'
 import { version } from '../version.ts'
-import { announceEnd, announceLine, announceRescue, announceStart } from './announce.ts'
+import { announceEnd, announceLine, announceRescue, announceStart, announceStuck } from './announce.ts'
 import { Executor, type Around } from './execute.ts'
 import { Fetch } from './fetch.ts'
 import { Lease } from './lease.ts'
@@ -79,6 +79,8 @@ export class Worker implements AsyncDisposable {
       noted: (run) => this.#fetch.note(run),
       logged: (run, level, message) => announceLine(events, run, level, message),
       ended: (run) => this.#ended(run),
+      stuck: (run) => this.#stuck(run),
+      expectWithin: options.expectWithin,
     })
     this.#fetch = new Fetch({
       ...shared,
@@ -101,16 +103,16 @@ export class Worker implements AsyncDisposable {
     })
     this.#lease = new Lease({
       ...shared,
-      registration: {
+      registration: () => ({
         host: hostname(),
         pid: process.pid,
         version,
         queues: this.#slots.names,
         types: this.#plan.types,
-        slots: this.#plan.concurrency,
+        slots: this.#slots.total,
         leaseMs: this.#plan.leaseMs,
         keepAlive: true,
-      },
+      }),
       facts: (lateMs) => this.#facts(lateMs),
       heard: (now) => this.#heard(now),
       registered: (worker) => this.#registered(worker),
@@ -270,6 +272,12 @@ export class Worker implements AsyncDisposable {
     this.#recheck()
   }
 
+  /** The handler ignores its abort: nothing in this process can end it. */
+  #stuck(run: Run): void {
+    announceStuck(this.#parts.events, run)
+    this.#lease.beatNow()
+  }
+
   /** No job can be claimed, none is running: with `drain`, and nothing due either, that is the end. */
   #idle(): void {
     if (!this.#plan.drain || this.#isDraining || this.#stopping !== undefined) return
@@ -288,7 +296,13 @@ export class Worker implements AsyncDisposable {
   }
 
   #facts(lateMs: number): WorkerFacts {
-    return { busy: this.#slots.busy, rssBytes: process.memoryUsage.rss(), loopLagMs: Math.round(lateMs) }
+    return {
+      slots: this.#slots.total,
+      busy: this.#slots.busy,
+      rssBytes: process.memoryUsage.rss(),
+      loopLagMs: Math.round(lateMs),
+      stuck: this.#executor.stuck,
+    }
   }
 
   #unavailable(error: ForgeError): void {

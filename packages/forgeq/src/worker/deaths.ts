@@ -1,0 +1,111 @@
+// Tells the store of processes that died, so that their jobs come back at once and not after the lease. What is not told
+// in the end shows by the lease. How a job goes on is decided in core.
+import { afterStuck } from '../core/outcome.ts'
+import type { Emitter } from '../emitter.ts'
+import { rescue } from '../maintain/rescue.ts'
+import { batchLimit, type Store } from '../store/store.ts'
+import type { Timers } from '../timers.ts'
+import { pauseMs, willPass } from '../trouble.ts'
+import type { ForgeError } from '../core/errors.ts'
+import { announceRescue } from './announce.ts'
+import { Loop } from './loop.ts'
+
+export interface Death {
+  /** Its record in the store. */
+  readonly worker: string
+  readonly how: string
+  /** A handler had blocked it beyond its limits: the others are innocent, and nothing crashed. */
+  readonly isStuck: boolean
+}
+
+export interface Mourning {
+  readonly store: Store
+  readonly timers: Timers
+  readonly random: () => number
+  readonly storeNow: () => number
+  readonly events: Emitter
+  /** It held this many jobs. Comes before they come back. */
+  readonly held: (death: Death, jobs: number) => void
+  /** The store has heard of all deaths. */
+  readonly told: () => void
+  readonly unavailable: (error: ForgeError) => void
+  readonly failed: (error: unknown) => void
+}
+
+export class Deaths {
+  readonly #host: Mourning
+  readonly #loop: Loop
+  readonly #untold = new Map<string, Death>()
+  readonly #stuck = new Set<string>()
+  #failures = 0
+
+  constructor(host: Mourning) {
+    this.#host = host
+    this.#loop = new Loop(() => this.#turn(), host.timers, host.failed)
+  }
+
+  /** Some are not told yet, or their jobs are not back. */
+  get isBusy(): boolean {
+    return this.#untold.size > 0
+  }
+
+  add(death: Death): void {
+    this.#untold.set(death.worker, death)
+    this.#loop.wake()
+  }
+
+  forget(): void {
+    this.#untold.clear()
+  }
+
+  async stop(): Promise<void> {
+    await this.#loop.stop()
+  }
+
+  async #turn(): Promise<number | undefined> {
+    const { random, unavailable, told } = this.#host
+    try {
+      await this.#tell([...this.#untold.values()])
+      this.#failures = 0
+    } catch (error) {
+      if (!willPass(error)) throw error
+      unavailable(error)
+      this.#failures += 1
+      return pauseMs(this.#failures, random)
+    }
+    if (this.#untold.size > 0) return 0
+    told()
+    return undefined
+  }
+
+  async #tell(deaths: readonly Death[]): Promise<void> {
+    const { store, events, storeNow } = this.#host
+    // Before the records are closed nobody else takes the jobs away.
+    const records = await store.workers()
+    for (const death of deaths) {
+      this.#host.held(death, records.find(({ id }) => id === death.worker)?.held ?? 0)
+      if (death.isStuck) this.#stuck.add(death.worker)
+      await store.leave(death.worker)
+    }
+    while (this.#stuck.size > 0 && (await this.#settleStuck()));
+    this.#stuck.clear()
+    // 0: there is more. What it says about later is left to the duties of workers and servers.
+    while ((await rescue(store, storeNow, (rescued) => announceRescue(events, rescued))) === 0);
+    for (const { worker } of deaths) this.#untold.delete(worker)
+  }
+
+  /** Whether there may be more. */
+  async #settleStuck(): Promise<boolean> {
+    const { store, storeNow } = this.#host
+    const { jobs } = await store.lost(batchLimit)
+    const held = jobs.filter(({ worker }) => this.#stuck.has(worker))
+    const STUB = await store.jobs(held.map(({ job }) => job))
+    if (held.length > 0)
+      await store.settle(
+        held.map((job) =>
+          afterStuck({ ...job, startedAt: STUB.find(({ id }) => id === job.job)!.startedAt! }, storeNow()),
+        ),
+      )
+    return held.length > 0 && jobs.length === batchLimit
+  }
+}

@@ -2,7 +2,7 @@
 // HTTP API are built on it.
 import { caps } from './core/caps.ts'
 import { toMs, type Duration } from './core/duration.ts'
-import { invalidOption } from './core/errors.ts'
+import { ForgeError, invalidOption } from './core/errors.ts'
 import { checkJson, encodeJson } from './core/json.ts'
 import { explainWait, type Explanation } from './core/why.ts'
 import type { State } from './core/states.ts'
@@ -21,6 +21,7 @@ import type {
   WorkerRecord,
 } from './store/records.ts'
 import { batchLimit, type Store } from './store/store.ts'
+import { checkSlots } from './worker/options.ts'
 
 /** One claim of a job that has ended. */
 export interface AttemptView extends Omit<AttemptRecord, 'startedAt' | 'endedAt' | 'error'> {
@@ -176,6 +177,21 @@ export class Admin {
 
   workers(): Promise<readonly WorkerRecord[]> {
     return this.#store.workers()
+  }
+
+  /**
+   * Has a worker run so many jobs at a time from now on, 1 to 10000; what runs beyond that may end. Queues with fewer slots
+   * of their own keep them. NOT_FOUND when it is not there; STATE_CONFLICT for a supervisor, which runs no jobs.
+   */
+  async resizeWorker(id: string, slots: number): Promise<void> {
+    checkSlots(slots, 'slots')
+    const record = (await this.#store.workers()).find((worker) => worker.id === id)
+    if (record?.slots === 0) {
+      throw new ForgeError('STATE_CONFLICT', `${id} is a supervisor, which runs no jobs: resize one of its processes.`)
+    }
+    if (record === undefined || !(await this.#store.setWorker(id, { slots }))) {
+      throw new ForgeError('NOT_FOUND', `there is no worker ${id.slice(0, 200)}: \`forgeq workers ls\` lists them.`)
+    }
   }
 
   /** What workers announced about the types they handle. */

@@ -12,11 +12,13 @@ import { Enqueuer, type Accepted } from './enqueue.ts'
 import { JobHandle, type Handle } from './handle.ts'
 import type { Call, Job } from './job.ts'
 import { lazyStore } from './lazy-store.ts'
+import { Duties } from './maintain/duties.ts'
 import { Preparer } from './prepare.ts'
 import { defaultUrl, openStore } from './store/open.ts'
 import type { Store, StoreInfo } from './store/store.ts'
 import { StoreTime } from './store-time.ts'
 import { realTimers, type Timers } from './timers.ts'
+import { announceRescue } from './worker/announce.ts'
 import type { Around } from './worker/execute.ts'
 import type { WorkerOptions } from './worker/options.ts'
 import { Worker } from './worker/worker.ts'
@@ -145,6 +147,23 @@ export class ForgeQ implements AsyncDisposable {
     )
     this.#workers.add(worker)
     return worker
+  }
+
+  /**
+   * Promotes, rescues and prunes in this process, as every worker does, from `start` to `stop`. `failed`: an error that
+   * does not pass by itself; the duty in question rests from then on.
+   */
+  duties(failed: (error: unknown) => void): Duties {
+    return new Duties({
+      store: this.store,
+      timers: this.#timers,
+      random: Math.random,
+      storeNow: () => this.#time.now(),
+      rescued: (rescued) => announceRescue(this.#events, rescued),
+      // Every other call to the store says so, too.
+      unavailable: () => {},
+      failed,
+    })
   }
 
   /** Hears what workers of this forge do; returns what stops it. */

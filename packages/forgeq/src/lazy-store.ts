@@ -55,6 +55,7 @@ export function lazyStore(load: () => Promise<Store>): Store {
     settle: later('settle'),
     promote: later('promote'),
     prune: later('prune'),
+    setWorker: later('setWorker'),
     setQueue: later('setQueue'),
     queues: later('queues'),
     workers: later('workers'),

@@ -23,7 +23,7 @@ export function define(command: Command): void {
       const config = await configOf(flags)
       const handlers = await handlersOf(paths, flags.init === true)
       const startedAt = performance.now()
-      const [{ serve }, { createLog }, { runCrew }] = await Promise.all([
+      const [{ serve }, { createLog, logEvents }, { runCrew }] = await Promise.all([
         import('../server/index.ts'),
         import('../observe/log.ts'),
         import('./crew.ts'),
@@ -33,6 +33,7 @@ export function define(command: Command): void {
       const onError = (error: unknown, requestId?: string): void =>
         log.error({ err: error, requestId }, 'request failed')
       process.exitCode = await withForge(config, async (forge) => {
+        logEvents(forge, log)
         const server = await serve({ forge, host, port, onError })
         console.log(`ForgeQ dev listens on ${server.url}`)
         const ready = (): void => {

@@ -19,7 +19,7 @@ const commands: Readonly<Record<string, Entry>> = {
   jobs: { about: 'look at jobs and act on them', load: () => import('./jobs.ts') },
   dead: { about: 'dead letters: jobs that gave up', load: () => import('./dead.ts') },
   queues: { about: 'list, pause and resume queues', load: () => import('./queues.ts') },
-  workers: { about: 'list worker processes', load: () => import('./workers.ts') },
+  workers: { about: 'list worker processes, change their slots', load: () => import('./workers.ts') },
   migrate: { about: "bring the store's schema up to date", load: () => import('./migrate.ts') },
   config: { about: 'show the settings and where they come from', load: () => import('./config-command.ts') },
 }

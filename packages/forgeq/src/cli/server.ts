@@ -12,9 +12,10 @@ export function define(command: Command): void {
     .option('--log-format <format>', 'auto, json or pretty (default: auto)')
     .action(async (flags: Flags) => {
       const config = await configOf(flags)
-      const [{ serve }, { createLog }] = await Promise.all([import('../server/index.ts'), import('../observe/log.ts')])
+      const [{ serve }, { createLog, logEvents }] = await Promise.all([import('../server/index.ts'), import('../observe/log.ts')])
       const log = createLog(logOptions(config))
       await withForge(config, async (forge) => {
+        logEvents(forge, log)
         const server = await serve({
           forge,
           host: config.host,
@@ -22,8 +23,11 @@ export function define(command: Command): void {
           onError: (error, requestId) => log.error({ err: error, requestId }, 'request failed'),
         })
         console.log(`ForgeQ listens on ${server.url}`)
+        process.on('SIGQUIT', () => say('no handlers run in this process'))
         await stopSignal()
         say('stopping')
+        // A store that does not answer must not keep the process.
+        setTimeout(() => process.exit(), config.shutdownTimeoutMs).unref()
         await server.stop()
       })
     })

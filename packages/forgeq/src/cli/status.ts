@@ -1,5 +1,6 @@
 // `forgeq status`: the whole store on one screen, and what needs somebody's attention.
 import type { Command } from 'commander'
+import { canWork, describeCrashLoops } from '../core/crew.ts'
 import { states } from '../core/states.ts'
 import { queueJson, workerJson } from '../server/view.ts'
 import type { QueueRecord, WorkerRecord } from '../store/records.ts'
@@ -11,7 +12,6 @@ import { paint, printFacts } from './output.ts'
 import { paintState } from './paint.ts'
 import { printQueues } from './queues.ts'
 import { when } from './when.ts'
-import { isLive } from './workers.ts'
 
 export function define(command: Command): void {
   lookOptions(command).action((flags: LookFlags) =>
@@ -19,7 +19,7 @@ export function define(command: Command): void {
       const [info, queues, workers] = await Promise.all([forge.ready(), forge.admin.queues(), forge.admin.workers()])
       const warnings = warn(info, queues, workers)
       if (flags.json) return console.log(statusJson(info, queues, workers, warnings))
-      const live = workers.filter((worker) => isLive(worker, info.now))
+      const live = workers.filter((worker) => canWork(worker, info.now))
       const slots = live.reduce((sum, worker) => sum + worker.slots, 0)
       const busy = live.reduce((sum, worker) => sum + worker.held, 0)
       printFacts([
@@ -45,10 +45,11 @@ function totals(queues: readonly QueueRecord[]): string {
 }
 
 function warn(info: StoreInfo, queues: readonly QueueRecord[], workers: readonly WorkerRecord[]): string[] {
-  const served = new Set(workers.filter((worker) => isLive(worker, info.now)).flatMap((worker) => worker.queues))
+  const served = new Set(workers.filter((worker) => canWork(worker, info.now)).flatMap((worker) => worker.queues))
   const dead = queues.reduce((sum, { counts }) => sum + counts.dead, 0)
   return [
     ...info.problems,
+    ...describeCrashLoops(workers, info.now),
     ...queues.flatMap(({ queue, paused, counts, oldestReadyAt }) => {
       if (paused) return [`Queue ${queue} is paused: \`forgeq queues resume ${queue}\` starts it.`]
       if (counts.ready === 0 || served.has(queue)) return []

@@ -16,6 +16,7 @@ import { pauseCases } from './pause.ts'
 import { payloadCases } from './payload.ts'
 import { pruneCases } from './prune.ts'
 import { queryCases } from './query.ts'
+import { resizeCases } from './resize.ts'
 import { settleCases } from './settle.ts'
 import { suspectsCases } from './suspects.ts'
 import { uniqueCases } from './unique.ts'
@@ -41,5 +42,6 @@ export const conformance: readonly Case[] = [
   ...queryCases,
   ...pruneCases,
   ...pauseCases,
+  ...resizeCases,
   ...listenCases,
 ]

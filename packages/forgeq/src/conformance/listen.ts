@@ -62,6 +62,11 @@ export const listenCases: readonly Case[] = area(
       await hintOf(s, `orders:${worker.id}`, () => s.act('cancel', id))
     },
 
+    'a worker with other slots to work with hints to it': async (s) => {
+      const worker = await s.worker()
+      await hintOf(s, `orders:${worker.id}`, () => s.store.setWorker(worker.id, { slots: 1 }))
+    },
+
     'a job that is due earlier than all others hints': async (s) => {
       await s.add({ delayMs: 60_000 })
       await hintOf(s, 'due', () => s.add({ delayMs: 1000 }))

@@ -1,21 +1,13 @@
 // The workers of the reference store: who is registered, whose lease has run out, and when a silence excuses it.
-import type {
-  Claimed,
-  Registration,
-  TypeRecord,
-  Verdict,
-  WorkerEnd,
-  WorkerFacts,
-  WorkerRecord,
-} from '../store/records.ts'
+import type { Claimed, Order, Registration, TypeRecord, Verdict, WorkerFacts, WorkerRecord } from '../store/records.ts'
 
 export interface ModelWorker {
   readonly facts: Registration
   readonly startedAt: number
+  slots: number
   beatAt: number
   vitals: WorkerFacts | null
   closed: boolean
-  end: WorkerEnd | null
   /** After the store was away: not closed before this, however old the last beat is. */
   shieldedUntil: number
   turn: number
@@ -37,10 +29,10 @@ export class ModelCrew {
     this.#workers.set(facts.id, {
       facts,
       startedAt: now,
+      slots: facts.slots,
       beatAt: now,
       vitals: null,
       closed: false,
-      end: null,
       shieldedUntil: 0,
       turn: 0,
       answer: { verdicts: [], claimed: [] },
@@ -53,22 +45,32 @@ export class ModelCrew {
     return worker?.closed ? undefined : worker
   }
 
-  closed(id: string | null): ModelWorker | undefined {
+  closed(id: string | null): Registration | undefined {
     const worker = id === null ? undefined : this.#workers.get(id)
-    return worker?.closed ? worker : undefined
+    return worker?.closed ? worker.facts : undefined
   }
 
-  close(id: string, end: WorkerEnd | null = null): void {
+  close(id: string): void {
     const worker = this.#workers.get(id)
-    if (!worker) return
-    worker.closed = true
-    worker.end ??= end
+    if (worker) worker.closed = true
   }
 
   beat(worker: ModelWorker, vitals: WorkerFacts | null, now: number): void {
     worker.beatAt = now
     worker.vitals = vitals ?? worker.vitals
     this.hear(now)
+  }
+
+  /** Whether there is such a worker. */
+  resize(id: string, slots: number): boolean {
+    const worker = this.open(id)
+    if (worker) worker.slots = slots
+    return worker !== undefined
+  }
+
+  /** The order to work with other slots than it says it does. */
+  resizes({ slots, vitals }: ModelWorker): readonly Order[] {
+    return vitals === null || vitals.slots === slots ? [] : [{ order: 'resize', slots }]
   }
 
   /** Closes whose lease is over; answers when the next one will be. */
@@ -82,8 +84,9 @@ export class ModelCrew {
 
   records(held: (id: string) => number): readonly WorkerRecord[] {
     return [...this.#workers.values()]
-      .map(({ facts: { types, keepAlive: _keepAlive, ...facts }, startedAt, beatAt, vitals, closed }) => ({
+      .map(({ facts: { types, keepAlive: _keepAlive, ...facts }, startedAt, slots, beatAt, vitals, closed }) => ({
         ...facts,
+        slots,
         types: types.map(({ type }) => type),
         startedAt,
         beatAt,

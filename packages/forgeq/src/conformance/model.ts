@@ -103,7 +103,7 @@ export class Model implements Store {
     if (!worker) return { closed: true }
     this.#crew.beat(worker, facts, now)
     for (const note of notes) this.#jobs.note(id, note, now)
-    return { closed: false, orders: this.#jobs.orders(id), now }
+    return { closed: false, orders: [...this.#jobs.orders(id), ...this.#crew.resizes(worker)], now }
   }
 
   async leave(id: string, end?: WorkerEnd): Promise<void> {
@@ -141,6 +141,12 @@ export class Model implements Store {
 
   async prune(limit: number): Promise<{ readonly removed: number; readonly more: boolean }> {
     return this.#jobs.prune(limit, this.now())
+  }
+
+  async setWorker(id: string, settings: { readonly slots: number }): Promise<boolean> {
+    this.now()
+    this.#hint(`orders:${id}`)
+    return this.#crew.resize(id, settings.slots)
   }
 
   async setQueue(queue: string, settings: { readonly paused: boolean }): Promise<void> {

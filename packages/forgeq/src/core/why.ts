@@ -1,5 +1,6 @@
 // Why a job is where it is, in one sentence that says what to do. Reads records, changes nothing.
 import type { JobRecord, QueueRecord, WorkerRecord } from '../store/records.ts'
+import { canWork } from './crew.ts'
 import { formatMs } from './duration.ts'
 import type { State } from './states.ts'
 
@@ -34,7 +35,7 @@ export function explainWait(
   workers: readonly WorkerRecord[],
   now: number,
 ): Explanation {
-  const live = workers.filter((worker) => !worker.closed && worker.expiresAt > now)
+  const live = workers.filter((worker) => canWork(worker, now))
   return { state: job.state, ...explain(job, queue, live, now) }
 }
 

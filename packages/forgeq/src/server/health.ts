@@ -1,4 +1,5 @@
 // Whether the store answers, with the schema this version needs; what it keeps, and who works on it.
+import { canWork, describeCrashLoops } from '../core/crew.ts'
 import { ForgeError } from '../core/errors.ts'
 import type { WorkerRecord } from '../store/records.ts'
 import type { Migration, Store, StoreInfo } from '../store/store.ts'
@@ -29,8 +30,8 @@ export async function health(store: Store, time: StoreTime, problems: readonly s
       capabilities: info.capabilities,
       schema: schema.version,
     },
-    workers: workers.filter(({ closed, expiresAt }) => !closed && expiresAt > info.now).length,
-    problems: [...info.problems, ...problems],
+    workers: workers.filter((worker) => canWork(worker, info.now)).length,
+    problems: [...info.problems, ...describeCrashLoops(workers, info.now), ...problems],
   })
 }
 

@@ -1,9 +1,12 @@
-// The routes of queues and workers: look, pause, resume.
+// The routes of queues and workers: look, pause, resume, resize.
+import * as z from 'zod'
 import { checkName } from '../core/name.ts'
 import type { ForgeQ } from '../forge.ts'
-import { noMembers, readOptionalBody, readQuery } from './body.ts'
+import { check, noMembers, parse, readBody, readOptionalBody, readQuery } from './body.ts'
 import { json, type App } from './parts.ts'
 import { listJson, queueJson, workerJson } from './view.ts'
+
+const newSlots = z.strictObject({ slots: z.number() })
 
 export function addQueueRoutes(app: App, forge: ForgeQ): void {
   app.get('/v1/queues', async (c) => {
@@ -24,6 +27,13 @@ export function addQueueRoutes(app: App, forge: ForgeQ): void {
       return json(c, JSON.stringify({ queue, paused: isPaused }))
     })
   }
+
+  app.patch('/v1/workers/:id', async (c) => {
+    const id = c.req.param('id')
+    const { slots } = check(newSlots, parse(await readBody(c), 'body'), 'body')
+    await forge.admin.resizeWorker(id, slots)
+    return json(c, JSON.stringify({ id, slots }))
+  })
 
   app.get('/v1/workers', async (c) => {
     readQuery(c, noMembers)

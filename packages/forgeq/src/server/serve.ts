@@ -5,7 +5,6 @@ import type { AddressInfo } from 'node:net'
 import { getRequestListener, RequestError } from '@hono/node-server'
 import { toMs, type Duration } from '../core/duration.ts'
 import { ForgeError } from '../core/errors.ts'
-import { Duties } from '../maintain/duties.ts'
 import { StoreTime } from '../store-time.ts'
 import { realTimers } from '../timers.ts'
 import { build, warn, type ApiOptions } from './api.ts'
@@ -43,19 +42,9 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const check = (): void => {
     if (failure !== undefined) throw failure.error
   }
-  const duties = new Duties({
-    store: forge.store,
-    timers: realTimers,
-    random: Math.random,
-    storeNow: () => time.now(),
-    // Only workers announce events.
-    rescued: () => {},
-    // Readiness asks the store itself.
-    unavailable: () => {},
-    failed: (error) => {
-      failure = { error }
-      onError(error)
-    },
+  const duties = forge.duties((error) => {
+    failure = { error }
+    onError(error)
   })
   const inner = build({ ...options, hosts: [...hosts, host] }, { time, check })
   const listener = getRequestListener(inner.fetch, {

@@ -1,7 +1,7 @@
 // How jobs, queues and workers look as JSON, for HTTP and for the command line's --json. Times become RFC 3339 texts;
 // payload and result stay the texts they were stored as, so that no digit is lost.
 import type { Explanation } from '../core/why.ts'
-import type { ActVerdict, JobRecord, QueueRecord, WorkerRecord } from '../store/records.ts'
+import type { ActVerdict, Crew, JobRecord, QueueRecord, WorkerRecord } from '../store/records.ts'
 
 /** A job as JSON text; `why` and, where the record has them, attempts and logs come last. */
 export function jobJson(job: JobRecord, why?: Explanation): string {
@@ -51,14 +51,20 @@ export function queueJson(queue: QueueRecord): string {
 }
 
 export function workerJson(worker: WorkerRecord): string {
-  const { startedAt, beatAt, expiresAt, ...facts } = worker
+  const { startedAt, beatAt, expiresAt, facts, ...rest } = worker
   return JSON.stringify({
-    ...facts,
+    ...rest,
     startedAt: instant(startedAt),
     beatAt: instant(beatAt),
     expiresAt: instant(expiresAt),
+    facts: facts?.crew === undefined ? facts : { ...facts, crew: crewView(facts.crew) },
   })
 }
+
+const crewView = ({ loops, ...crew }: Crew): object => ({
+  ...crew,
+  loops: loops.map(({ nextStartAt, ...loop }) => ({ ...loop, nextStartAt: instant(nextStartAt) })),
+})
 
 /** A list without pages as JSON text. */
 export const listJson = (items: readonly string[]): string => `{"data":[${items.join(',')}]}`

@@ -43,6 +43,8 @@ const setTurn = /* sql */ `UPDATE forgeq_worker SET turn = ? WHERE id = ?`
 const extend = /* sql */ `UPDATE forgeq_worker SET beat_at = ?, expires_at = ?, facts = coalesce(?, facts) WHERE id = ?`
 const ordersOf = /* sql */ `
   SELECT j.id AS job, r.claim FROM forgeq_running r CROSS JOIN forgeq_job j ON j.seq = r.job WHERE r.worker = ? AND r.cancelled`
+const slotsToSet = /* sql */ `SELECT slots FROM forgeq_worker WHERE id = ? AND slots <> facts ->> '$.slots'`
+const setSlots = /* sql */ `UPDATE forgeq_worker SET slots = ? WHERE uid = ? AND closed = 0`
 const nextDue = /* sql */ `
   SELECT min(at) AS at FROM (SELECT min(run_at) AS at FROM forgeq_later UNION ALL SELECT min(at) FROM forgeq_deadline)`
 const heldOfTurn = /* sql */ `
@@ -109,6 +111,9 @@ const findWorker = (turn: Turn, uid: string): WorkerRow | undefined =>
 export const ordersFor = (db: Sql, worker: number): Order[] =>
   (db.sql(ordersOf).all(worker) as { job: string; claim: number }[]).map((row) => ({ ...row, order: 'cancel' }))
 
+const resizeFor = (db: Sql, worker: number): Order[] =>
+  (db.sql(slotsToSet).all(worker) as { slots: number }[]).map(({ slots }) => ({ order: 'resize', slots }))
+
 export const nextDueAt = (db: Sql): number | null => (db.sql(nextDue).get() as { at: number | null }).at
 
 export const beat = (
@@ -122,7 +127,14 @@ export const beat = (
   noteLife(turn, worker.lease_ms)
   turn.sql(extend).run(turn.now, turn.now + worker.lease_ms, facts === null ? null : JSON.stringify(facts), worker.id)
   addNotes(turn, worker.id, notes)
-  return { closed: false, orders: ordersFor(turn, worker.id), now: turn.now }
+  const orders = [...ordersFor(turn, worker.id), ...resizeFor(turn, worker.id)]
+  return { closed: false, orders, now: turn.now }
+}
+
+export const setWorker = (turn: Turn, uid: string, { slots }: { readonly slots: number }): boolean => {
+  const { changes } = turn.sql(setSlots).run(slots, uid)
+  turn.hint(`orders:${uid}`)
+  return Number(changes) > 0
 }
 
 export const exchange = (turn: Turn, request: ExchangeRequest): ExchangeReply | Closed => {

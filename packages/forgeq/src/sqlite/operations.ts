@@ -3,7 +3,7 @@
 import type { Store, Topic } from '../store/store.ts'
 import { act } from './act.ts'
 import { enqueue } from './enqueue.ts'
-import { beat, exchange, leave, lost, nothingLost, register, settleLost } from './lease.ts'
+import { beat, exchange, leave, lost, nothingLost, register, setWorker, settleLost } from './lease.ts'
 import { nothingDue, nothingToPrune, promote, prune } from './maintain.ts'
 import { queues, setQueue, types, workers } from './overview.ts'
 import { idleExchange } from './idle.ts'
@@ -100,6 +100,7 @@ export const operations: { readonly [M in Method]: Operation<M> } = {
     promises: nothing,
   },
   prune: { write: (turn, _, limit) => prune(turn, limit), peek: (db) => nothingToPrune(db, db.now), promises: nothing },
+  setWorker: { write: (turn, _, worker, settings) => setWorker(turn, worker, settings), promises: all },
   setQueue: { write: (turn, _, queue, settings) => setQueue(turn, queue, settings), promises: all },
   act: { write: (turn, _, request) => act(turn, request), promises: all },
   queues: { read: (db) => queues(db) },

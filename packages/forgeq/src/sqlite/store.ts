@@ -116,6 +116,10 @@ export class SqliteStore implements Store {
     return this.#call('prune', limit)
   }
 
+  setWorker(worker: string, settings: { readonly slots: number }): Promise<boolean> {
+    return this.#call('setWorker', worker, settings)
+  }
+
   setQueue(queue: string, settings: { readonly paused: boolean }): Promise<void> {
     return this.#call('setQueue', queue, settings)
   }

@@ -14,7 +14,7 @@ const endedOf = /* sql */ `
   SELECT e.value AS id FROM json_each(?) e LEFT JOIN forgeq_job j ON j.id = e.value
   WHERE j.seq IS NULL OR EXISTS (SELECT 1 FROM forgeq_done d WHERE d.job = j.seq)`
 const hasOrders = /* sql */ `
-  SELECT 1 FROM forgeq_worker w WHERE w.uid = ? AND (w.closed OR EXISTS (
+  SELECT 1 FROM forgeq_worker w WHERE w.uid = ? AND (w.closed OR w.slots <> w.facts ->> '$.slots' OR EXISTS (
     SELECT 1 FROM forgeq_running r WHERE r.worker = w.id AND r.cancelled))`
 
 /** One look asks for at most this many awaited jobs; the next look goes on with the others. */

@@ -135,9 +135,10 @@ export interface Note extends Hold {
   readonly logs?: readonly LogLine[]
 }
 
-export interface Order extends Hold {
-  readonly order: 'cancel'
-}
+export type Order =
+  | (Hold & { readonly order: 'cancel' })
+  /** Work with so many slots. Comes with beats, until their facts say that it does. */
+  | { readonly order: 'resize'; readonly slots: number }
 
 export interface ExchangeRequest {
   readonly worker: string
@@ -249,6 +250,7 @@ export interface WorkerRecord {
   readonly version: string
   readonly queues: readonly string[]
   readonly types: readonly string[]
+  /** As registered or set since; how many it works with now is among its facts. */
   readonly slots: number
   readonly leaseMs: number
   readonly startedAt: number

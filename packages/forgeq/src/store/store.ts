@@ -90,6 +90,8 @@ export interface Store {
   /** Deletes ended jobs whose time is over. */
   prune(limit: number): Promise<{ readonly removed: number; readonly more: boolean }>
 
+  /** Orders a worker to work with so many slots; false when no open worker has this id. */
+  setWorker(worker: string, settings: { readonly slots: number }): Promise<boolean>
   setQueue(queue: string, settings: { readonly paused: boolean }): Promise<void>
   queues(): Promise<readonly QueueRecord[]>
   workers(): Promise<readonly WorkerRecord[]>

@@ -66,7 +66,8 @@ export function readOptions(options: WorkerOptions, describe: (job: Job) => Type
   return { handlers, types, queues, concurrency, leaseMs, drain, signals, canIsolate: false }
 }
 
-function checkSlots(slots: number, what: string): void {
+/** INVALID_OPTION when a process cannot have so many. */
+export function checkSlots(slots: number, what: string): void {
   if (Number.isInteger(slots) && slots >= 1 && slots <= mostSlots) return
   throw invalidOption(what, `must be a whole number from 1 to ${mostSlots}`)
 }

@@ -2,15 +2,26 @@
 import type { Want } from '../store/records.ts'
 
 export class Slots {
-  readonly total: number
-  readonly #queues: readonly { readonly queue: string; readonly slots: number }[]
+  #total: number
+  #queues: readonly { readonly queue: string; readonly slots: number }[]
   readonly #used = new Map<string, number>()
   #busy = 0
   #first = 0
 
   constructor(queues: Readonly<Record<string, number>>, total: number) {
     this.#queues = Object.entries(queues).map(([queue, slots]) => ({ queue, slots }))
-    this.total = total
+    this.#total = total
+  }
+
+  get total(): number {
+    return this.#total
+  }
+
+  /** Queues that had all slots have all of them again; others keep their own number. What runs beyond it may end. */
+  resize(total: number): void {
+    const before = this.#total
+    this.#total = total
+    this.#queues = this.#queues.map(({ queue, slots }) => ({ queue, slots: slots === before ? total : slots }))
   }
 
   get names(): readonly string[] {
@@ -22,7 +33,7 @@ export class Slots {
   }
 
   get free(): number {
-    return this.total - this.#busy
+    return this.#total - this.#busy
   }
 
   take(queue: string): void {

@@ -5,7 +5,7 @@ import { toMs, type Duration } from '../core/duration.ts'
 import { ForgeError } from '../core/errors.ts'
 import type { Emitter } from '../emitter.ts'
 import { Duties } from '../maintain/duties.ts'
-import type { Claimed, WorkerFacts } from '../store/records.ts'
+import type { Claimed, Order, WorkerFacts } from '../store/records.ts'
 import { batchLimit, type Store, type Topic } from '../store/store.ts'
 import { willPass } from '../trouble.ts'
 import type { Preparer } from '../prepare.ts'
@@ -90,7 +90,7 @@ export class Worker implements AsyncDisposable {
         announceEnd(events, run, verdict)
         this.#recheck()
       },
-      ordered: (order) => this.#executor.cancel(order),
+      ordered: (order) => this.#ordered(order),
       refused: (run, error) => this.#executor.failureOf(run, error),
       heard: ({ now, nextDueAt }) => {
         this.#heard(now)
@@ -116,7 +116,7 @@ export class Worker implements AsyncDisposable {
       facts: (lateMs) => this.#facts(lateMs),
       heard: (now) => this.#heard(now),
       registered: (worker) => this.#registered(worker),
-      ordered: (order) => this.#executor.cancel(order),
+      ordered: (order) => this.#ordered(order),
     })
     this.#duties = new Duties({
       ...shared,
@@ -270,6 +270,15 @@ export class Worker implements AsyncDisposable {
     this.#slots.give(run.claimed.policy.queue)
     if (run.settlement !== undefined && run.worker === this.#worker) this.#fetch.settle(run)
     this.#recheck()
+  }
+
+  #ordered(order: Order): void {
+    if (order.order === 'cancel') return this.#executor.cancel(order)
+    if (order.slots === this.#slots.total) return
+    this.#slots.resize(order.slots)
+    // Which says that the order was heard.
+    this.#lease.beatNow()
+    this.#fetch.wake()
   }
 
   /** The handler ignores its abort: nothing in this process can end it. */

@@ -64,7 +64,12 @@ const command = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant('leave'), worker: index, end }) },
   {
     weight: 2,
-    arbitrary: fc.record({ do: fc.constant('beat'), worker: index, notes: fc.array(note, { maxLength: 2 }) }),
+    arbitrary: fc.record({
+      do: fc.constant('beat'),
+      worker: index,
+      notes: fc.array(note, { maxLength: 2 }),
+      slots: rarely(fc.constantFrom(5, 7)),
+    }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('look') }) },
   {
@@ -85,6 +90,10 @@ const command = fc.oneof(
       jobs: fc.array(index, { minLength: 1, maxLength: 3 }),
       payload: rarely(fc.constantFrom('{"edited":1}', '{"edited":2}')),
     }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('setWorker'), worker: index, slots: fc.constantFrom(5, 7, 9) }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('setQueue'), queue, paused: fc.boolean() }) },
   { weight: 5, arbitrary: fc.record({ do: fc.constant('advance'), ms: fc.constantFrom(1, 500, 1000, 5000) }) },

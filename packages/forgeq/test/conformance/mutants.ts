@@ -253,6 +253,33 @@ export const mutants: Readonly<Record<string, Make>> = {
       }
     },
   ),
+  'orders other slots only once': crew(
+    class extends ModelCrew {
+      readonly #told = new Set<string>()
+
+      override resizes(worker: ModelWorker): ReturnType<ModelCrew['resizes']> {
+        const orders = super.resizes(worker)
+        if (this.#told.has(worker.facts.id)) return []
+        if (orders.length > 0) this.#told.add(worker.facts.id)
+        return orders
+      }
+    },
+  ),
+  'orders slots that the worker has': crew(
+    class extends ModelCrew {
+      override resizes({ slots, facts }: ModelWorker): ReturnType<ModelCrew['resizes']> {
+        return slots === facts.slots ? [] : [{ order: 'resize', slots }]
+      }
+    },
+  ),
+  'gives slots to closed workers': crew(
+    class extends ModelCrew {
+      override resize(id: string, slots: number): boolean {
+        super.resize(id, slots)
+        return true
+      }
+    },
+  ),
 
   'claims afresh when a turn is sent again': exchanging((right, request) => right({ ...request, turn: ++turns })),
   'answers an older turn': exchanging((right, request) =>

@@ -75,7 +75,9 @@ export class Twin {
       case 'beat': {
         const worker = this.#worker(command.worker)
         const notes = await this.#notes(worker, command.notes)
-        return this.#both((store) => store.beat(worker.id, null, notes))
+        const { slots } = command
+        const facts = slots === undefined ? null : { slots, busy: 0, rssBytes: 1, loopLagMs: 0, stuck: 0 }
+        return this.#both((store) => store.beat(worker.id, facts, notes))
       }
       case 'look':
         this.#lost = await this.#both(lostBy)
@@ -89,6 +91,8 @@ export class Twin {
         return this.#both((store) => store.prune(1000))
       case 'act':
         return this.#act(command)
+      case 'setWorker':
+        return this.#both((store) => store.setWorker(this.#worker(command.worker).id, { slots: command.slots }))
       case 'setQueue':
         return this.#both((store) => store.setQueue(command.queue, { paused: command.paused }))
       case 'advance':

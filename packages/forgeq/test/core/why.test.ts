@@ -60,6 +60,7 @@ const cases: [string, Explanation['reason'], RegExp, Partial<JobRecord>, WorkerR
   ['ready, queue not served', 'no-worker-for-queue', /queue mail, only a, b/, {}, [{ ...worker, queues: ['a', 'b'] }]],
   ['ready, nobody there', 'no-worker', /forgeq worker/, {}, []],
   ['ready, only a closed worker', 'no-worker', /start one/, {}, [{ ...worker, closed: true }]],
+  ['ready, only a supervisor', 'no-worker', /start one/, {}, [{ ...worker, queues: [], types: [], slots: 0 }]],
   ['ready, only an expired worker', 'no-worker', /start one/, {}, [{ ...worker, expiresAt: now }]],
   ['ready, paused', 'queue-paused', /queues resume mail/, {}, [worker], { ...queue, paused: true }],
   ['scheduled', 'not-due', /due in 1\.5m\. .*promote/, { state: 'scheduled', runAt: now + 90_000 }, [worker]],

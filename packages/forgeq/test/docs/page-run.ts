@@ -141,7 +141,7 @@ export class PageRun {
   async #seeWorker(): Promise<void> {
     const store = sqlite(join(this.#folder, defaultFile))
     try {
-      while (!(await store.workers()).some(({ closed }) => !closed)) await setTimeout(20)
+      while (!(await store.workers()).some(({ slots }) => slots > 0)) await setTimeout(20)
     } finally {
       await store.close()
     }

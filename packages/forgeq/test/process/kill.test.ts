@@ -35,7 +35,7 @@ test('SIGKILL of one of four processes: it is started anew, its jobs run again, 
   const record = await forge.admin.job(lost[0]!.id)
   assert.deepEqual([record?.state, record?.attempt, record?.crashes], ['completed', 1, 1])
 
-  await until(async () => (await forge.admin.workers()).filter(({ closed }) => !closed).length === 4, 'four workers')
+  await until(async () => (await forge.admin.workers()).filter(({ slots }) => slots > 0).length === 4, 'four workers')
   assert.match(
     worker.printed(),
     new RegExp(`"pid":${victim},"how":"SIGKILL","restartMs":\\d+,"msg":"worker process died`),

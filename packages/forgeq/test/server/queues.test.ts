@@ -68,3 +68,22 @@ test('a worker is shown with what it handles, and counted', async (t) => {
   assert.ok(worker.expiresAt > worker.startedAt)
   assert.equal((await send(server, 'GET', '/health')).json.workers, 1)
 })
+
+test('a worker is resized; what is out of range or not there is refused', async (t) => {
+  const { server, forge } = await running(t)
+  const started = new Promise<string>((resolve) => forge.on('worker:started', ({ worker }) => resolve(worker)))
+  working(
+    t,
+    forge,
+    defineJob('job', { input: typed<null>() }, () => {}),
+  )
+  const id = await started
+  const reply = await send(server, 'PATCH', `/v1/workers/${id}`, '{"slots":3}')
+  assert.equal(reply.status, 200)
+  assert.deepEqual(reply.json, { id, slots: 3 })
+  assert.equal((await forge.admin.workers())[0]?.slots, 3)
+  for (const body of ['{"slots":0}', '{"slots":1.5}', '{"slots":10001}', '{"slots":"3"}', '{}']) {
+    assert.deepEqual(pathsOf(await send(server, 'PATCH', `/v1/workers/${id}`, body)), ['slots'], body)
+  }
+  assert.equal((await send(server, 'PATCH', '/v1/workers/nobody', '{"slots":3}')).status, 404)
+})

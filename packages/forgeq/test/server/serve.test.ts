@@ -8,7 +8,7 @@ import { test } from 'node:test'
 import { ForgeError, ForgeQ } from 'forgeq'
 import { api, serve } from 'forgeq/server'
 import { sqlite } from 'forgeq/sqlite'
-import { foreignConnection, hinted, temporaryFile } from '../sqlite/files.ts'
+import { foreignConnection, hinted, openStore, someWorker, temporaryFile } from '../sqlite/files.ts'
 import { awaited, enqueued, running, send } from './running.ts'
 
 test('only loopback addresses are bound', async (t) => {
@@ -226,6 +226,19 @@ test('a delayed job becomes ready without a worker', async (t) => {
   const id = await enqueued(server, { type: 'later', delayMs: 30 })
   await ready
   assert.equal((await send(server, 'GET', `/v1/jobs/${id}`)).json.state, 'ready')
+})
+
+test('jobs that a server brings back are announced by its forge', async (t) => {
+  const { server, forge, path } = await running(t)
+  const crashed = new Promise<{ id: string }>((resolve) => forge.on('job:crashed', resolve))
+  const id = await enqueued(server, { type: 'mail' })
+  const other = openStore(t, path)
+  const worker = someWorker()
+  await other.register(worker)
+  const wants = [{ queue: 'default', slots: 1 }]
+  await other.exchange({ worker: worker.id, turn: 1, settlements: [], wants, slots: 1, notes: [] })
+  await other.leave(worker.id)
+  assert.equal((await crashed).id, id)
 })
 
 test('jobs are there after a restart', async (t) => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { defineJob, ForgeError, ForgeQ, typed } from 'forgeq'
+import { defineJob, ForgeError, ForgeQ, typed, type Job } from 'forgeq'
 import { sqlite } from 'forgeq/sqlite'
 import { ManualClock, ManualTimers } from 'forgeq/testing'
 import { z } from 'zod'
@@ -50,15 +50,20 @@ test('timeout: a handler that does not react is settled without it after the gra
   await started
   const second = await forge.enqueue(stuck)
   const completed = next('job:completed')
+  const left = next('job:stuck')
   await advance(2_000)
   assert.equal((await forge.admin.job(first.id))?.state, 'running')
   await advance(5_000)
   assert.equal((await completed).id, second.id)
   assert.equal((await forge.admin.job(first.id))?.error?.code, 'TIMEOUT')
+  assert.equal((await left).id, first.id)
+  assert.equal((await forge.admin.workers())[0]?.facts?.stuck, 1)
   const settled = tapped.calls.flatMap(
     ({ args }) => (args[0] as { settlements?: { job: string }[] })?.settlements ?? [],
   )
   late.open()
+  await advance(5_000)
+  assert.equal((await forge.admin.workers())[0]?.facts?.stuck, 0)
   await worker.stop()
   await running
   assert.equal(settled.filter(({ job }) => job === first.id).length, 1)
@@ -230,4 +235,49 @@ test('a result that is still being checked is held to the limit and to cancel li
   await cancelled
   await worker.stop()
   await running
+})
+
+test('a watchdog hears by when the most urgent handler must be over, and that none is left', async (t) => {
+  const { forge, advance, next, close } = bench()
+  t.after(close)
+  const expected: number[] = []
+  const end = new Gate()
+  const long = defineJob('long', { ...once, timeout: '1m' }, () => end.opened)
+  const short = defineJob('short', { ...once, timeout: '2s' }, stubborn)
+  const sync = defineJob('sync', { ...once, timeout: 500 }, () => {
+    assert.equal(expected.at(-1), 5_500)
+  })
+  const endless = defineJob('endless', { ...once, timeout: 0 }, () => end.opened)
+  const worker = forge.worker({
+    handlers: [long, short, sync, endless],
+    signals: false,
+    expectWithin: (ms) => expected.push(ms),
+  })
+  const running = worker.run()
+  const run = async (job: Job<void, any, unknown>): Promise<void> => {
+    const started = next('job:started')
+    await forge.enqueue(job)
+    await started
+  }
+  await run(long)
+  assert.deepEqual(expected, [65_000])
+  await run(endless)
+  await run(short)
+  assert.deepEqual(expected, [65_000, 7_000])
+  await advance(1_000)
+  const completed = next('job:completed')
+  await run(sync)
+  await completed
+  assert.deepEqual(expected, [65_000, 7_000, 5_500, 6_000])
+  await advance(1_000)
+  // Aborted: from now on only its grace counts.
+  assert.equal(expected.at(-1), 5_000)
+  const dead = next('job:dead')
+  await advance(5_000)
+  await dead
+  assert.equal(expected.at(-1), 58_000)
+  end.open()
+  await worker.stop()
+  await running
+  assert.equal(expected.at(-1), Infinity)
 })

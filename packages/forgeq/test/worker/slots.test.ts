@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { defineJob, typed, type Handler, type WorkerOptions } from 'forgeq'
-import type { ExchangeRequest } from '#src/store/records.js'
+import type { ExchangeRequest, WorkerFacts } from '#src/store/records.js'
 import { Slots } from '#src/worker/slots.js'
 import { bench, Gate } from './bench.ts'
 
@@ -31,6 +31,92 @@ test('when slots are short every queue comes first in its turn', () => {
   const slots = new Slots({ a: 1, b: 1, c: 1 }, 1)
   const first = Array.from({ length: 6 }, () => slots.wants()[0]?.queue)
   for (const queue of ['a', 'b', 'c']) assert.equal(first.filter((one) => one === queue).length, 2)
+})
+
+test('more slots, fewer slots: queues that had all of them follow, what is taken beyond them is waited for', () => {
+  const slots = new Slots({ mail: 2, other: 4 }, 4)
+  slots.resize(6)
+  assert.deepEqual(slots.wants(), [
+    { queue: 'mail', slots: 2 },
+    { queue: 'other', slots: 6 },
+  ])
+  for (let i = 0; i < 5; i += 1) slots.take('other')
+  slots.resize(3)
+  assert.equal(slots.free, -2)
+  assert.deepEqual(slots.wants(), [])
+  for (let i = 0; i < 3; i += 1) slots.give('other')
+  assert.deepEqual(slots.wants().find(({ queue }) => queue === 'other'), { queue: 'other', slots: 1 })
+})
+
+test('a worker that is resized runs as many at once, more and fewer, and says so', async (t) => {
+  const { forge, tapped, next, close } = bench()
+  t.after(close)
+  const ends: (() => void)[] = []
+  let wanted = 0
+  let reached = (): void => {}
+  const running = (count: number): Promise<void> =>
+    new Promise((resolve) => {
+      wanted = count
+      reached = resolve
+      if (ends.length === wanted) resolve()
+    })
+  const job = defineJob('job', { input: typed<void>() }, async () => {
+    await new Promise<void>((resolve) => {
+      ends.push(resolve)
+      if (ends.length === wanted) reached()
+    })
+  })
+  await forge.enqueueMany(
+    job,
+    Array.from({ length: 9 }, () => undefined),
+  )
+  const worker = forge.worker({ handlers: [job], concurrency: 2, signals: false })
+  const registered = next('worker:started')
+  const over = worker.run()
+  const { worker: id } = await registered
+  await running(2)
+  await forge.admin.resizeWorker(id, 5)
+  await running(5)
+  const [record] = await forge.admin.workers()
+  assert.deepEqual([record?.slots, record?.facts?.slots, record?.held], [5, 5, 5])
+
+  await forge.admin.resizeWorker(id, 1)
+  const told = new Promise<void>((resolve) => {
+    tapped.tap('beat', async (call, [, facts]) => {
+      const reply = await call()
+      if ((facts as WorkerFacts | null)?.slots === 1) resolve()
+      return reply
+    })
+  })
+  await told
+  for (const end of ends.splice(0)) end()
+  await running(1)
+  assert.deepEqual((await forge.admin.workers()).map(({ held, slots }) => [held, slots]), [[1, 1]])
+  const stopped = worker.stop()
+  for (const end of ends.splice(0)) end()
+  await stopped
+  await over
+})
+
+test('slots out of range, a worker that is not there and a supervisor are refused', async (t) => {
+  const { forge, close } = bench()
+  t.after(close)
+  for (const slots of [0, -1, 1.5, 10_001, Number.NaN]) {
+    await assert.rejects(forge.admin.resizeWorker('any', slots), { code: 'INVALID_OPTION' })
+  }
+  await assert.rejects(forge.admin.resizeWorker('nobody', 1), { code: 'NOT_FOUND' })
+  await forge.store.register({
+    id: 'crew',
+    host: 'h',
+    pid: 1,
+    version: '1',
+    queues: [],
+    types: [],
+    slots: 0,
+    leaseMs: 15_000,
+    keepAlive: false,
+  })
+  await assert.rejects(forge.admin.resizeWorker('crew', 1), { code: 'STATE_CONFLICT' })
 })
 
 test('a worker claims what it has slots for and no more, and the next as soon as one is free', async (t) => {

@@ -42,7 +42,22 @@ export const ignore = defineJob('ignore', rule, async ({ job }) => {
 /** Waits for its abort, however long that takes. */
 export const patient = defineJob('patient', { input, timeout: '1h' }, async ({ job, signal }) => {
   note('start', job.id)
-  await new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+  await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
+  note('abort', job.id)
+  throw signal.reason
+})
+
+/** Takes its process along. */
+export const exit = defineJob('exit', { input, retries: 0 }, ({ job }) => {
+  note('start', job.id)
+  process.exit(1)
+})
+
+const kept: Buffer[] = []
+
+/** Never gives its memory back. */
+export const grow = defineJob('grow', { input: typed<{ bytes: number }>() }, ({ input: { bytes } }) => {
+  kept.push(Buffer.alloc(bytes, 1))
 })
 
 /** As `spin`, with an hour to go. */

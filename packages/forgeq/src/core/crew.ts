@@ -1,0 +1,22 @@
+// What records of workers say about who can run jobs, and which processes do not come up. Reads records, changes nothing.
+import type { WorkerRecord } from '../store/records.ts'
+import { formatMs } from './duration.ts'
+
+export const isLive = ({ closed, expiresAt }: WorkerRecord, now: number): boolean => !closed && expiresAt > now
+
+/** A supervisor has no slots. */
+export const canWork = (worker: WorkerRecord, now: number): boolean => isLive(worker, now) && worker.slots > 0
+
+/** One sentence for each process that dies again and again. `now`: of the store. */
+export const describeCrashLoops = (workers: readonly WorkerRecord[], now: number): string[] =>
+  workers
+    .filter((worker) => isLive(worker, now))
+    .flatMap(({ host, pid, facts }) =>
+      (facts?.crew?.loops ?? []).map(({ place, failures, how, nextStartAt }) => {
+        const which = `Worker process ${place} of ${facts!.crew!.processes} (supervisor ${pid} on ${host})`
+        const next = nextStartAt === null ? 'is starting' : `starts again ${inWords(nextStartAt - now)}`
+        return `${which} has died ${failures} times in a row (${how}) and ${next}: its log says why.`
+      }),
+    )
+
+const inWords = (ms: number): string => (ms > 0 ? `in ${formatMs(ms)}` : 'now')

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { canWork, describeCrashLoops } from '#src/core/crew.js'
+import type { CrashLoop, WorkerRecord } from '#src/store/records.js'
+
+const now = 1_000_000
+
+const worker: WorkerRecord = {
+  id: 'w',
+  host: 'box',
+  pid: 42,
+  version: '1',
+  queues: ['mail'],
+  types: ['send-email'],
+  slots: 2,
+  leaseMs: 15_000,
+  startedAt: 0,
+  beatAt: now,
+  expiresAt: now + 1,
+  closed: false,
+  held: 1,
+  facts: null,
+}
+
+const supervisor = (...loops: readonly CrashLoop[]): WorkerRecord => ({
+  ...worker,
+  slots: 0,
+  facts: { slots: 0, busy: 0, rssBytes: 1, loopLagMs: 0, stuck: 0, crew: { processes: 4, up: 3, loops } },
+})
+
+test('whoever is there and has slots can work', () => {
+  assert.equal(canWork(worker, now), true)
+  assert.equal(canWork({ ...worker, closed: true }, now), false)
+  assert.equal(canWork(worker, now + 1), false)
+  assert.equal(canWork(supervisor(), now), false)
+})
+
+test('a crash loop is told with its place, its reason and its next start', () => {
+  const loop = { place: 2, failures: 5, how: 'exit code 3', nextStartAt: now + 12_000 }
+  const [text, ...others] = describeCrashLoops([worker, supervisor(loop)], now)
+  assert.equal(
+    text,
+    'Worker process 2 of 4 (supervisor 42 on box) has died 5 times in a row (exit code 3) and starts again in 12s: its log says why.',
+  )
+  assert.deepEqual(others, [])
+  assert.match(describeCrashLoops([supervisor({ ...loop, nextStartAt: null })], now)[0]!, /and is starting/)
+  assert.match(describeCrashLoops([supervisor({ ...loop, nextStartAt: now - 1 })], now)[0]!, /starts again now/)
+  assert.deepEqual(describeCrashLoops([supervisor()], now), [])
+  assert.deepEqual(describeCrashLoops([{ ...supervisor(loop), closed: true }], now), [])
+})

@@ -1,0 +1,102 @@
+// SIGQUIT shows what runs, SIGTERM ends in time whatever the store does, and after it nothing is claimed.
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { foreignConnection } from '../sqlite/files.ts'
+import { work } from './handlers/effects.ts'
+import { block, patient, sleep } from './handlers/stuck.ts'
+import { handlersFile, isAlive, scene, until } from './scene.ts'
+
+test('SIGQUIT: a process whose event loop is free tells what waits, and goes on', async (t) => {
+  const { forge, effects, start } = scene(t)
+  const { id } = await forge.enqueue(patient, null)
+  const worker = start(['worker', handlersFile('stuck')])
+  const { pid } = await until(() => effects('start')[0], 'the start')
+  process.kill(pid, 'SIGQUIT')
+  const shown = new RegExp(`process ${pid} runs, 1 job\\n  patient ${id}, attempt 1, for .*\\n.*its event loop is free`)
+  await worker.prints(shown)
+  assert.ok(isAlive(pid))
+  assert.equal((await worker.ends('SIGTERM')).code, 0)
+})
+
+test('SIGQUIT at the supervisor: a blocked process shows where its JavaScript is, and goes on', async (t) => {
+  const { forge, effects, start } = scene(t)
+  const beside = await forge.enqueue(patient, null)
+  const worker = start(['worker', handlersFile('stuck'), '-c', '2'])
+  await until(() => effects('start')[0], 'the first start')
+  const { id } = await forge.enqueue(block, null)
+  const { pid } = await until(() => effects('start')[1], 'the second start')
+  worker.child.kill('SIGQUIT')
+  await worker.prints(/at spinForEver \(.*stuck\.js:\d+:\d+\)/)
+  for (const line of [`  patient ${beside.id}, attempt 1`, `  block ${id}, attempt 1`, `process ${pid} is blocked, 2 jobs`]) {
+    assert.ok(worker.printed().includes(line), line)
+  }
+  assert.ok(isAlive(pid))
+})
+
+test('SIGQUIT: of a process in native code is said that it tells nothing', async (t) => {
+  const { forge, effects, start } = scene(t)
+  await forge.enqueue(sleep, null)
+  const worker = start(['worker', handlersFile('stuck')])
+  await until(() => effects('start')[0], 'the start')
+  worker.child.kill('SIGQUIT')
+  await worker.prints(/is blocked\n.*its main thread tells nothing: it is inside native code/)
+})
+
+test('SIGTERM while the store does not answer: it ends by the deadline', async (t) => {
+  const { folder, forge, effects, start } = scene(t)
+  await forge.enqueue(patient, null)
+  const worker = start(['worker', handlersFile('stuck')])
+  await until(() => effects('start')[0], 'the start')
+  foreignConnection(t, join(folder, '.forgeq', 'forgeq.db')).exec('BEGIN IMMEDIATE')
+  const toldAt = performance.now()
+  assert.deepEqual(await worker.ends('SIGTERM'), { code: 0, signal: null })
+  assert.ok(performance.now() - toldAt < 4_000, `it took ${performance.now() - toldAt} ms of 3 s`)
+})
+
+test('SIGTERM under load: nothing is claimed any more, what runs ends', async (t) => {
+  const { forge, effects, start } = scene(t)
+  await forge.enqueue(work, { ms: 4_000 }, { priority: 0 })
+  await forge.enqueueMany(
+    work,
+    Array.from({ length: 2_000 }, () => ({ ms: 20 })),
+  )
+  const worker = start(['worker', handlersFile('effects'), '-p', '2', '-c', '5', '--log-level', 'warn'], {
+    FORGEQ_SHUTDOWN_TIMEOUT: '20s',
+  })
+  await until(() => effects('end').length > 20, 'some completed jobs')
+  const toldAt = Date.now()
+  assert.deepEqual(await worker.ends('SIGTERM'), { code: 0, signal: null })
+  assert.ok(Date.now() - toldAt > 2_000, 'the long job was waited for')
+  const seen: number[] = []
+  let cursor: string | undefined
+  do {
+    const page = await forge.admin.jobs({}, { limit: 1000, ...(cursor !== undefined && { cursor }) })
+    for (const { id } of page.jobs) {
+      const job = await forge.admin.job(id, ['attempts'])
+      seen.push(job?.startedAt?.getTime() ?? 0, ...(job?.attempts ?? []).map(({ startedAt }) => startedAt))
+      assert.ok(job?.state === 'completed' || job?.state === 'ready', job?.state)
+      assert.deepEqual([job.attempt, job.crashes], [1, 0])
+    }
+    cursor = page.cursor
+  } while (cursor !== undefined)
+  // Supervisor and processes hear of it one after the other; the machine may be busy.
+  assert.ok(Math.max(...seen) < toldAt + 1_000, `claimed ${Math.max(...seen) - toldAt} ms after the signal`)
+  const [queue] = await forge.admin.queues()
+  assert.equal(queue?.counts.running, 0)
+  assert.ok(queue.counts.ready > 0)
+})
+
+test('processes whose supervisor is killed abort what runs within a second, hand it back and leave', async (t) => {
+  const { forge, effects, start } = scene(t)
+  const { id } = await forge.enqueue(patient, null)
+  const worker = start(['worker', handlersFile('stuck')], { FORGEQ_SHUTDOWN_TIMEOUT: '10m' })
+  const { pid } = await until(() => effects('start')[0], 'the start of the job')
+  const killedAt = performance.now()
+  await worker.ends('SIGKILL')
+  await until(() => effects('abort')[0], 'the abort')
+  assert.ok(performance.now() - killedAt < 1_000)
+  await until(() => !isAlive(pid), 'the end of the process')
+  const job = await forge.admin.job(id)
+  assert.deepEqual([job?.state, job?.attempt, job?.crashes], ['ready', 1, 0])
+})

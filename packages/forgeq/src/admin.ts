@@ -187,10 +187,10 @@ export class Admin {
     checkSlots(slots, 'slots')
     const record = (await this.#store.workers()).find((worker) => worker.id === id)
     if (record?.slots === 0) {
-      throw new ForgeError('STATE_CONFLICT', `${id} is a supervisor, which runs no jobs: resize one of its processes.`)
+      throw new ForgeError('STATE_CONFLICT', `${id} is a supervisor, which runs no jobs: resize one of its processes`)
     }
     if (record === undefined || !(await this.#store.setWorker(id, { slots }))) {
-      throw new ForgeError('NOT_FOUND', `there is no worker ${id.slice(0, 200)}: \`forgeq workers ls\` lists them.`)
+      throw new ForgeError('NOT_FOUND', `there is no worker ${id.slice(0, 200)}: \`forgeq workers ls\` lists them`)
     }
   }
 

@@ -14,7 +14,7 @@ export const describeCrashLoops = (workers: readonly WorkerRecord[], now: number
     .flatMap(({ host, pid, facts }) =>
       (facts?.crew?.loops ?? []).map(({ place, failures, how, nextStartAt }) => {
         const which = `Worker process ${place} of ${facts!.crew!.processes} (supervisor ${pid} on ${host})`
-        const next = nextStartAt === null ? 'is starting' : `starts again ${inWords(nextStartAt - now)}`
+        const next = nextStartAt === null ? 'is there again' : `starts again ${inWords(nextStartAt - now)}`
         return `${which} has died ${failures} times in a row (${how}) and ${next}: its log says why.`
       }),
     )

@@ -43,7 +43,7 @@ test('a crash loop is told with its place, its reason and its next start', () =>
     'Worker process 2 of 4 (supervisor 42 on box) has died 5 times in a row (exit code 3) and starts again in 12s: its log says why.',
   )
   assert.deepEqual(others, [])
-  assert.match(describeCrashLoops([supervisor({ ...loop, nextStartAt: null })], now)[0]!, /and is starting/)
+  assert.match(describeCrashLoops([supervisor({ ...loop, nextStartAt: null })], now)[0]!, /and is there again/)
   assert.match(describeCrashLoops([supervisor({ ...loop, nextStartAt: now - 1 })], now)[0]!, /starts again now/)
   assert.deepEqual(describeCrashLoops([supervisor()], now), [])
   assert.deepEqual(describeCrashLoops([{ ...supervisor(loop), closed: true }], now), [])

@@ -74,7 +74,7 @@ test('SIGTERM under load: nothing is claimed any more, what runs ends', async (t
     const page = await forge.admin.jobs({}, { limit: 1000, ...(cursor !== undefined && { cursor }) })
     for (const { id } of page.jobs) {
       const job = await forge.admin.job(id, ['attempts'])
-      seen.push(job?.startedAt?.getTime() ?? 0, ...(job?.attempts ?? []).map(({ startedAt }) => startedAt))
+      seen.push(job?.startedAt?.getTime() ?? 0, ...(job?.attempts ?? []).map(({ startedAt }) => startedAt.getTime()))
       assert.ok(job?.state === 'completed' || job?.state === 'ready', job?.state)
       assert.deepEqual([job.attempt, job.crashes], [1, 0])
     }

@@ -47,12 +47,6 @@ export const patient = defineJob('patient', { input, timeout: '1h' }, async ({ j
   throw signal.reason
 })
 
-/** Takes its process along. */
-export const exit = defineJob('exit', { input, retries: 0 }, ({ job }) => {
-  note('start', job.id)
-  process.exit(1)
-})
-
 const kept: Buffer[] = []
 
 /** Never gives its memory back. */

@@ -1,0 +1,278 @@
+// One place of a crew: its process, and after that the next one. Starts it, hears it, tells how it ended, and after which
+// pause another one takes its place.
+import { fork, type ChildProcess } from 'node:child_process'
+import type { Writable } from 'node:stream'
+import { delayAfter, type BackoffPlan } from '../core/backoff.ts'
+import { ForgeError } from '../core/errors.ts'
+import type { CrashLoop } from '../store/records.ts'
+import type { Timers } from '../timers.ts'
+import {
+  stuckSignal,
+  watchdogPipe,
+  type CrewOrder,
+  type RecycleLimits,
+  type RecycleReason,
+  type Report,
+  type RunningJob,
+} from './crew-talk.ts'
+import type { Death } from './deaths.ts'
+
+/** A process that has worked for this long has recovered: its next death counts as the first. */
+const soundAfterMs = 10_000
+/** So many deaths in a row are a crash loop. */
+const loopsAfter = 3
+/** A module that ended its process this many times in a row while it was loaded is not given another chance. */
+const loadChances = 3
+/** After this time of loading a module it is said that it has not finished. */
+const longLoadMs = 5_000
+const restarts: BackoffPlan = { type: 'exponential', baseMs: 200, factor: 2, maxMs: 30_000, jitter: true }
+
+/** What happened to a process. `place`: 1 to the number of processes, kept over restarts. */
+export type News =
+  | { readonly news: 'loaded'; readonly place: number; readonly details: unknown }
+  | { readonly news: 'serving'; readonly place: number }
+  /** It has been loading this module for `forMs`, and is waited for. */
+  | { readonly news: 'loads long'; readonly place: number; readonly module: string; readonly forMs: number }
+  | { readonly news: 'recycled'; readonly place: number; readonly pid: number; readonly reason: RecycleReason }
+  | {
+      readonly news: 'died'
+      readonly place: number
+      readonly pid: number
+      readonly how: string
+      readonly restartMs: number
+    }
+  | { readonly news: 'killed'; readonly place: number; readonly pid: number }
+  /** The store does not take the news of a death yet. */
+  | { readonly news: 'store down'; readonly error: ForgeError }
+
+export interface Placing {
+  /** The module each process runs; it calls `runSupervised`. */
+  readonly entry: URL
+  readonly task: unknown
+  readonly limits: RecycleLimits
+  readonly timers: Timers
+  readonly random: () => number
+  readonly storeNow: () => number
+  readonly told: (news: News) => void
+  /** What `isUp` or `loop` say has changed. */
+  readonly changed: () => void
+  /** It ended with its record open. */
+  readonly died: (death: Death) => void
+  /** It says that it cannot work; answers whether that is the end of the whole crew. */
+  readonly refused: (error: ForgeError) => boolean
+  /** No process is here any more, and none comes. */
+  readonly empty: () => void
+}
+
+interface End {
+  /** For people. */
+  readonly how: string
+  readonly isStuck?: boolean
+  /** By itself, with exit code 0. */
+  readonly isClean?: boolean
+}
+
+export class Place {
+  readonly number: number
+  /** Jobs that still run, known while it stops. */
+  running: readonly RunningJob[] = []
+  readonly #host: Placing
+  #graceMs = 0
+  #child: ChildProcess | undefined
+  /** Its record in the store; after its end that of the last process. */
+  #worker: string | undefined
+  #isServing = false
+  /** Deaths in a row before one had worked for a while, without those that a job may have caused. */
+  #failures = 0
+  #how = ''
+  #nextStartAt: number | null = null
+  /** The module it is loading. */
+  #loading: string | undefined
+  /** Times in a row that it died of loading. */
+  #loadFailures = 0
+  #recycling: RecycleReason | undefined
+  #refusal: ForgeError | undefined
+  /** Nothing is to be started any more. */
+  #isDone = false
+  #cancelStart: (() => void) | undefined
+  #cancelNotice: (() => void) | undefined
+  #cancelRecovery: (() => void) | undefined
+
+  constructor(number: number, host: Placing) {
+    this.number = number
+    this.#host = host
+  }
+
+  /** Whether its process works. */
+  get isUp(): boolean {
+    return this.#isServing
+  }
+
+  get isEmpty(): boolean {
+    return this.#isDone && this.#child === undefined
+  }
+
+  get loop(): CrashLoop | undefined {
+    if (this.#failures < loopsAfter) return undefined
+    return { place: this.number, failures: this.#failures, how: this.#how, nextStartAt: this.#nextStartAt }
+  }
+
+  /** `graceMs`: what a process lets its jobs take that is told to stop by others. */
+  start(graceMs: number): void {
+    this.#graceMs = graceMs
+    this.#start()
+  }
+
+  stop(graceMs: number): void {
+    this.#isDone = true
+    this.#cancelStart?.()
+    this.#tell({ order: 'stop', graceMs })
+  }
+
+  kill(): void {
+    const { told } = this.#host
+    if (this.#child?.kill('SIGKILL')) told({ news: 'killed', place: this.number, pid: this.#child.pid! })
+  }
+
+  /** Its process prints what it does, also when its event loop is blocked. */
+  show(): void {
+    const pipe = this.#child?.stdio[watchdogPipe] as Writable | null | undefined
+    pipe?.write('show\n')
+  }
+
+  /** The worker died of its jobs, if of anything: they are counted for it, and its place need not wait. */
+  excuse(worker: string): void {
+    if (worker === this.#worker) this.#recovered()
+  }
+
+  #start(): void {
+    const { entry, task, limits } = this.#host
+    this.#worker = undefined
+    this.#recycling = undefined
+    this.#refusal = undefined
+    this.#nextStartAt = null
+    let child: ChildProcess
+    try {
+      child = fork(entry, { stdio: ['ignore', 'inherit', 'inherit', 'ipc', 'pipe'] })
+    } catch (error) {
+      // For some shortages, memory among them, there is not even a process object.
+      return this.#restart(0, (error as Error).message)
+    }
+    this.#child = child
+    child.on('message', (report: Report) => this.#hear(report))
+    // A process that cannot be made has no exit; whatever else fails about one shows in its exit.
+    child.on('error', (error) => {
+      if (child.pid === undefined) this.#ended(child, { how: error.message })
+    })
+    child.once('exit', (code, signal) => {
+      const isStuck = signal === stuckSignal
+      const how = isStuck ? 'stuck in a handler' : (signal ?? `exit code ${code}`)
+      this.#ended(child, { how, isStuck, isClean: code === 0 })
+    })
+    // It breaks when the process ends.
+    child.stdio[watchdogPipe]?.on('error', () => {})
+    this.#tell({ order: 'start', task, graceMs: this.#graceMs, limits })
+  }
+
+  #tell(order: CrewOrder): void {
+    // A broken channel means that the process is ending, which its exit tells.
+    if (this.#child?.connected) this.#child.send(order, () => {})
+  }
+
+  #hear(message: Report): void {
+    switch (message.report) {
+      case 'loading':
+        this.#load(message.module)
+        break
+      case 'loaded':
+        this.#load(undefined)
+        this.#loadFailures = 0
+        this.#host.told({ news: 'loaded', place: this.number, details: message.details })
+        break
+      case 'serving':
+        this.#serves(message.worker)
+        break
+      case 'left':
+        if (this.#worker === message.worker) this.#worker = undefined
+        break
+      case 'running':
+        this.running = message.jobs
+        break
+      case 'recycle':
+        this.#recycling = message.reason
+        break
+      case 'drained':
+        this.#isDone = true
+        break
+      case 'refused':
+        this.#refusal = new ForgeError(message.code, message.message, {
+          ...(message.problems && { problems: message.problems }),
+        })
+    }
+  }
+
+  #load(module: string | undefined): void {
+    const { timers, told } = this.#host
+    this.#cancelNotice?.()
+    this.#loading = module
+    if (module === undefined) return
+    const notice = { news: 'loads long', place: this.number, module, forMs: longLoadMs } as const
+    this.#cancelNotice = timers.after(longLoadMs, () => told(notice))
+  }
+
+  #serves(worker: string): void {
+    const { timers, told, changed } = this.#host
+    this.#worker = worker
+    if (!this.#isServing) this.#cancelRecovery = timers.after(soundAfterMs, () => this.#recovered())
+    this.#isServing = true
+    changed()
+    told({ news: 'serving', place: this.number })
+  }
+
+  #recovered(): void {
+    const wasLooping = this.loop !== undefined
+    this.#failures = 0
+    if (wasLooping) this.#host.changed()
+  }
+
+  #ended(child: ChildProcess, { how, isStuck = false, isClean = false }: End): void {
+    if (this.#child !== child) return
+    this.#child = undefined
+    this.running = []
+    this.#isServing = false
+    this.#cancelRecovery?.()
+    this.#noteLoading(how)
+    const { told, died, refused, empty } = this.#host
+    if (this.#worker !== undefined) died({ worker: this.#worker, how, isStuck })
+    if (this.#refusal !== undefined && refused(this.#refusal)) return
+    if (this.#isDone) return empty()
+    if (this.#recycling === undefined || !isClean) return this.#restart(child.pid ?? 0, this.#refusal?.message ?? how)
+    told({ news: 'recycled', place: this.number, pid: child.pid!, reason: this.#recycling })
+    this.#start()
+  }
+
+  /** When it ended while it was loading a module, and not for the first time, that is why. */
+  #noteLoading(how: string): void {
+    const module = this.#loading
+    this.#load(undefined)
+    if (module === undefined || this.#isDone) return
+    this.#loadFailures += 1
+    if (this.#loadFailures < loadChances) return
+    this.#refusal ??= new ForgeError(
+      'CONFIG',
+      `${module} cannot be loaded: its process ended meanwhile (${how}), ${this.#loadFailures} times in a row; see that ` +
+        'importing it does not end the process',
+    )
+  }
+
+  #restart(pid: number, how: string): void {
+    const { timers, random, storeNow, told, changed } = this.#host
+    this.#failures += 1
+    this.#how = how
+    const restartMs = delayAfter(restarts, this.#failures, random)
+    this.#nextStartAt = storeNow() + restartMs
+    told({ news: 'died', place: this.number, pid, how, restartMs })
+    this.#cancelStart = timers.after(restartMs, () => this.#start())
+    changed()
+  }
+}

@@ -180,6 +180,7 @@ export const queryCases: readonly Case[] = area('query', {
       queues: ['default', 'b'],
       slots: 7,
       pid: 4711,
+      pidSpace: 'boot 1',
       host: 'höst',
     })
     await worker.claim(2)
@@ -195,6 +196,7 @@ export const queryCases: readonly Case[] = area('query', {
         id: worker.id,
         host: 'höst',
         pid: 4711,
+        pidSpace: 'boot 1',
         version: '1.0.0',
         queues: ['default', 'b'],
         types: ['mail', 'work'],
@@ -242,7 +244,7 @@ export const queryCases: readonly Case[] = area('query', {
       inputSchema: '{"a": 1}',
     }
     const other = { type: 'other', policy: { ...policy, delivery: 'at-most-once' as const }, inputSchema: null }
-    const facts = { host: 'h', pid: 1, version: '1', queues: [], slots: 1, leaseMs, keepAlive: false }
+    const facts = { host: 'h', pid: 1, pidSpace: null, version: '1', queues: [], slots: 1, leaseMs, keepAlive: false }
     await s.store.register({ ...facts, id: 'a', types: [first, other] })
     await s.store.register({ ...facts, id: 'b', types: [then] })
     await s.store.leave('b')

@@ -104,6 +104,7 @@ export class Scene {
       id: `worker-${++this.#workers}`,
       host: 'host',
       pid: 1,
+      pidSpace: null,
       version: '1.0.0',
       queues: ['default'],
       slots: 100,

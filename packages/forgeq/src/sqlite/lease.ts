@@ -35,8 +35,8 @@ interface WorkerRow {
 }
 
 const addWorker = /* sql */ `
-  INSERT INTO forgeq_worker (uid, host, pid, version, queues, types, slots, lease_ms, started_at, beat_at, expires_at)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (uid) DO NOTHING`
+  INSERT INTO forgeq_worker (uid, host, pid, pid_space, version, queues, types, slots, lease_ms, started_at, beat_at, expires_at)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (uid) DO NOTHING`
 const announce = /* sql */ `UPDATE forgeq_type SET announced = 1, queue = ?, priority = ?, policy = ?, schema = ? WHERE id = ?`
 const workerByUid = /* sql */ `SELECT id, uid, closed, turn, types, lease_ms FROM forgeq_worker WHERE uid = ?`
 const setTurn = /* sql */ `UPDATE forgeq_worker SET turn = ? WHERE id = ?`
@@ -86,6 +86,7 @@ export const register = (turn: Turn, worker: Registration): { readonly now: numb
       worker.id,
       worker.host,
       worker.pid,
+      worker.pidSpace,
       worker.version,
       JSON.stringify(worker.queues),
       JSON.stringify(types),

@@ -64,6 +64,7 @@ interface WorkerRow {
   readonly uid: string
   readonly host: string
   readonly pid: number
+  readonly pid_space: string | null
   readonly version: string
   readonly queues: string
   readonly types: string
@@ -83,6 +84,7 @@ export const workers = (db: Reader): WorkerRecord[] => {
     id: row.uid,
     host: row.host,
     pid: row.pid,
+    pidSpace: row.pid_space,
     version: row.version,
     queues: JSON.parse(row.queues) as string[],
     types: [...typesOf(row.types)].map((type) => db.names.type.name(type)),

@@ -109,7 +109,7 @@ CREATE TABLE forgeq_log_size (job INTEGER PRIMARY KEY, lines INTEGER NOT NULL, b
 -- The lease of a process. turn = its last exchange. Once it is closed and holds nothing it has left (left_at) and stays
 -- only as the name that attempts refer to; its number is never given again. ended = how its process did.
 CREATE TABLE forgeq_worker (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, uid TEXT NOT NULL UNIQUE, host TEXT NOT NULL, pid INTEGER NOT NULL, version TEXT NOT NULL,
+  id INTEGER PRIMARY KEY AUTOINCREMENT, uid TEXT NOT NULL UNIQUE, host TEXT NOT NULL, pid INTEGER NOT NULL, pid_space TEXT, version TEXT NOT NULL,
   queues TEXT NOT NULL, types TEXT NOT NULL, slots INTEGER NOT NULL, lease_ms INTEGER NOT NULL, started_at INTEGER NOT NULL,
   beat_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, closed INTEGER NOT NULL DEFAULT 0,
   left_at INTEGER, turn INTEGER NOT NULL DEFAULT 0, facts TEXT, ended TEXT

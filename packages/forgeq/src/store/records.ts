@@ -234,6 +234,8 @@ export interface Registration {
   readonly id: string
   readonly host: string
   readonly pid: number
+  /** Where `pid` means this process and no other: one boot of one machine, one space of process ids; `null`: not known. */
+  readonly pidSpace: string | null
   readonly version: string
   readonly queues: readonly string[]
   readonly types: readonly TypeRecord[]
@@ -247,6 +249,7 @@ export interface WorkerRecord {
   readonly id: string
   readonly host: string
   readonly pid: number
+  readonly pidSpace: string | null
   readonly version: string
   readonly queues: readonly string[]
   readonly types: readonly string[]

@@ -8,6 +8,7 @@ import type { StoreTime } from '../store-time.ts'
 import type { Timers } from '../timers.ts'
 import { version } from '../version.ts'
 import { Lease } from './lease.ts'
+import { pidSpace } from './pid-space.ts'
 
 export interface CrewRecording {
   readonly store: Store
@@ -33,6 +34,7 @@ export class CrewRecord {
       registration: () => ({
         host: hostname(),
         pid: process.pid,
+        pidSpace,
         version,
         queues: [],
         types: [],

@@ -7,6 +7,7 @@ import type { Store } from '../store/store.ts'
 import type { Timers } from '../timers.ts'
 import { pauseMs, willPass } from '../trouble.ts'
 import { Loop } from './loop.ts'
+import { closeDead } from './pid-space.ts'
 
 export interface Leasing {
   readonly store: Store
@@ -97,6 +98,7 @@ export class Lease {
     await this.#host.ready()
     // Kept over failures: an unknown outcome is repeated with the same id.
     const id = (this.#worker ??= this.#host.newId())
+    await closeDead(store)
     const { now } = await store.register({ ...registration, id })
     this.#isRegistered = true
     this.#unlisten = store.listen([`orders:${id}`], () => this.#loop.wake())

@@ -17,6 +17,7 @@ import { Executor, type Around } from './execute.ts'
 import { Fetch } from './fetch.ts'
 import { Lease } from './lease.ts'
 import { readOptions, type WorkerOptions, type WorkerPlan } from './options.ts'
+import { pidSpace } from './pid-space.ts'
 import { Run } from './run.ts'
 import { Slots } from './slots.ts'
 
@@ -106,6 +107,7 @@ export class Worker implements AsyncDisposable {
       registration: () => ({
         host: hostname(),
         pid: process.pid,
+        pidSpace,
         version,
         queues: this.#slots.names,
         types: this.#plan.types,

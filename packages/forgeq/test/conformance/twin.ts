@@ -235,6 +235,7 @@ export class Twin {
       id,
       host: 'host',
       pid: 1,
+      pidSpace: null,
       version: '1',
       queues: ['a', 'b'],
       types: types.map((type) => ({ type, policy, inputSchema: null })),

@@ -9,6 +9,7 @@ const worker: WorkerRecord = {
   id: 'w',
   host: 'box',
   pid: 42,
+  pidSpace: null,
   version: '1',
   queues: ['mail'],
   types: ['send-email'],

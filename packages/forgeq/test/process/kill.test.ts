@@ -1,7 +1,7 @@
 // Worker processes that are killed: started anew, their jobs run again at once, nothing lost.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { hold, work } from './handlers/effects.ts'
+import { block, hold, work } from './handlers/effects.ts'
 import { handlersFile, isAlive, scene, until } from './scene.ts'
 
 test('SIGKILL of one of four processes: it is started anew, its jobs run again, nothing is lost', async (t) => {
@@ -52,6 +52,22 @@ test('processes whose supervisor is killed hand their jobs back and end', async 
   await worker.ends('SIGKILL')
   await until(() => !isAlive(pid), 'the end of the process')
   assert.equal((await forge.admin.job(id))?.state, 'ready')
+})
+
+test('after the death of a whole tree the next one has its jobs at once, not after the lease', async (t) => {
+  const { forge, effects, start } = scene(t)
+  const { id } = await forge.enqueue(block, null)
+  const first = start(['worker', handlersFile('effects')])
+  const { pid } = await until(() => effects('start')[0], 'the start of the job')
+  process.kill(first.child.pid!, 'SIGSTOP')
+  process.kill(pid, 'SIGKILL')
+  await first.ends('SIGKILL')
+  const killedAt = performance.now()
+  start(['worker', handlersFile('effects')])
+  await until(() => effects('start').find((effect) => effect.pid !== pid), 'the second start')
+  assert.ok(performance.now() - killedAt < 10_000, 'its lease of 15 s was not waited for')
+  const job = await forge.admin.job(id)
+  assert.deepEqual([job?.attempt, job?.crashes], [1, 1])
 })
 
 test('16 processes on one file finish 5,000 jobs, each once, none failed and no process lost', async (t) => {

@@ -46,6 +46,7 @@ export const someWorker = (facts: Partial<Registration> = {}): Registration => (
   id: newId(),
   host: 'host',
   pid: process.pid,
+  pidSpace: null,
   version: '0.0.0',
   queues: ['default'],
   types: [{ type: 'mail', policy: defaultPolicy, inputSchema: null }],

@@ -109,6 +109,7 @@ test('slots out of range, a worker that is not there and a supervisor are refuse
     id: 'crew',
     host: 'h',
     pid: 1,
+    pidSpace: null,
     version: '1',
     queues: [],
     types: [],

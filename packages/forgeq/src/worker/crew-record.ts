@@ -8,6 +8,7 @@ import type { StoreTime } from '../store-time.ts'
 import type { Timers } from '../timers.ts'
 import { version } from '../version.ts'
 import { Lease } from './lease.ts'
+import { rssBytes } from './memory.ts'
 import { pidSpace } from './pid-space.ts'
 
 export interface CrewRecording {
@@ -45,7 +46,7 @@ export class CrewRecord {
       facts: (lateMs) => ({
         slots: 0,
         busy: 0,
-        rssBytes: process.memoryUsage.rss(),
+        rssBytes: rssBytes(),
         loopLagMs: Math.round(lateMs),
         stuck: 0,
         crew: crew(),

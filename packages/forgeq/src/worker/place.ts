@@ -136,8 +136,7 @@ export class Place {
 
   /** Its process prints what it does, also when its event loop is blocked. */
   show(): void {
-    const pipe = this.#child?.stdio[watchdogPipe] as Writable | null | undefined
-    pipe?.write('show\n')
+    pipeOf(this.#child)?.write('show\n')
   }
 
   /** The worker died of its jobs, if of anything: they are counted for it, and its place need not wait. */
@@ -170,7 +169,7 @@ export class Place {
       this.#ended(child, { how, isStuck, isClean: code === 0 })
     })
     // It breaks when the process ends.
-    child.stdio[watchdogPipe]?.on('error', () => {})
+    pipeOf(child)?.on('error', () => {})
     this.#tell({ order: 'start', task, graceMs: this.#graceMs, limits })
   }
 
@@ -275,4 +274,10 @@ export class Place {
     this.#cancelStart = timers.after(restartMs, () => this.#start())
     changed()
   }
+}
+
+/** A process that could not be made has no pipes at all. */
+const pipeOf = (child: ChildProcess | undefined): Writable | undefined => {
+  const pipes = child?.stdio as ChildProcess['stdio'] | undefined
+  return pipes?.[watchdogPipe] as Writable | undefined
 }

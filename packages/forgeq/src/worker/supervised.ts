@@ -5,6 +5,7 @@ import { defaults } from '../core/caps.ts'
 import { ForgeError } from '../core/errors.ts'
 import type { ForgeQ } from '../forge.ts'
 import type { CrewOrder, RecycleLimits, RecycleReason, Report } from './crew-talk.ts'
+import { rssBytes } from './memory.ts'
 import { Watchdog, type RunningHandler } from './watchdog.ts'
 import type { Worker } from './worker.ts'
 
@@ -98,7 +99,7 @@ export function runSupervised(start: (task: unknown, around: Surroundings) => Pr
 
 function watchMemory(maxBytes: number, tooMuch: () => void): void {
   setInterval(() => {
-    if (process.memoryUsage.rss() > maxBytes) tooMuch()
+    if (rssBytes() > maxBytes) tooMuch()
   }, defaults.beatMs).unref()
 }
 

@@ -17,6 +17,7 @@ import { Executor, type Around } from './execute.ts'
 import { Fetch } from './fetch.ts'
 import { Lease } from './lease.ts'
 import { readOptions, type WorkerOptions, type WorkerPlan } from './options.ts'
+import { rssBytes } from './memory.ts'
 import { pidSpace } from './pid-space.ts'
 import { Run } from './run.ts'
 import { Slots } from './slots.ts'
@@ -87,10 +88,7 @@ export class Worker implements AsyncDisposable {
       ...shared,
       slots: this.#slots,
       claimed: (claimed) => this.#claimed(claimed),
-      settled: (run, verdict) => {
-        announceEnd(events, run, verdict)
-        this.#recheck()
-      },
+      settled: (run, verdict) => announceEnd(events, run, verdict),
       ordered: (order) => this.#ordered(order),
       refused: (run, error) => this.#executor.failureOf(run, error),
       heard: ({ now, nextDueAt }) => {
@@ -310,7 +308,7 @@ export class Worker implements AsyncDisposable {
     return {
       slots: this.#slots.total,
       busy: this.#slots.busy,
-      rssBytes: process.memoryUsage.rss(),
+      rssBytes: rssBytes(),
       loopLagMs: Math.round(lateMs),
       stuck: this.#executor.stuck,
     }

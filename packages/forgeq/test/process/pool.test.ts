@@ -98,7 +98,7 @@ test('while no process can be started, those that run go on; then the pool is wh
 test('a worker is resized from outside while it works', async (t) => {
   const { folder, forge, effects, start } = scene(t)
   await forge.enqueueMany(patient, times(5, null))
-  start(['worker', handlersFile('stuck'), '-c', '2'])
+  const running = start(['worker', handlersFile('stuck'), '-c', '2'])
   await until(() => effects('start').length === 2, 'two running jobs')
   const worker = (await forge.admin.workers()).find(({ slots }) => slots > 0)!
   const { code, stdout } = await runCommand(folder, ['workers', 'resize', worker.id, '4'])
@@ -106,4 +106,5 @@ test('a worker is resized from outside while it works', async (t) => {
   await until(() => effects('start').length === 4, 'four running jobs')
   const missing = await runCommand(folder, ['workers', 'resize', 'nobody', '4'])
   assert.equal(missing.code, 3)
+  assert.equal((await running.ends('SIGTERM')).code, 0)
 })

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { foreignConnection } from '../sqlite/files.ts'
 import { work } from './handlers/effects.ts'
-import { block, patient, sleep } from './handlers/stuck.ts'
+import { endless, patient, sleep } from './handlers/stuck.ts'
 import { handlersFile, isAlive, scene, until } from './scene.ts'
 
 test('SIGQUIT: a process whose event loop is free tells what waits, and goes on', async (t) => {
@@ -24,14 +24,15 @@ test('SIGQUIT at the supervisor: a blocked process shows where its JavaScript is
   const beside = await forge.enqueue(patient, null)
   const worker = start(['worker', handlersFile('stuck'), '-c', '2'])
   await until(() => effects('start')[0], 'the first start')
-  const { id } = await forge.enqueue(block, null)
+  const { id } = await forge.enqueue(endless, null)
   const { pid } = await until(() => effects('start')[1], 'the second start')
   worker.child.kill('SIGQUIT')
   await worker.prints(/at spinForEver \(.*stuck\.js:\d+:\d+\)/)
-  for (const line of [`  patient ${beside.id}, attempt 1`, `  block ${id}, attempt 1`, `process ${pid} is blocked, 2 jobs`]) {
+  for (const line of [`  patient ${beside.id}, attempt 1`, `  endless ${id}, attempt 1`, `process ${pid} is blocked, 2 jobs`]) {
     assert.ok(worker.printed().includes(line), line)
   }
   assert.ok(isAlive(pid))
+  assert.equal((await worker.ends('SIGTERM')).code, 0)
 })
 
 test('SIGQUIT: of a process in native code is said that it tells nothing', async (t) => {
@@ -41,6 +42,7 @@ test('SIGQUIT: of a process in native code is said that it tells nothing', async
   await until(() => effects('start')[0], 'the start')
   worker.child.kill('SIGQUIT')
   await worker.prints(/is blocked\n.*its main thread tells nothing: it is inside native code/)
+  assert.equal((await worker.ends('SIGTERM')).code, 0)
 })
 
 test('SIGTERM while the store does not answer: it ends by the deadline', async (t) => {
@@ -76,7 +78,7 @@ test('SIGTERM under load: nothing is claimed any more, what runs ends', async (t
       const job = await forge.admin.job(id, ['attempts'])
       seen.push(job?.startedAt?.getTime() ?? 0, ...(job?.attempts ?? []).map(({ startedAt }) => startedAt.getTime()))
       assert.ok(job?.state === 'completed' || job?.state === 'ready', job?.state)
-      assert.deepEqual([job.attempt, job.crashes], [1, 0])
+      assert.deepEqual([job.attempt, job.crashes], [1, 0], worker.printed())
     }
     cursor = page.cursor
   } while (cursor !== undefined)

@@ -1,7 +1,7 @@
 // Handlers beyond their limits: their process is replaced, the overdue job has failed with TIMEOUT, the others are unharmed.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { block, ignore, late, patient, sleep, spin } from './handlers/stuck.ts'
+import { endless, ignore, late, patient, sleep, spin } from './handlers/stuck.ts'
 import { handlersFile, isAlive, scene, until } from './scene.ts'
 
 /** Timeout and grace of the handlers, and the second after it. */
@@ -77,7 +77,7 @@ test('a process that was stopped for longer than its handler may take, and goes 
 
 test('a blocked process whose supervisor is killed ends', async (t) => {
   const { forge, effects, start } = scene(t)
-  await forge.enqueue(block, null)
+  await forge.enqueue(endless, null)
   const worker = start(['worker', handlersFile('stuck')])
   const { pid } = await until(() => effects('start')[0], 'the start of the job')
   await worker.ends('SIGKILL')

@@ -8,6 +8,7 @@ import { sqlite } from 'forgeq/sqlite'
 import { ManualClock, ManualTimers } from 'forgeq/testing'
 import { z } from 'zod'
 import { bench, Gate } from './bench.ts'
+import type { ExchangeRequest } from '#src/store/records.js'
 import { TappedStore } from './tap.ts'
 
 const once = { input: typed<void>(), retries: 0 } as const
@@ -33,6 +34,35 @@ test('stop: running handlers finish, nothing more is claimed, the record is clos
   assert.equal((await forge.admin.job(second.id))?.state, 'ready')
   assert.ok((await forge.admin.workers()).every((record) => record.closed))
   assert.equal(tapped.listening, 0)
+})
+
+test('stop: what the turn brings that settles the last running job is handed back, too', async (t) => {
+  const { forge, tapped, next, close } = bench()
+  t.after(close)
+  const [ended, sent, answered] = [new Gate(), new Gate(), new Gate()]
+  const job = defineJob('job', once, () => ended.opened)
+  const worker = forge.worker({ handlers: [job], concurrency: 1, signals: false })
+  const running = worker.run()
+  const started = next('job:started')
+  await forge.enqueue(job)
+  await started
+  const second = await forge.enqueue(job)
+  tapped.tap('exchange', async (call, [request]) => {
+    const reply = await call()
+    if ((request as ExchangeRequest).settlements.some(({ outcome }) => outcome === 'complete')) {
+      sent.open()
+      await answered.opened
+    }
+    return reply
+  })
+  ended.open()
+  await sent.opened
+  const stopped = worker.stop()
+  answered.open()
+  await stopped
+  await running
+  const [rescuable, record] = [await forge.store.lost(10), await forge.admin.job(second.id)]
+  assert.deepEqual([rescuable.jobs, record?.state, record?.attempt, record?.crashes], [[], 'ready', 1, 0])
 })
 
 test('stop: what outlives the grace is aborted and handed back, uncounted and in front', async (t) => {

@@ -74,21 +74,24 @@ test('a worker that is resized runs as many at once, more and fewer, and says so
   const registered = next('worker:started')
   const over = worker.run()
   const { worker: id } = await registered
+  const told = (slots: number): Promise<void> =>
+    new Promise((resolve) => {
+      tapped.tap('beat', async (call, [, facts]) => {
+        const reply = await call()
+        if ((facts as WorkerFacts | null)?.slots === slots) resolve()
+        return reply
+      })
+    })
   await running(2)
+  const grown = told(5)
   await forge.admin.resizeWorker(id, 5)
-  await running(5)
+  await Promise.all([grown, running(5)])
   const [record] = await forge.admin.workers()
   assert.deepEqual([record?.slots, record?.facts?.slots, record?.held], [5, 5, 5])
 
+  const shrunk = told(1)
   await forge.admin.resizeWorker(id, 1)
-  const told = new Promise<void>((resolve) => {
-    tapped.tap('beat', async (call, [, facts]) => {
-      const reply = await call()
-      if ((facts as WorkerFacts | null)?.slots === 1) resolve()
-      return reply
-    })
-  })
-  await told
+  await shrunk
   for (const end of ends.splice(0)) end()
   await running(1)
   assert.deepEqual((await forge.admin.workers()).map(({ held, slots }) => [held, slots]), [[1, 1]])

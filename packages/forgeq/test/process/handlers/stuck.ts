@@ -55,7 +55,7 @@ export const grow = defineJob('grow', { input: typed<{ bytes: number }>() }, ({ 
 })
 
 /** As `spin`, with an hour to go. */
-export const block = defineJob('block', { input, timeout: '1h' }, ({ job }) => {
+export const endless = defineJob('endless', { input, timeout: '1h' }, ({ job }) => {
   note('start', job.id)
   spinForEver()
 })

@@ -7,6 +7,8 @@ export const pidSpace: string | null = readPidSpace()
 
 function readPidSpace(): string | null {
   try {
+    // Where /proc is that of another space it tells of other processes.
+    if (readlinkSync('/proc/self') !== String(process.pid)) return null
     return `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()} ${readlinkSync('/proc/self/ns/pid')}`
   } catch {
     // Only Linux has both; elsewhere leases tell who is dead.
@@ -29,8 +31,14 @@ export async function closeDead(store: Store): Promise<void> {
 function isGone(pid: number): boolean {
   try {
     process.kill(pid, 0)
-    return false
+    return isZombie(pid)
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ESRCH'
   }
+}
+
+/** Dead, and nobody has asked how it ended yet: after the death of a tree that may take a while. */
+function isZombie(pid: number): boolean {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  return stat.slice(stat.lastIndexOf(')')).startsWith(') Z')
 }

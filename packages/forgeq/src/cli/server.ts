@@ -12,7 +12,10 @@ export function define(command: Command): void {
     .option('--log-format <format>', 'auto, json or pretty (default: auto)')
     .action(async (flags: Flags) => {
       const config = await configOf(flags)
-      const [{ serve }, { createLog, logEvents }] = await Promise.all([import('../server/index.ts'), import('../observe/log.ts')])
+      const [{ serve }, { createLog, logEvents }] = await Promise.all([
+        import('../server/index.ts'),
+        import('../observe/log.ts'),
+      ])
       const log = createLog(logOptions(config))
       await withForge(config, async (forge) => {
         logEvents(forge, log)

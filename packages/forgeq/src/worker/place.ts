@@ -278,6 +278,6 @@ export class Place {
 
 /** A process that could not be made has no pipes at all. */
 const pipeOf = (child: ChildProcess | undefined): Writable | undefined => {
-  const pipes = child?.stdio as ChildProcess['stdio'] | undefined
+  const pipes: ChildProcess['stdio'] | undefined = child?.stdio
   return pipes?.[watchdogPipe] as Writable | undefined
 }

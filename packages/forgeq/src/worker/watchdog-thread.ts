@@ -41,7 +41,9 @@ port.on('message', (word: WatchdogWord) => {
 
 // A main thread that is blocked hears no signal and no supervisor.
 const pipe = new Socket({ fd: watchdogPipe, readable: true, writable: false })
-pipe.on('data', () => show().catch(report))
+pipe.on('data', () => {
+  show().catch(report)
+})
 // Without its supervisor nobody asks.
 pipe.on('error', () => pipe.destroy())
 
@@ -89,7 +91,11 @@ async function printBlocked(state: string): Promise<void> {
 function print(state: string, running: readonly RunningHandler[] | undefined, below: readonly string[]): void {
   const jobs = running?.map((run) => `  ${run.type} ${run.id}, attempt ${run.attempt}, for ${formatMs(run.forMs)}`)
   const count = jobs === undefined ? '' : `, ${jobs.length === 1 ? '1 job' : `${jobs.length} jobs`}`
-  const lines = [`forgeq worker process ${process.pid} ${state}${count}`, ...(jobs ?? []), ...below.map((line) => `    ${line}`)]
+  const lines = [
+    `forgeq worker process ${process.pid} ${state}${count}`,
+    ...(jobs ?? []),
+    ...below.map((line) => `    ${line}`),
+  ]
   writeSync(2, `${lines.join('\n')}\n`)
 }
 

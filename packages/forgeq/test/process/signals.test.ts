@@ -28,7 +28,11 @@ test('SIGQUIT at the supervisor: a blocked process shows where its JavaScript is
   const { pid } = await until(() => effects('start')[1], 'the second start')
   worker.child.kill('SIGQUIT')
   await worker.prints(/at spinForEver \(.*stuck\.js:\d+:\d+\)/)
-  for (const line of [`  patient ${beside.id}, attempt 1`, `  endless ${id}, attempt 1`, `process ${pid} is blocked, 2 jobs`]) {
+  for (const line of [
+    `  patient ${beside.id}, attempt 1`,
+    `  endless ${id}, attempt 1`,
+    `process ${pid} is blocked, 2 jobs`,
+  ]) {
     assert.ok(worker.printed().includes(line), line)
   }
   assert.ok(isAlive(pid))

@@ -254,9 +254,9 @@ test('a watchdog hears by when the most urgent handler must be over, and that no
     expectWithin: (ms) => expected.push(ms),
   })
   const running = worker.run()
-  const run = async (job: Job<void, any, unknown>): Promise<void> => {
+  const run = async (job: Job): Promise<void> => {
     const started = next('job:started')
-    await forge.enqueue(job)
+    await forge.enqueueMany([{ job, input: undefined, options: {} }])
     await started
   }
   await run(long)

@@ -45,7 +45,10 @@ test('more slots, fewer slots: queues that had all of them follow, what is taken
   assert.equal(slots.free, -2)
   assert.deepEqual(slots.wants(), [])
   for (let i = 0; i < 3; i += 1) slots.give('other')
-  assert.deepEqual(slots.wants().find(({ queue }) => queue === 'other'), { queue: 'other', slots: 1 })
+  assert.deepEqual(
+    slots.wants().find(({ queue }) => queue === 'other'),
+    { queue: 'other', slots: 1 },
+  )
 })
 
 test('a worker that is resized runs as many at once, more and fewer, and says so', async (t) => {
@@ -94,7 +97,10 @@ test('a worker that is resized runs as many at once, more and fewer, and says so
   await shrunk
   for (const end of ends.splice(0)) end()
   await running(1)
-  assert.deepEqual((await forge.admin.workers()).map(({ held, slots }) => [held, slots]), [[1, 1]])
+  assert.deepEqual(
+    (await forge.admin.workers()).map(({ held, slots }) => [held, slots]),
+    [[1, 1]],
+  )
   const stopped = worker.stop()
   for (const end of ends.splice(0)) end()
   await stopped

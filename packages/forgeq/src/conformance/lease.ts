@@ -33,7 +33,7 @@ export const leaseCases: readonly Case[] = area('lease', {
     const id = await s.add({ delivery: 'at-most-once' })
     const claimed = await silent.claimOne()
     const startedAt = s.now()
-    await s.store.beat(silent.id, { busy: 1, rssBytes: 123_456, loopLagMs: 0 }, [])
+    await s.store.beat(silent.id, { slots: 1, busy: 1, rssBytes: 123_456, loopLagMs: 0, stuck: 0 }, [])
     await passWhileBeating(s, leaseMs - 1, other)
     const early = await s.store.lost(10)
     assert.deepEqual(early.jobs, [])

@@ -1,5 +1,14 @@
 // The workers of the reference store: who is registered, whose lease has run out, and when a silence excuses it.
-import type { Claimed, Order, Registration, TypeRecord, Verdict, WorkerFacts, WorkerRecord } from '../store/records.ts'
+import type {
+  Claimed,
+  Order,
+  Registration,
+  TypeRecord,
+  Verdict,
+  WorkerEnd,
+  WorkerFacts,
+  WorkerRecord,
+} from '../store/records.ts'
 
 export interface ModelWorker {
   readonly facts: Registration
@@ -8,6 +17,7 @@ export interface ModelWorker {
   beatAt: number
   vitals: WorkerFacts | null
   closed: boolean
+  end: WorkerEnd | null
   /** After the store was away: not closed before this, however old the last beat is. */
   shieldedUntil: number
   turn: number
@@ -33,6 +43,7 @@ export class ModelCrew {
       beatAt: now,
       vitals: null,
       closed: false,
+      end: null,
       shieldedUntil: 0,
       turn: 0,
       answer: { verdicts: [], claimed: [] },
@@ -45,14 +56,16 @@ export class ModelCrew {
     return worker?.closed ? undefined : worker
   }
 
-  closed(id: string | null): Registration | undefined {
+  closed(id: string | null): ModelWorker | undefined {
     const worker = id === null ? undefined : this.#workers.get(id)
-    return worker?.closed ? worker.facts : undefined
+    return worker?.closed ? worker : undefined
   }
 
-  close(id: string): void {
+  close(id: string, end: WorkerEnd | null = null): void {
     const worker = this.#workers.get(id)
-    if (worker) worker.closed = true
+    if (!worker) return
+    worker.closed = true
+    worker.end ??= end
   }
 
   beat(worker: ModelWorker, vitals: WorkerFacts | null, now: number): void {

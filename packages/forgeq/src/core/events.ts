@@ -33,7 +33,7 @@ export interface EngineEvents {
   /** Handed back unharmed at shutdown. */
   'job:released': JobEvent
   /** Its worker died or stalled; `dead` when that was once too often. */
-  'job:crashed': Omit<JobEvent, 'type'> & { readonly dead: DeadReason | null; readonly error: Failure }
+  'job:crashed': JobEvent & { readonly dead: DeadReason | null; readonly error: Failure }
   /** Its handler ignores the abort and still runs; the try was settled without it. */
   'job:stuck': Tried
   /** A line that a handler wrote to its log, whole and unbounded. */

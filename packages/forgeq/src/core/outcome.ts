@@ -133,16 +133,3 @@ function afterStuck(lost: LostJob, storeNow: number, random: () => number): Sett
   const delayMs = delayAfter(policy.backoff, attempt - attemptBase, random)
   return { job, claim, outcome: 'retry', delayMs, error }
 }
-
-/** STUB until part B. */
-export function afterStuck(
-  lost: LostJob & { readonly startedAt: number },
-  storeNow: number,
-): Settlement & { readonly worker: string } {
-  const { job, claim, worker, attempt, policy, startedAt } = lost
-  const isOverdue = policy.timeoutMs > 0 && storeNow - startedAt >= policy.timeoutMs
-  if (!isOverdue) return { job, claim, worker, outcome: 'release' }
-  const error = { code: 'TIMEOUT', name: 'ForgeError', message: 'blocked its process' }
-  if (attempt >= policy.maxAttempts) return { job, claim, worker, outcome: 'bury', reason: 'exhausted', error }
-  return { job, claim, worker, outcome: 'retry', delayMs: delayAfter(policy.backoff, attempt, () => 0.5), error }
-}

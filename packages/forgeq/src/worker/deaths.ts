@@ -1,21 +1,19 @@
 // Tells the store of processes that died, so that their jobs come back at once and not after the lease. What is not told
 // in the end shows by the lease. How a job goes on is decided in core.
-import { afterStuck } from '../core/outcome.ts'
+import type { ForgeError } from '../core/errors.ts'
 import type { Emitter } from '../emitter.ts'
 import { rescue } from '../maintain/rescue.ts'
-import { batchLimit, type Store } from '../store/store.ts'
+import type { WorkerEnd } from '../store/records.ts'
+import type { Store } from '../store/store.ts'
 import type { Timers } from '../timers.ts'
 import { pauseMs, willPass } from '../trouble.ts'
-import type { ForgeError } from '../core/errors.ts'
 import { announceRescue } from './announce.ts'
 import { Loop } from './loop.ts'
 
 export interface Death {
   /** Its record in the store. */
   readonly worker: string
-  readonly how: string
-  /** A handler had blocked it beyond its limits: the others are innocent, and nothing crashed. */
-  readonly isStuck: boolean
+  readonly end: WorkerEnd
 }
 
 export interface Mourning {
@@ -36,7 +34,6 @@ export class Deaths {
   readonly #host: Mourning
   readonly #loop: Loop
   readonly #untold = new Map<string, Death>()
-  readonly #stuck = new Set<string>()
   #failures = 0
 
   constructor(host: Mourning) {
@@ -79,33 +76,15 @@ export class Deaths {
   }
 
   async #tell(deaths: readonly Death[]): Promise<void> {
-    const { store, events, storeNow } = this.#host
+    const { store, events, random, storeNow } = this.#host
     // Before the records are closed nobody else takes the jobs away.
     const records = await store.workers()
     for (const death of deaths) {
       this.#host.held(death, records.find(({ id }) => id === death.worker)?.held ?? 0)
-      if (death.isStuck) this.#stuck.add(death.worker)
-      await store.leave(death.worker)
+      await store.leave(death.worker, death.end)
     }
-    while (this.#stuck.size > 0 && (await this.#settleStuck()));
-    this.#stuck.clear()
     // 0: there is more. What it says about later is left to the duties of workers and servers.
-    while ((await rescue(store, storeNow, (rescued) => announceRescue(events, rescued))) === 0);
+    while ((await rescue(store, storeNow, random, (rescued) => announceRescue(events, rescued))) === 0);
     for (const { worker } of deaths) this.#untold.delete(worker)
-  }
-
-  /** Whether there may be more. */
-  async #settleStuck(): Promise<boolean> {
-    const { store, storeNow } = this.#host
-    const { jobs } = await store.lost(batchLimit)
-    const held = jobs.filter(({ worker }) => this.#stuck.has(worker))
-    const STUB = await store.jobs(held.map(({ job }) => job))
-    if (held.length > 0)
-      await store.settle(
-        held.map((job) =>
-          afterStuck({ ...job, startedAt: STUB.find(({ id }) => id === job.job)!.startedAt! }, storeNow()),
-        ),
-      )
-    return held.length > 0 && jobs.length === batchLimit
   }
 }

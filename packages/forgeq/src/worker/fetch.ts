@@ -11,6 +11,7 @@ import type {
   Order,
   Settlement,
   Verdict,
+  Want,
 } from '../store/records.ts'
 import { batchLimit, type Store } from '../store/store.ts'
 import type { Timers } from '../timers.ts'
@@ -18,6 +19,7 @@ import { pauseMs, willPass } from '../trouble.ts'
 import { Loop } from './loop.ts'
 import type { Run } from './run.ts'
 import type { Slots } from './slots.ts'
+import { Suspects, type Claiming } from './suspects.ts'
 
 /** Progress and logs wait at most this long for a turn to ride on. */
 const notesMs = 250
@@ -29,6 +31,8 @@ export interface Fetching {
   readonly timers: Timers
   readonly random: () => number
   readonly slots: Slots
+  /** Suspects get a process of their own. */
+  readonly canIsolate: boolean
   readonly claimed: (claimed: Claimed) => void
   readonly settled: (run: Run, verdict: Verdict) => void
   readonly ordered: (order: Order) => void
@@ -57,6 +61,7 @@ interface Turn {
 export class Fetch {
   readonly #host: Fetching
   readonly #loop: Loop
+  readonly #suspects: Suspects
   readonly #ended: Run[] = []
   readonly #noted = new Set<Run>()
   #worker: string | undefined
@@ -71,6 +76,7 @@ export class Fetch {
   constructor(host: Fetching) {
     this.#host = host
     this.#loop = new Loop(() => this.#exchange(), host.timers, host.failed)
+    this.#suspects = new Suspects(host.canIsolate, host.random)
   }
 
   /** Nothing waits to be settled, and no turn is open that may bring more. */
@@ -158,16 +164,27 @@ export class Fetch {
   }
 
   #nextTurn(worker: string): Turn | undefined {
-    const { slots } = this.#host
-    const wants = this.#claims ? slots.wants() : []
-    if (this.#ended.length === 0 && this.#noted.size === 0 && wants.length === 0) return undefined
-    const notes = this.#takeNotes()
+    const { slots, timers } = this.#host
     const runs = this.#takeEnded()
+    const isEmpty = slots.busy === 0 && this.#ended.length === 0
+    const claiming = this.#claims ? this.#suspects.next(isEmpty, timers.now()) : 'nothing'
+    const wants = this.#wantsOf(claiming)
+    if (runs.length === 0 && this.#noted.size === 0 && wants.length === 0) return undefined
+    const notes = this.#takeNotes()
     const settlements = runs.map((run) => run.settlement!)
     this.#turn += 1
-    const free = wants.length === 0 ? 0 : Math.min(slots.free, batchLimit)
-    const waits = this.#host.mayWait && slots.busy === 0 && settlements.length + notes.length + this.#ended.length === 0
-    return { request: { worker, turn: this.#turn, settlements, wants, slots: free, notes, waits }, runs }
+    const free = wants.length === 0 || claiming === 'look' ? 0 : Math.min(slots.free, batchLimit)
+    const suspects = claiming === 'together' || claiming === 'alone' ? claiming : 'skip'
+    // It would wait past the suspects that it skips.
+    const waits = this.#host.mayWait && isEmpty && suspects !== 'skip' && settlements.length + notes.length === 0
+    return { request: { worker, turn: this.#turn, settlements, wants, slots: free, suspects, notes, waits }, runs }
+  }
+
+  #wantsOf(claiming: Claiming): readonly Want[] {
+    const { slots } = this.#host
+    if (claiming === 'nothing' || slots.free === 0) return []
+    // Without slots to fill, the store only says whether suspects are left.
+    return claiming === 'look' ? slots.names.map((queue) => ({ queue, slots: 1 })) : slots.wants()
   }
 
   /**
@@ -185,21 +202,26 @@ export class Fetch {
 
   #hear(turn: Turn, reply: ExchangeReply, tookMs: number): number | undefined {
     const { request, runs } = turn
-    const { slots } = this.#host
+    const { slots, timers } = this.#host
     this.#host.heard(reply)
+    this.#suspects.hear(reply, request.wants.length === slots.names.length, timers.now())
     runs.forEach((run, index) => this.#host.settled(run, reply.verdicts[index]!))
     for (const order of reply.orders) this.#host.ordered(order)
     for (const claimed of reply.claimed) this.#host.claimed(claimed)
-    const hasNone = request.slots > 0 && reply.claimed.length === 0 && !reply.more
+    const hasNone = request.slots > 0 && reply.claimed.length === 0 && !reply.more && !reply.suspects
     if (hasNone && slots.busy === 0 && this.#ended.length === 0) this.#host.idle()
     if (this.#ended.length > 0) return 0
     const pollMs = this.#nextPollMs(turn, reply, tookMs)
     return this.#noted.size === 0 ? pollMs : Math.min(pollMs ?? notesMs, notesMs)
   }
 
-  #nextPollMs({ request, runs }: Turn, { claimed, more }: ExchangeReply, tookMs: number): number | undefined {
+  #nextPollMs({ request, runs }: Turn, { claimed, suspects, more }: ExchangeReply, tookMs: number): number | undefined {
     if (!this.#claims || this.#host.slots.free <= 0) return undefined
     if (more) return 0
+    // It only looked whether suspects still wait.
+    if (request.slots === 0 && request.wants.length > 0) return suspects ? defaults.pollIdleMs : 0
+    // Nothing but suspects is there: it is their turn again.
+    if (suspects && request.suspects === 'skip' && this.#host.slots.busy === 0) return 0
     // As many as one turn may bring: there will be more.
     if (claimed.length > 0 && claimed.length === request.slots) return 0
     // The store waited with its answer: that was the pause.

@@ -4,7 +4,7 @@ import { fork, type ChildProcess } from 'node:child_process'
 import type { Writable } from 'node:stream'
 import { delayAfter, type BackoffPlan } from '../core/backoff.ts'
 import { ForgeError } from '../core/errors.ts'
-import type { CrashLoop } from '../store/records.ts'
+import type { CrashLoop, WorkerEnd } from '../store/records.ts'
 import type { Timers } from '../timers.ts'
 import {
   stuckSignal,
@@ -62,14 +62,6 @@ export interface Placing {
   readonly refused: (error: ForgeError) => boolean
   /** No process is here any more, and none comes. */
   readonly empty: () => void
-}
-
-interface End {
-  /** For people. */
-  readonly how: string
-  readonly isStuck?: boolean
-  /** By itself, with exit code 0. */
-  readonly isClean?: boolean
 }
 
 export class Place {
@@ -161,12 +153,12 @@ export class Place {
     child.on('message', (report: Report) => this.#hear(report))
     // A process that cannot be made has no exit; whatever else fails about one shows in its exit.
     child.on('error', (error) => {
-      if (child.pid === undefined) this.#ended(child, { how: error.message })
+      if (child.pid === undefined) this.#ended(child, error.message, { exitCode: null, signal: null, isStuck: false })
     })
-    child.once('exit', (code, signal) => {
+    child.once('exit', (exitCode, signal) => {
       const isStuck = signal === stuckSignal
-      const how = isStuck ? 'stuck in a handler' : (signal ?? `exit code ${code}`)
-      this.#ended(child, { how, isStuck, isClean: code === 0 })
+      const how = isStuck ? 'stuck in a handler' : (signal ?? `exit code ${exitCode}`)
+      this.#ended(child, how, { exitCode, signal, isStuck })
     })
     // It breaks when the process ends.
     pipeOf(child)?.on('error', () => {})
@@ -234,7 +226,8 @@ export class Place {
     if (wasLooping) this.#host.changed()
   }
 
-  #ended(child: ChildProcess, { how, isStuck = false, isClean = false }: End): void {
+  /** `how`: for people. */
+  #ended(child: ChildProcess, how: string, end: WorkerEnd): void {
     if (this.#child !== child) return
     this.#child = undefined
     this.running = []
@@ -242,10 +235,11 @@ export class Place {
     this.#cancelRecovery?.()
     this.#noteLoading(how)
     const { told, died, refused, empty } = this.#host
-    if (this.#worker !== undefined) died({ worker: this.#worker, how, isStuck })
+    if (this.#worker !== undefined) died({ worker: this.#worker, end })
     if (this.#refusal !== undefined && refused(this.#refusal)) return
     if (this.#isDone) return empty()
-    if (this.#recycling === undefined || !isClean) return this.#restart(child.pid ?? 0, this.#refusal?.message ?? how)
+    if (this.#recycling === undefined || end.exitCode !== 0)
+      return this.#restart(child.pid ?? 0, this.#refusal?.message ?? how)
     told({ news: 'recycled', place: this.number, pid: child.pid!, reason: this.#recycling })
     this.#start()
   }

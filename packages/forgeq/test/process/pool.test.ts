@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process'
 import { test } from 'node:test'
 import { api } from 'forgeq/server'
 import { runCommand } from '../cli/command.ts'
-import { exit, work } from './handlers/effects.ts'
+import { work } from './handlers/effects.ts'
 import { grow, patient } from './handlers/stuck.ts'
 import { handlersFile, isAlive, scene, until } from './scene.ts'
 
@@ -60,17 +60,6 @@ test('a crash loop is told by status and /readyz while it lasts', async (t) => {
   assert.equal(data.find(({ facts }) => facts?.crew !== undefined)?.facts?.crew?.loops.length, 1)
   assert.deepEqual(await worker.ends('SIGTERM'), { code: 0, signal: null })
   assert.deepEqual(await forge.admin.workers(), [])
-})
-
-test('a process that dies of its job starts again after the first pause, every time', async (t) => {
-  const { forge, start } = scene(t)
-  const jobs = await forge.enqueueMany(exit, [3, 3])
-  const worker = start(['worker', handlersFile('effects'), '-c', '1'])
-  for (const { id } of jobs) await until(async () => (await forge.admin.job(id))?.state === 'dead', 'the end of a job')
-  const pauses = Array.from(worker.printed().matchAll(/"restartMs":(\d+)/g), ([, ms]) => Number(ms))
-  assert.ok(pauses.length >= 5, `${pauses.length} restarts`)
-  assert.ok(Math.max(...pauses) <= 200, String(pauses))
-  assert.equal((await worker.ends('SIGTERM')).code, 0)
 })
 
 test('while no process can be started, those that run go on; then the pool is whole again', async (t) => {

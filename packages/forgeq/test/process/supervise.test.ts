@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { handlersFile, scene } from './scene.ts'
+import { exit } from './handlers/effects.ts'
+import { handlersFile, scene, until } from './scene.ts'
 
 test('a process that dies soon is started anew, each time after a longer pause', async (t) => {
   const { start } = scene(t)
@@ -64,4 +65,18 @@ test('handlers in a queue that is not served are warned of', async (t) => {
   const worker = start(['worker', handlersFile('effects'), '-q', 'mails', '--drain'])
   assert.equal((await worker.ends()).code, 0)
   assert.match(worker.printed(), /"warn".*work goes to queue default, which this worker does not serve/)
+})
+
+test('a process that dies of its jobs is started anew after a short pause each time: they pay for it', async (t) => {
+  const { forge, start } = scene(t)
+  const jobs = await forge.enqueueMany(exit, [3, 3])
+  const worker = start(['worker', handlersFile('effects'), '-c', '1'])
+  await worker.prints(/(?:"how":"exit code 3","restartMs":(\d+)[^]*?){6}/)
+  const pauses = Array.from(worker.printed().matchAll(/"restartMs":(\d+)/g), ([, ms]) => Number(ms))
+  assert.deepEqual(
+    pauses.filter((ms) => ms > 200),
+    [],
+  )
+  for (const { id } of jobs) await until(async () => (await forge.admin.job(id))?.reason === 'poison', 'poison')
+  assert.deepEqual(await worker.ends('SIGTERM'), { code: 0, signal: null })
 })

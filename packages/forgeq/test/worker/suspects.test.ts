@@ -62,6 +62,7 @@ async function crash({ forge }: Bench, type: string, count: number): Promise<voi
   const facts = {
     host: 'h',
     pid: 1,
+    pidSpace: null,
     version: '1',
     queues: ['default'],
     slots: count,
@@ -183,7 +184,8 @@ test('a worker that empties itself goes on when another one has taken the suspec
   const waiting = await enqueue()
   await advance(1_000)
   assert.deepEqual(started, [])
-  const facts = { host: 'h', pid: 1, version: '1', queues: ['default'], slots: 1, leaseMs: 600_000, keepAlive: false }
+  const who = { host: 'h', pid: 1, pidSpace: null, version: '1' }
+  const facts = { ...who, queues: ['default'], slots: 1, leaseMs: 600_000, keepAlive: false }
   const types = [{ type: 'quick', policy: defaultPolicy, inputSchema: null }]
   await forge.store.register({ id: 'other', ...facts, types })
   const wants = [{ queue: 'default', slots: 1 }]

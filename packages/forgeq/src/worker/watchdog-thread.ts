@@ -5,7 +5,7 @@ import { Socket } from 'node:net'
 import { parentPort, workerData } from 'node:worker_threads'
 import { formatMs } from '../core/duration.ts'
 import { stuckSignal, watchdogPipe } from './crew-talk.ts'
-import { lookAtMainThread } from './main-thread.ts'
+import { lookAtMainThread, type Look } from './main-thread.ts'
 import { runningSymbol, type RunningHandler, type WatchdogData, type WatchdogWord } from './watchdog.ts'
 
 const checkMs = 200
@@ -25,11 +25,14 @@ const port = parentPort!
 let lateChecks = 0
 let orphanedChecks = 0
 let shownAt = -Infinity
+let look: Promise<Look> | undefined
 let hear: (running: readonly RunningHandler[]) => void = () => {}
 
 setInterval(() => {
   lateChecks = isOverdue() ? lateChecks + 1 : 0
   orphanedChecks = process.ppid === supervisor ? 0 : orphanedChecks + 1
+  // Looking takes time that the job has no more.
+  if (lateChecks === 1) look = lookAtMainThread(runningSymbol)
   if (lateChecks === stuckAfter) endStuck().catch(end)
   if (lateChecks >= killedAfter || orphanedChecks >= orphanedAfter) process.kill(process.pid, 'SIGKILL')
 }, checkMs)
@@ -53,9 +56,11 @@ function isOverdue(): boolean {
 }
 
 async function endStuck(): Promise<void> {
-  await printBlocked('is stuck in a handler and ends')
+  const seen = await look!
   // It may have come to itself meanwhile.
-  if (isOverdue()) end()
+  if (!isOverdue()) return
+  printBlocked('is stuck in a handler and ends', seen)
+  end()
 }
 
 function end(): void {
@@ -66,7 +71,7 @@ async function show(): Promise<void> {
   if (performance.now() - shownAt < sameWishMs) return
   shownAt = performance.now()
   const running = await askRunning()
-  if (running === undefined) return printBlocked('is blocked')
+  if (running === undefined) return printBlocked('is blocked', await lookAtMainThread(runningSymbol))
   print('runs', running, running.length === 0 ? [] : ['its event loop is free: no handler is in JavaScript now'])
 }
 
@@ -82,8 +87,7 @@ function askRunning(): Promise<readonly RunningHandler[] | undefined> {
   })
 }
 
-async function printBlocked(state: string): Promise<void> {
-  const { told, stack, failure } = await lookAtMainThread(runningSymbol)
+function printBlocked(state: string, { told, stack, failure }: Look): void {
   if (told === undefined) return print(state, undefined, [`its main thread tells nothing: ${failure}`])
   print(state, JSON.parse(told) as RunningHandler[], stack ?? ['it is not in JavaScript'])
 }

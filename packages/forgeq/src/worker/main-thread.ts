@@ -1,8 +1,6 @@
 // Looks at the main thread from another one while it is blocked: what runs, by its own word, and where its JavaScript is.
 import type { Debugger, Session } from 'node:inspector'
 
-/** A main thread that runs JavaScript answers in a few milliseconds. */
-const answerWithinMs = 250
 const mostFrames = 30
 
 export interface Look {
@@ -14,20 +12,23 @@ export interface Look {
   readonly failure?: string
 }
 
-/** Never rejects; takes half a second at most. `symbol`: of a global function that returns a text. */
-export async function lookAtMainThread(symbol: string): Promise<Look> {
+/**
+ * Never rejects. `symbol`: of a global function that returns a text. `withinMs`: for each of two answers; a main thread that
+ * runs JavaScript gives them in a few milliseconds.
+ */
+export async function lookAtMainThread(symbol: string, withinMs: number): Promise<Look> {
   let session: Session | undefined
   try {
     // Not in every build of node.
     const inspector = await import('node:inspector')
     session = new inspector.Session()
     session.connectToMainThread()
-    const told = await within<string>((tell) => {
+    const told = await within<string>(withinMs, (tell) => {
       const expression = `globalThis[Symbol.for(${JSON.stringify(symbol)})]()`
       session!.post('Runtime.evaluate', { expression }, (_error, answer) => tell(answer?.result.value as string))
     })
     if (told === undefined) return { failure: 'it is inside native code, such as execSync, or has no time to answer' }
-    const stack = await pausedAt(session)
+    const stack = await pausedAt(session, withinMs)
     return { told, ...(stack && { stack }) }
   } catch (error) {
     return { failure: `the inspector does not work here: ${String(error)}` }
@@ -36,10 +37,10 @@ export async function lookAtMainThread(symbol: string): Promise<Look> {
   }
 }
 
-function pausedAt(session: Session): Promise<readonly string[] | undefined> {
+function pausedAt(session: Session, withinMs: number): Promise<readonly string[] | undefined> {
   const scripts = new Map<string, string>()
   session.on('Debugger.scriptParsed', ({ params: { scriptId, url } }) => scripts.set(scriptId, url))
-  return within((tell) => {
+  return within(withinMs, (tell) => {
     session.on('Debugger.paused', ({ params }) => {
       session.post('Debugger.resume')
       tell(params.callFrames.slice(0, mostFrames).map((frame) => describe(frame, scripts)))
@@ -57,9 +58,9 @@ function describe(frame: Debugger.CallFrame, scripts: ReadonlyMap<string, string
   return frame.functionName === '' ? `at ${place}` : `at ${frame.functionName} (${place})`
 }
 
-function within<T>(start: (tell: (value: T) => void) => void): Promise<T | undefined> {
+function within<T>(ms: number, start: (tell: (value: T) => void) => void): Promise<T | undefined> {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(undefined), answerWithinMs)
+    const timer = setTimeout(() => resolve(undefined), ms)
     start((value) => {
       clearTimeout(timer)
       resolve(value)

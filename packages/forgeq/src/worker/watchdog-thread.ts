@@ -17,6 +17,8 @@ const killedAfter = 10
 const orphanedAfter = 25
 /** An event loop that is free answers within this time. */
 const answerWithinMs = 200
+/** Whoever asked for it by a signal waits for it. */
+const patientMs = 3_000
 /** A terminal signals a process and its supervisor, which passes it on: that is one wish, not two. */
 const sameWishMs = 500
 
@@ -32,7 +34,7 @@ setInterval(() => {
   lateChecks = isOverdue() ? lateChecks + 1 : 0
   orphanedChecks = process.ppid === supervisor ? 0 : orphanedChecks + 1
   // Looking takes time that the job has no more.
-  if (lateChecks === 1) look = lookAtMainThread(runningSymbol)
+  if (lateChecks === 1) look = lookAtMainThread(runningSymbol, answerWithinMs)
   if (lateChecks === stuckAfter) endStuck().catch(end)
   if (lateChecks >= killedAfter || orphanedChecks >= orphanedAfter) process.kill(process.pid, 'SIGKILL')
 }, checkMs)
@@ -71,7 +73,7 @@ async function show(): Promise<void> {
   if (performance.now() - shownAt < sameWishMs) return
   shownAt = performance.now()
   const running = await askRunning()
-  if (running === undefined) return printBlocked('is blocked', await lookAtMainThread(runningSymbol))
+  if (running === undefined) return printBlocked('is blocked', await lookAtMainThread(runningSymbol, patientMs))
   print('runs', running, running.length === 0 ? [] : ['its event loop is free: no handler is in JavaScript now'])
 }
 
@@ -89,7 +91,7 @@ function askRunning(): Promise<readonly RunningHandler[] | undefined> {
 
 function printBlocked(state: string, { told, stack, failure }: Look): void {
   if (told === undefined) return print(state, undefined, [`its main thread tells nothing: ${failure}`])
-  print(state, JSON.parse(told) as RunningHandler[], stack ?? ['it is not in JavaScript'])
+  print(state, JSON.parse(told) as RunningHandler[], stack ?? ['it is not in JavaScript, or has no time to answer'])
 }
 
 function print(state: string, running: readonly RunningHandler[] | undefined, below: readonly string[]): void {

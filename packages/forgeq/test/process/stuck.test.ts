@@ -31,7 +31,8 @@ for (const [name, job] of [
     assert.deepEqual([innocent?.state, innocent?.attempt, innocent?.crashes], ['running', 1, 0])
     assert.match(worker.printed(), new RegExp(`"pid":${pid},"how":"stuck in a handler","restartMs":\\d+`))
     assert.match(worker.printed(), new RegExp(`process ${pid} is stuck in a handler and ends`))
-    if (job === spin) assert.match(worker.printed(), /at spinForEver \(.*stuck\.js:\d+:\d+\)/)
+    // Its end does not wait for a busy machine; that the stack is shown where there is time: quit.test.ts.
+    if (job === spin) assert.match(worker.printed(), /at spinForEver \(.*stuck\.js:\d+:\d+\)|has no time to answer/)
     assert.equal((await worker.ends('SIGTERM')).code, 0)
   })
 }

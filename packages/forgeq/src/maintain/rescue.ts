@@ -1,6 +1,7 @@
 // Closes expired leases and brings the jobs of closed workers back: core decides how each goes on, the fence sorts out
 // rescuers that race.
 import { afterCrash } from '../core/outcome.ts'
+import { failpoint } from '../store/failpoint.ts'
 import type { LostJob, Settlement, Verdict } from '../store/records.ts'
 import { batchLimit, type Store } from '../store/store.ts'
 
@@ -23,6 +24,7 @@ export const rescue = async (
 ): Promise<number> => {
   const { jobs, nextExpiryAt } = await store.lost(batchLimit)
   if (jobs.length > 0) {
+    failpoint('rescue.after-lost')
     const settlements = jobs.map(afterCrash)
     const verdicts = await store.settle(settlements)
     jobs.forEach((job, index) => {

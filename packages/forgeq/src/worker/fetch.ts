@@ -12,6 +12,7 @@ import type {
   Settlement,
   Verdict,
 } from '../store/records.ts'
+import { failpoint } from '../store/failpoint.ts'
 import { batchLimit, type Store } from '../store/store.ts'
 import type { Timers } from '../timers.ts'
 import { pauseMs, willPass } from '../trouble.ts'
@@ -101,6 +102,7 @@ export class Fetch {
 
   /** The run ended and its settlement is known. */
   settle(run: Run): void {
+    failpoint('worker.before-settle')
     this.#ended.push(run)
     this.#loop.wake()
   }
@@ -189,7 +191,10 @@ export class Fetch {
     this.#host.heard(reply)
     runs.forEach((run, index) => this.#host.settled(run, reply.verdicts[index]!))
     for (const order of reply.orders) this.#host.ordered(order)
-    for (const claimed of reply.claimed) this.#host.claimed(claimed)
+    for (const claimed of reply.claimed) {
+      failpoint('worker.after-claim')
+      this.#host.claimed(claimed)
+    }
     const hasNone = request.slots > 0 && reply.claimed.length === 0 && !reply.more
     if (hasNone && slots.busy === 0 && this.#ended.length === 0) this.#host.idle()
     if (this.#ended.length > 0) return 0

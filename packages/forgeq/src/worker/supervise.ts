@@ -6,6 +6,7 @@ import { defaults } from '../core/caps.ts'
 import { ForgeError } from '../core/errors.ts'
 import type { Emitter } from '../emitter.ts'
 import { rescue } from '../maintain/rescue.ts'
+import { failpoint } from '../store/failpoint.ts'
 import type { Store } from '../store/store.ts'
 import type { Timers } from '../timers.ts'
 import { pauseMs, willPass } from '../trouble.ts'
@@ -215,6 +216,7 @@ export class Supervisor {
     }
     if (place.worker !== undefined) {
       this.#dead.add(place.worker)
+      failpoint('supervisor.after-death')
       this.#reporter.wake()
     }
     if (place.refusal !== undefined && !this.#hasServed) return this.#fail(place.refusal)

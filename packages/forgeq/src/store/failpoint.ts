@@ -108,7 +108,7 @@ function strike(name: string, all: ReadonlyMap<string, Fault>): void {
   if (!fault.isDue(fault.times)) return
   const log = process.env['FORGEQ_FAILPOINT_LOG']
   // Before the act: some leave nobody to write.
-  if (log !== undefined) appendFileSync(log, `${fault.text}\n`)
+  if (log !== undefined) appendFileSync(log, `${fault.text} ${process.pid} ${Number(process.hrtime.bigint()) / 1e6}\n`)
   fault.act(name)
 }
 

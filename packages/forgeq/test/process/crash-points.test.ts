@@ -28,7 +28,7 @@ for (const name of failpoints.filter((point) => !point.startsWith('supervisor.')
     const log = join(folder, 'hits')
     const died = await run(args, { FORGEQ_FAILPOINTS: `${name}=kill@1`, FORGEQ_FAILPOINT_LOG: log })
     assert.deepEqual(died, [null, 'SIGKILL'])
-    assert.equal(readFileSync(log, 'utf8'), `${name}=kill@1\n`)
+    assert.ok(readFileSync(log, 'utf8').startsWith(`${name}=kill@1 `))
 
     const forge = forgeIn(t, folder)
     // What a supervisor does.

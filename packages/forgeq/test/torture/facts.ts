@@ -38,7 +38,7 @@ export interface Facts {
   /** Every settlement that was ever sent, `job claim` -> what it said. */
   readonly asked: ReadonlyMap<string, readonly Settled[]>
   readonly taken: readonly (Taken & { readonly worker: string })[]
-  of<E extends Event['e']>(e: E): readonly Of<E>[]
+  readonly of: <E extends Event['e']>(e: E) => readonly Of<E>[]
 }
 
 export const claimKey = ({ job, claim }: { readonly job: string; readonly claim: number }): string => `${job} ${claim}`

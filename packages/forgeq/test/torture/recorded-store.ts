@@ -23,7 +23,7 @@ export const sentOf = ({ id, type, payload, policy, delayMs, expireMs, unique }:
   }
 }
 
-export const settledOf = (settlement: Settlement & { readonly worker?: string }): Settled => ({
+const settledOf = (settlement: Settlement & { readonly worker?: string }): Settled => ({
   job: settlement.job,
   claim: settlement.claim,
   outcome: settlement.outcome,

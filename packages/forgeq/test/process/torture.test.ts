@@ -17,5 +17,5 @@ test('twenty seconds of faults: nothing is lost, nothing is done under two valid
   t.diagnostic(`seed ${seed}`)
   for (const line of printReport(report).split('\n')) t.diagnostic(line)
   assert.deepEqual(report.violations, [])
-  assert.ok(report.completed > 150 && report.deaths > 3, printReport(report))
+  assert.ok(report.completed > 150 && report.deaths > 2, printReport(report))
 })

@@ -38,49 +38,53 @@ export async function perform({ plan, folder, url, drainMs }: StageOptions): Pro
   mkdirSync(histories)
   const note = openHistory(histories, 'runner')
   const startedAt = monotonicMs()
-  let isOver = false
   const task = { url, folder: histories }
   const log = join(folder, 'failpoints')
 
-  const producers = plan.producers.map((ops, i) =>
-    keep<ProducerTask>(note, log, {
-      module: 'producer',
-      task: { ...task, role: `producer-${'abcdefgh'[i]}`, ops, startedAt },
-      failpoints: plan.producerFailpoints[i]!,
-      goesOn: (code) => code !== 0,
-    }),
-  )
-  const crews = plan.crews.map((failpoints) =>
-    keep<CrewTask>(note, log, {
-      module: 'crew',
-      task: { ...task, processes: plan.processes, failpoints },
-      failpoints: [],
-      goesOn: () => !isOver,
-    }),
-  )
-  await driveFaults(plan.faults, startedAt, { folder: histories, url, note })
-  await Promise.all(producers.map(({ over }) => over))
-
-  // What is started from now on has no faults.
-  isOver = true
-  for (const { stop } of crews) stop()
-  await Promise.all(crews.map(({ over }) => over))
-  const healthy = keep<CrewTask>(note, log, {
-    module: 'crew',
-    task: { ...task, processes: healthyProcesses, failpoints: [] },
-    failpoints: [],
-    goesOn: () => false,
-  })
+  const all: Kept[] = []
+  const start = <T extends { readonly folder: string }>(role: Role<T>): Kept => {
+    const kept = keep(note, log, role)
+    all.push(kept)
+    return kept
+  }
   const forge = new ForgeQ({ store: url })
   try {
+    const producers = plan.producers.map((ops, i) =>
+      start<ProducerTask>({
+        module: 'producer',
+        task: { ...task, role: `producer-${'abcdefgh'[i]}`, ops, startedAt },
+        failpoints: plan.producerFailpoints[i]!,
+        goesOn: (code) => code !== 0,
+      }),
+    )
+    const crews = plan.crews.map((failpoints) =>
+      start<CrewTask>({
+        module: 'crew',
+        task: { ...task, processes: plan.processes, failpoints },
+        failpoints: [],
+        goesOn: () => true,
+      }),
+    )
+    await driveFaults(plan.faults, startedAt, { folder: histories, url, note })
+    await Promise.all(producers.map(({ over }) => over))
+    for (const { stop } of crews) stop()
+    await Promise.all(crews.map(({ over }) => over))
+    // What is started from now on has no faults.
+    const healthy = start<CrewTask>({
+      module: 'crew',
+      task: { ...task, processes: healthyProcesses, failpoints: [] },
+      failpoints: [],
+      goesOn: () => false,
+    })
     const isDrained = await drained(forge, drainMs)
     healthy.stop()
     await healthy.over
     const events = [...readHistory(histories), ...stallsIn(log)].sort((a, b) => a.t - b.t)
     return { final: await readFinal(forge.store, url, isDrained), events }
   } finally {
-    await forge.close()
+    for (const { stop } of all) stop()
     endAll(folder)
+    await forge.close()
   }
 }
 
@@ -114,7 +118,7 @@ function keep<T extends { readonly folder: string }>(note: Note, log: string, ro
       child.send(role.task)
       const [code, how] = (await once(child, 'exit')) as [number | null, string | null]
       note({ e: 'died', pid: child.pid!, how: how ?? `exit code ${code}` })
-      if (!role.goesOn(code)) return
+      if (isStopping || !role.goesOn(code)) return
       await wait(100)
       if (isStopping) return
     }

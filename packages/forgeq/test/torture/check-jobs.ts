@@ -1,7 +1,7 @@
 // What must be true of every job whatever happened: nothing lost, nothing made up, ended once, within its tries.
 import { isEnded } from '#src/core/states.js'
 import type { AttemptRecord, JobRecord } from '#src/store/records.js'
-import { attemptsOf, claimKey, isWhole, type Facts } from './facts.ts'
+import { attemptsOf, claimKey, groupBy, isWhole, type Facts } from './facts.ts'
 
 type Check = (facts: Facts) => readonly string[]
 
@@ -26,6 +26,18 @@ export const jobChecks: Readonly<Record<string, Check>> = {
     ...facts.final.jobs.filter(({ id }) => !facts.sent.has(id)).map(({ id }) => `${id} is stored, nobody sent it`),
     ...facts.runs.filter(({ job }) => !facts.byId.has(job)).map(({ job }) => `${job} was run and is not in the store`),
   ],
+
+  'I2 what failed for certain stored nothing': ({ of, byId }) => {
+    const asked = groupBy(of('enqueue'), ({ job }) => job.id)
+    const failed = new Set(
+      of('op-failed')
+        .filter(({ code }) => code === 'STORE_UNAVAILABLE')
+        .map(({ op, pid }) => `${pid} ${op}`),
+    )
+    return Array.from(asked)
+      .filter(([id, calls]) => calls.length === 1 && failed.has(`${calls[0]!.pid} ${calls[0]!.op}`) && byId.has(id))
+      .map(([id]) => `${id} is stored although its enqueue failed for certain`)
+  },
 
   'I3 payload and policy are intact': (facts) => [
     ...everyJob((job, { sent }) => {

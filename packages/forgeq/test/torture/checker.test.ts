@@ -148,6 +148,15 @@ const done = (story: Story, id = 'a'): Story => story.claim(id, 10, 100, 200, 'c
 const stories: Readonly<Record<string, [violated: string, story: Story]>> = {
   'an accepted job is not there': ['I1', done(new Story().job(1, 'a')).job(2, 'b').forget('b')],
   'a job is there that nobody sent': ['I2', done(new Story().stray(1, 'a'))],
+  'a job is there whose enqueue failed for certain': [
+    'I2',
+    done(
+      new Story()
+        .stray(1, 'a')
+        .note(1, 1, { e: 'enqueue', op: 0, job: { ...someJob, id: 'a' } })
+        .note(2, 1, { e: 'op-failed', op: 0, code: 'STORE_UNAVAILABLE' }),
+    ),
+  ],
   'a payload is another': ['I3', done(new Story().job(1, 'a')).change('a', { payload: '{"a":1}' })],
   'a handler got another payload': [
     'I3',

@@ -1,6 +1,7 @@
 // Closes expired leases and brings the jobs of closed workers back: core decides how each goes on, the fence sorts out
 // rescuers that race.
 import { afterLoss } from '../core/outcome.ts'
+import { failpoint } from '../store/failpoint.ts'
 import type { LostJob, Settlement, Verdict } from '../store/records.ts'
 import { batchLimit, type Store } from '../store/store.ts'
 
@@ -26,6 +27,7 @@ export const rescue = async (
 ): Promise<number> => {
   const { jobs, nextExpiryAt } = await store.lost(batchLimit)
   if (jobs.length > 0) {
+    failpoint('rescue.after-lost')
     const now = storeNow()
     const settlements = jobs.map((job) => afterLoss(job, now, random))
     const verdicts = await store.settle(settlements)

@@ -1,6 +1,7 @@
 // Runs operations on one connection, many per transaction: whatever waits is written together and answered after the
 // commit, so the cost of a commit is shared. The only place that begins and commits.
 import { ForgeError } from '../core/errors.ts'
+import { failpoint } from '../store/failpoint.ts'
 import type { Topic } from '../store/store.ts'
 import { isBusy, withBusyRetry, type Database } from './connect.ts'
 import { Refused } from './enqueue.ts'
@@ -57,6 +58,11 @@ type Outcome = { readonly call: Call } & ({ readonly value: unknown } | { readon
 
 const answer = (outcome: Outcome, failure?: ForgeError): void => {
   const { call } = outcome
+  try {
+    failpoint(`${call.method}.after-commit`)
+  } catch (error) {
+    return call.reject(error)
+  }
   if (failure !== undefined) call.reject(failure)
   else if ('value' in outcome) call.resolve(outcome.value)
   else if (outcome.error instanceof Refused) call.resolve(outcome.error.answers)

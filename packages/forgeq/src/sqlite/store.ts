@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import { ForgeError } from '../core/errors.ts'
 import type { ManualClock } from '../store/clock.ts'
+import { failpoint } from '../store/failpoint.ts'
 import type * as records from '../store/records.ts'
 import type { Migration, Store, StoreInfo, Topic } from '../store/store.ts'
 import { planFrom } from './checks.ts'
@@ -176,7 +177,10 @@ export class SqliteStore implements Store {
 
   async #call<M extends Method>(method: M, ...args: unknown[]): Promise<Answer<M>> {
     const link = await this.#connected()
-    return (await link.call(method, args)) as Answer<M>
+    failpoint(`${method}.before-send`)
+    const answer = await link.call(method, args)
+    failpoint(`${method}.after-reply`)
+    return answer as Answer<M>
   }
 
   #connected(): Promise<Link> {

@@ -4,6 +4,7 @@ import type { ForgeError } from '../core/errors.ts'
 import type { Emitter } from '../emitter.ts'
 import { rescue } from '../maintain/rescue.ts'
 import type { WorkerEnd } from '../store/records.ts'
+import { failpoint } from '../store/failpoint.ts'
 import type { Store } from '../store/store.ts'
 import type { Timers } from '../timers.ts'
 import { pauseMs, willPass } from '../trouble.ts'
@@ -48,6 +49,7 @@ export class Deaths {
 
   add(death: Death): void {
     this.#untold.set(death.worker, death)
+    failpoint('supervisor.after-death')
     this.#loop.wake()
   }
 

@@ -7,6 +7,7 @@ import { ForgeError } from '../core/errors.ts'
 import { encodeJson } from '../core/json.ts'
 import { parse, parseStored } from '../core/schema.ts'
 import type { Context } from '../job.ts'
+import { failpoint } from '../store/failpoint.ts'
 import type { Hold, NewJob, Settlement } from '../store/records.ts'
 import type { Timers } from '../timers.ts'
 import { JobContext, type Desk } from './context.ts'
@@ -141,6 +142,7 @@ export class Executor {
   }
 
   #handle(run: Run, input: unknown): unknown {
+    failpoint('worker.before-handler')
     const context = new JobContext(input, run, this.#host)
     const { fn } = run.handler
     const { arounds } = this.#host
@@ -154,6 +156,7 @@ export class Executor {
 
   #succeed(run: Run, value: unknown): void {
     if (run.ended) return this.#returned(run)
+    failpoint('worker.after-handler')
     const { output } = run.handler.job
     try {
       const checked = output === undefined ? value : parse(output, value, 'result')

@@ -13,6 +13,7 @@ import type {
   Verdict,
   Want,
 } from '../store/records.ts'
+import { failpoint } from '../store/failpoint.ts'
 import { batchLimit, type Store } from '../store/store.ts'
 import type { Timers } from '../timers.ts'
 import { pauseMs, willPass } from '../trouble.ts'
@@ -107,6 +108,7 @@ export class Fetch {
 
   /** The run ended and its settlement is known. */
   settle(run: Run): void {
+    failpoint('worker.before-settle')
     this.#ended.push(run)
     this.#loop.wake()
   }
@@ -184,7 +186,7 @@ export class Fetch {
     const { slots } = this.#host
     if (claiming === 'nothing' || slots.free === 0) return []
     // Without slots to fill, the store only says whether suspects are left.
-    return claiming === 'look' ? slots.names.map((queue) => ({ queue, slots: 1 })) : slots.wants()
+    return claiming === 'look' ? slots.names.map((queue) => ({ queue, slots: 1 })) : slots.wants(claiming === 'alone')
   }
 
   /**
@@ -207,7 +209,10 @@ export class Fetch {
     this.#suspects.hear(reply, request.wants.length === slots.names.length, timers.now())
     runs.forEach((run, index) => this.#host.settled(run, reply.verdicts[index]!))
     for (const order of reply.orders) this.#host.ordered(order)
-    for (const claimed of reply.claimed) this.#host.claimed(claimed)
+    for (const claimed of reply.claimed) {
+      failpoint('worker.after-claim')
+      this.#host.claimed(claimed)
+    }
     const hasNone = request.slots > 0 && reply.claimed.length === 0 && !reply.more && !reply.suspects
     if (hasNone && slots.busy === 0 && this.#ended.length === 0) this.#host.idle()
     if (this.#ended.length > 0) return 0

@@ -7,6 +7,8 @@ export class Slots {
   readonly #used = new Map<string, number>()
   #busy = 0
   #first = 0
+  /** Apart from the other: turns of both kinds may alternate. */
+  #firstForOne = 0
 
   constructor(queues: Readonly<Record<string, number>>, total: number) {
     this.#queues = Object.entries(queues).map(([queue, slots]) => ({ queue, slots }))
@@ -46,19 +48,23 @@ export class Slots {
     this.#used.set(queue, (this.#used.get(queue) ?? 0) - 1)
   }
 
-  /** Queues with room. When there are fewer slots than they want, another one comes first each time: none starves. */
-  wants(): readonly Want[] {
+  /**
+   * Queues with room. When there are fewer slots than they want, another one comes first each time: none starves. The same
+   * with `isForOne`: a single job will come.
+   */
+  wants(isForOne = false): readonly Want[] {
     if (this.free <= 0) return []
+    const first = isForOne ? this.#firstForOne++ : this.#first
     const wants: Want[] = []
     let wanted = 0
     for (let i = 0; i < this.#queues.length; i += 1) {
-      const { queue, slots } = this.#queues[(this.#first + i) % this.#queues.length]!
+      const { queue, slots } = this.#queues[(first + i) % this.#queues.length]!
       const free = Math.min(slots - (this.#used.get(queue) ?? 0), this.free)
       if (free <= 0) continue
       wants.push({ queue, slots: free })
       wanted += free
     }
-    if (wanted > this.free) this.#first = (this.#first + 1) % this.#queues.length
+    if (!isForOne && wanted > this.free) this.#first = (this.#first + 1) % this.#queues.length
     return wants
   }
 }

@@ -129,6 +129,20 @@ test('slots out of range, a worker that is not there and a supervisor are refuse
   await assert.rejects(forge.admin.resizeWorker('crew', 1), { code: 'STATE_CONFLICT' })
 })
 
+test('where a single job will come every queue comes first in its turn, whatever is claimed in between', () => {
+  const slots = new Slots({ a: 2, b: 2 }, 2)
+  const first = (isForOne: boolean): string | undefined => slots.wants(isForOne)[0]?.queue
+  const seen = Array.from({ length: 4 }, () => [first(true), first(false)])
+  assert.deepEqual(
+    seen.map(([one]) => one),
+    ['a', 'b', 'a', 'b'],
+  )
+  assert.deepEqual(
+    seen.map(([, many]) => many),
+    ['a', 'b', 'a', 'b'],
+  )
+})
+
 test('a worker claims what it has slots for and no more, and the next as soon as one is free', async (t) => {
   const { forge, tapped, next, close } = bench()
   t.after(close)

@@ -1,0 +1,80 @@
+// Does to processes and to the file what the plan says, when it says so, and writes it down.
+import { readFileSync } from 'node:fs'
+import { setTimeout as wait } from 'node:timers/promises'
+import { findDriver } from '#src/sqlite/connect.js'
+import { fileOf, splitUrl } from '#src/store/url.js'
+import { monotonicMs, pidsOf, type Note } from './history.ts'
+import type { FaultOp } from './plan.ts'
+
+export interface Victims {
+  readonly folder: string
+  readonly url: string
+  readonly note: Note
+}
+
+const roles = {
+  'kill worker': 'worker',
+  'stop worker': 'worker',
+  'kill crew': 'crew',
+  'kill producer': 'producer',
+} as const
+
+/** Processes of this run that live: a number that was given to another program since is none of them. */
+export function alive(folder: string, role: string): number[] {
+  return pidsOf(folder, role).filter((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('torture')
+    } catch {
+      return false
+    }
+  })
+}
+
+export function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name)
+  } catch (error) {
+    // It died by itself meanwhile.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
+/** Resolves when the last fault is over. */
+export async function driveFaults(faults: readonly FaultOp[], startedAt: number, victims: Victims): Promise<void> {
+  const running: Promise<void>[] = []
+  for (const fault of faults) {
+    await wait(Math.max(0, fault.at - (monotonicMs() - startedAt)))
+    running.push(commit(fault, victims))
+  }
+  await Promise.all(running)
+}
+
+async function commit({ kind, which, ms }: FaultOp, { folder, url, note }: Victims): Promise<void> {
+  if (kind === 'lock store') {
+    note({ e: 'fault', kind, pid: 0, ms })
+    return lockFile(url, ms)
+  }
+  const pids = alive(folder, roles[kind])
+  const pid = pids[which % pids.length]
+  if (pid === undefined) return
+  note({ e: 'fault', kind, pid, ms })
+  signal(pid, kind === 'stop worker' ? 'SIGSTOP' : 'SIGKILL')
+  if (kind !== 'stop worker') return
+  await wait(ms)
+  signal(pid, 'SIGCONT')
+}
+
+/** Another program has a transaction open. */
+async function lockFile(url: string, ms: number): Promise<void> {
+  const { driver } = findDriver(false)
+  const db = new driver.DatabaseSync(fileOf(splitUrl(url)!))
+  try {
+    db.exec('PRAGMA busy_timeout = 2000; BEGIN IMMEDIATE')
+    await wait(ms)
+    db.exec('ROLLBACK')
+  } catch {
+    // Somebody else holds the lock for that long: fault enough.
+  } finally {
+    db.close()
+  }
+}

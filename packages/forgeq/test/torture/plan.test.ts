@@ -1,0 +1,21 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setFailpoints } from '#src/store/failpoint.js'
+import { planOf } from './plan.ts'
+
+const options = { ms: 60_000, producers: 2, crews: 2, processes: 2, opsPerSecond: 20, faultEveryMs: 3_000 }
+
+test('the same seed gives the same plan, another one another', () => {
+  assert.deepEqual(planOf({ ...options, seed: 7 }), planOf({ ...options, seed: 7 }))
+  assert.notDeepEqual(planOf({ ...options, seed: 7 }), planOf({ ...options, seed: 8 }))
+})
+
+test('a plan holds every kind of job and fault, and failpoints that exist', (t) => {
+  t.after(() => setFailpoints(''))
+  const { producers, faults, crews, producerFailpoints } = planOf({ ...options, seed: 7, ms: 600_000 })
+  const ops = producers.flat()
+  const kinds = new Set(ops.map((op) => (op.do === 'enqueue' ? op.kind : op.do)))
+  assert.deepEqual(kinds, new Set(['plain', 'failing', 'parent', 'once', 'blocking', 'poison', 'cancel', 'pause']))
+  assert.equal(new Set(faults.map(({ kind }) => kind)).size, 5)
+  for (const failpoints of [...crews, ...producerFailpoints].flat()) setFailpoints(failpoints)
+})

@@ -12,11 +12,13 @@ import type { NewJob, StoredPolicy, TypeRecord } from './store/records.ts'
 const mostProblems = 100
 
 export class Preparer {
+  readonly defaults: PolicyOverrides
   readonly #base: StoredPolicy
   readonly #newId: () => string
 
   /** `defaults` stand behind the policy of every job; INVALID_OPTION. */
   constructor(defaults: PolicyOverrides, newId: () => string) {
+    this.defaults = defaults
     this.#base = resolvePolicy({}, defaults)
     this.#newId = newId
   }

@@ -4,8 +4,8 @@ import { defaults } from '../core/caps.ts'
 import { toMs } from '../core/duration.ts'
 import { ForgeQ } from '../forge.ts'
 import { createLog, logEvents, type LogOptions } from '../observe/log.ts'
+import { findHandlers } from '../worker/find-handlers.ts'
 import { runSupervised } from '../worker/supervised.ts'
-import { findHandlers } from './handlers.ts'
 import type { QueueSlots } from './settings.ts'
 
 export interface WorkerTask {

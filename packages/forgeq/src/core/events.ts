@@ -32,12 +32,14 @@ export interface EngineEvents {
   'job:cancelled': Tried
   /** Handed back unharmed at shutdown. */
   'job:released': JobEvent
-  /** Its worker died or stalled; `dead` when that was once too often. */
+  /** Its worker died or stalled, or the isolated child that ran it died; `dead` when that was once too often. */
   'job:crashed': JobEvent & { readonly dead: DeadReason | null; readonly error: Failure }
   /** Its handler ignores the abort and still runs; the try was settled without it. */
   'job:stuck': Tried
-  /** A line that a handler wrote to its log, whole and unbounded. */
+  /** A line that a handler wrote to its log: whole, of an isolated handler its first 16,384 characters. */
   'job:log': JobEvent & Pick<LogLine, 'level' | 'message'>
+  /** An isolated child died after its job had ended, which keeps its outcome. The job is the last one it ran. */
+  'child:died': Pick<JobEvent, 'id' | 'type' | 'worker'> & { readonly error: Failure }
   'worker:started': { readonly worker: string; readonly queues: readonly string[]; readonly slots: number }
   /** `stopped`: its record in the store is closed. `lost`: its lease ran out, what it held runs elsewhere, and it registers anew. */
   'worker:closed': { readonly worker: string; readonly reason: 'stopped' | 'lost' }

@@ -7,8 +7,17 @@ const budget = { name: 200, message: 4000, path: 100, problem: 200, stack: 8000,
 const mostProblems = 10
 const mostCauses = 8
 
+const kept = new WeakMap<object, Failure>()
+
+/** From now on `toFailure` says this of `error`: it came from another process, which saw more of it. */
+export function keepFailure(error: Error, failure: Failure): void {
+  kept.set(error, failure)
+}
+
 /** At most 16 KiB as JSON. `stack` ends with the causes; `code` is by default that of a ForgeError, else HANDLER_ERROR. */
 export function toFailure(error: unknown, code?: string): Failure {
+  const known = kept.get(error as object)
+  if (known !== undefined) return code === undefined ? known : { ...known, code }
   const stack = traceOf(error)
   const problems = problemsOf(error)
   return {

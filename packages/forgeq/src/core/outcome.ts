@@ -91,7 +91,7 @@ export function afterLoss(lost: LostJob, storeNow: number, random: () => number)
 }
 
 /** What ran it died: it runs again, unless it may not or has taken too many with it. */
-function crash({ job, claim, crashes, policy }: LostJob, error: Failure): Settlement {
+function crash({ job, claim, crashes, policy }: LostJob | Claimed, error: Failure): Settlement {
   const settlement = { job, claim, outcome: 'crash', error } as const
   if (policy.delivery === 'at-most-once') return { ...settlement, bury: 'lost' }
   return crashes + 1 >= caps.crashes ? { ...settlement, bury: 'poison' } : settlement
@@ -133,3 +133,19 @@ function afterStuck(lost: LostJob, storeNow: number, random: () => number): Sett
   const delayMs = delayAfter(policy.backoff, attempt - attemptBase, random)
   return { job, claim, outcome: 'retry', delayMs, error }
 }
+
+/** The thread or process that ran the job for its worker died, and nobody had wanted that. */
+export const afterChildDeath = (
+  claimed: Claimed,
+  message: string,
+  process: NonNullable<Failure['process']>,
+): Settlement => crash(claimed, { code: 'CHILD_LOST', name: 'ChildLost', message, process })
+
+/** There was no thread or process to run it in: put off, no attempt counted, for the handler was not called. */
+export const afterNoStart = ({ job, claim }: Claimed, message: string, delayMs: number): Settlement => ({
+  job,
+  claim,
+  outcome: 'snooze',
+  delayMs,
+  error: { code: 'CHILD_UNAVAILABLE', name: 'ChildUnavailable', message },
+})

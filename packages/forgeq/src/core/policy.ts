@@ -34,10 +34,17 @@ export interface Policy {
   keepResult?: Duration
   /** `at-most-once`: a job that was started is never started again, whatever became of it; `retries` is then 0. */
   delivery?: 'at-least-once' | 'at-most-once'
+  /**
+   * Where the handler runs. `inline`: in the worker, beside others. `thread`, `process`: one job at a time, killed when it
+   * does not stop; the worker must know the handler's module. Of the definition alone, not stored. Default `inline`.
+   */
+  isolation?: Isolation
 }
 
+export type Isolation = 'inline' | 'thread' | 'process'
+
 /** What may be said of a job outside its definition; a backoff function belongs to the definition, where workers find it. */
-export interface PolicyOverrides extends Policy {
+export interface PolicyOverrides extends Omit<Policy, 'isolation' | 'backoff'> {
   backoff?: BackoffRule
 }
 
@@ -90,6 +97,7 @@ export function resolvePolicy(
 ): StoredPolicy {
   let known = resolved.get(policy)
   if (known?.base !== base) {
+    checkIsolation(policy.isolation)
     known = { base, stored: override(base, policy) }
     resolved.set(policy, known)
   }
@@ -98,6 +106,11 @@ export function resolvePolicy(
     throw invalidOption('backoff', "cannot be a function here: put it into the job's definition")
   }
   return override(known.stored, options)
+}
+
+function checkIsolation(isolation: Isolation | undefined): void {
+  if (isolation === undefined || ['inline', 'thread', 'process'].includes(isolation)) return
+  throw invalidOption('isolation', "must be 'inline', 'thread' or 'process'")
 }
 
 function override(base: StoredPolicy, policy: Policy): StoredPolicy {
@@ -145,6 +158,7 @@ export function explainPolicy(policy: Policy, options?: PolicyOverrides): Requir
     timeout: readable(stored.timeoutMs),
     keepResult: readable(stored.keepResultMs),
     delivery: stored.delivery,
+    isolation: policy.isolation ?? 'inline',
   }
 }
 

@@ -38,7 +38,7 @@ export function parse<T>(schema: Schema<unknown, T>, value: unknown, what = 'inp
 
 /** What the schema makes of the stored payload of job `id`, as `parse` does; INVALID_INPUT names the job. */
 export function parseStored<T>(schema: Schema<unknown, T>, payload: string, id: string): T | Promise<T> {
-  const value = decode(payload, id)
+  const value = decodeStored(payload, id)
   return after(schema['~standard'].validate(value), (result) => {
     if (result.issues === undefined || value !== null) return accept(result, 'stored payload', id)
     // JSON has no undefined: a job without input is stored as null.
@@ -51,7 +51,8 @@ export function parseStored<T>(schema: Schema<unknown, T>, payload: string, id: 
 const after = <A, B>(value: A | Promise<A>, make: (value: A) => B | Promise<B>): B | Promise<B> =>
   value instanceof Promise ? value.then(make) : make(value)
 
-function decode(payload: string, id: string): unknown {
+/** The stored payload of job `id`; INVALID_INPUT when it is no JSON. */
+export function decodeStored(payload: string, id: string): unknown {
   try {
     return JSON.parse(payload)
   } catch (error) {

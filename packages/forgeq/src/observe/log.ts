@@ -69,6 +69,9 @@ export function logEvents(events: Announcing, log: Log): void {
     else log.error(words, 'job lost its worker and is dead')
   })
   events.on('job:log', (event) => log[event.level](about(event), event.message))
+  events.on('child:died', ({ id, type, worker, error }) =>
+    log.error({ jobId: id, type, worker, err: error }, 'isolated child died after its job had ended'),
+  )
   events.on('worker:started', ({ worker, queues, slots }) => log.debug({ worker, queues, slots }, 'worker registered'))
   events.on('worker:closed', ({ worker, reason }) => {
     if (reason === 'lost') log.warn({ worker }, 'worker lost its lease, registers anew')

@@ -60,7 +60,7 @@ export interface Failure {
   readonly message: string
   readonly stack?: string
   readonly problems?: readonly Problem[]
-  /** With `WORKER_LOST`, when somebody saw the process end; `rssBytes`: of its memory, when it last told. */
+  /** With `CHILD_LOST`, and with `WORKER_LOST` when somebody saw the process end; `rssBytes`: of its memory, when it last told. */
   readonly process?: ProcessEnd & { readonly rssBytes: number | null }
 }
 

@@ -132,7 +132,13 @@ export class TestForge extends ForgeQ {
     ]
     const slots = Object.fromEntries(queues.map((queue) => [queue, defaults.concurrency]))
     try {
-      const options = { handlers, queues: slots, concurrency: defaults.concurrency, drain: true, signals: false }
+      const options = {
+        handlers: handlers.map(inline),
+        queues: slots,
+        concurrency: defaults.concurrency,
+        drain: true,
+        signals: false,
+      }
       await this.worker(options).run()
     } finally {
       for (const stop of unlisten) stop()
@@ -146,6 +152,12 @@ export class TestForge extends ForgeQ {
     while ((await rescue(this.store, now, Math.random, () => {})) === 0);
     while ((await this.store.prune(batchLimit)).more);
   }
+}
+
+/** Whatever its isolation, it runs in the test, where time stands still and a debugger stops. */
+const inline = ({ job, fn }: Handler): Handler => {
+  const { isolation, ...policy } = job.policy
+  return { job: isolation === undefined ? job : { ...job, policy }, fn }
 }
 
 /** A forge on an empty store in memory, whose clock stands still at 2026-01-01 until it is moved. */

@@ -76,12 +76,7 @@ export class JobContext implements Context<unknown> {
       const run = this.#run
       if (run.ended) throw leaseLost(run)
       run.followUps ??= []
-      if (run.followUps.length >= batchLimit - 1) {
-        throw new ForgeError(
-          'INVALID_OPTION',
-          `a job may enqueue ${batchLimit - 1} others; enqueue one that enqueues the rest`,
-        )
-      }
+      if (run.followUps.length >= mostFollowUps) throw tooManyFollowUps()
       const id = options.id ?? this.#desk.newId()
       const prepared = this.#desk.preparer.prepare(job, input, { ...options, id })
       // Its fault comes up when the job ends, not as a rejection that nobody handles.
@@ -99,7 +94,13 @@ export class JobContext implements Context<unknown> {
   }
 }
 
-const leaseLost = (run: Run): ForgeError =>
+/** They are stored with the completion of the job, in one call. */
+export const mostFollowUps: number = batchLimit - 1
+
+export const tooManyFollowUps = (): ForgeError =>
+  new ForgeError('INVALID_OPTION', `a job may enqueue ${mostFollowUps} others; enqueue one that enqueues the rest`)
+
+export const leaseLost = (run: Run): ForgeError =>
   new ForgeError('LEASE_LOST', `this try of job ${run.claimed.job} is over; nothing it still does is stored`, {
     id: run.claimed.job,
   })

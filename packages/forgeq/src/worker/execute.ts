@@ -1,22 +1,28 @@
 // Runs claims: parse the input, call the handler inside what `use` put around it, turn what came of it into exactly one
-// settlement. Watches deadlines and carries out aborts. Which outcome follows from what is decided in core/outcome.
+// settlement. Watches deadlines and carries out aborts. Which outcome follows from what is decided in core/outcome. Where an
+// isolated handler runs: isolate.ts.
 import { afterFailure, afterSuccess } from '../core/outcome.ts'
 import { formatMs } from '../core/duration.ts'
 import { caps } from '../core/caps.ts'
 import { ForgeError } from '../core/errors.ts'
 import { encodeJson } from '../core/json.ts'
-import { parse, parseStored } from '../core/schema.ts'
-import type { Context } from '../job.ts'
+import { decodeStored, parse, parseStored } from '../core/schema.ts'
+import type { Context, Handler } from '../job.ts'
 import type { Hold, NewJob, Settlement } from '../store/records.ts'
 import type { Timers } from '../timers.ts'
+import { backoffOf } from './child-talk.ts'
 import { JobContext, type Desk } from './context.ts'
+import type { Isolated } from './isolate.ts'
 import type { Run } from './run.ts'
 
 /** Runs around every handler; what it returns is the job's result. */
 export type Around = (context: Context<unknown>, next: () => Promise<unknown>) => Promise<unknown>
 
-/** Time for a handler to end after it was aborted; then its claim is settled without it. */
+/** Time for a handler to end after it was aborted; then it is killed if it is isolated, and its claim settled without it. */
 const abortGraceMs = 5_000
+/** For an isolated handler to be dead after that, while the worker goes on and while it stops. */
+const killMs = 1_000
+const hastyKillMs = 300
 
 const abortKinds = { CANCELLED: 'cancel', TIMEOUT: 'timeout', SHUTDOWN: 'shutdown' } as const
 
@@ -24,6 +30,7 @@ export interface Executing extends Desk {
   readonly arounds: readonly Around[]
   readonly timers: Timers
   readonly random: () => number
+  readonly isolated: Pick<Isolated, 'run' | 'kill' | 'leave'>
   /** Once for every run that was started. */
   readonly ended: (run: Run) => void
   /** Settled without its handler, which ignores its abort and still runs. */
@@ -40,6 +47,7 @@ export class Executor {
   readonly #stuck = new Set<Run>()
   /** The one that has to be over first, its abort and its grace included. */
   #mostUrgent: Run | undefined
+  #isStopping = false
   #watchAt = Infinity
   #unwatch: (() => void) | undefined
 
@@ -93,6 +101,7 @@ export class Executor {
 
   /** The worker is stopping: what still runs is aborted and after `graceMs` handed back. */
   shutDown(graceMs: number): void {
+    this.#isStopping = true
     for (const run of this.#running) {
       const { job } = run.claimed
       const error = new ForgeError('SHUTDOWN', `the worker is stopping; job ${job} goes back to its queue`, { id: job })
@@ -123,7 +132,7 @@ export class Executor {
     const { backoff } = handler.job.policy
     return afterFailure(claimed, error, {
       random: this.#host.random,
-      backoff: typeof backoff === 'function' ? backoff : undefined,
+      backoff: typeof backoff === 'function' ? (backoffOf(error) ?? backoff) : undefined,
       aborted: reason && abortKinds[reason.code as keyof typeof abortKinds],
     })
   }
@@ -135,6 +144,7 @@ export class Executor {
   }
 
   #call(run: Run): unknown {
+    if (run.isolation !== 'inline') return this.#isolate(run)
     const { job, payload } = run.claimed
     const input = parseStored(run.handler.job.input, payload, job)
     return isThenable(input) ? input.then((value) => this.#handle(run, value)) : this.#handle(run, input)
@@ -142,7 +152,25 @@ export class Executor {
 
   #handle(run: Run, input: unknown): unknown {
     const context = new JobContext(input, run, this.#host)
-    const { fn } = run.handler
+    return this.#enter(context, run.handler.fn)
+  }
+
+  /** Nothing of the handler's module runs here: what is around it gets the input and gives the result as they are stored. */
+  #isolate(run: Run): Promise<unknown> {
+    const { isolated, arounds } = this.#host
+    if (arounds.length === 0) return isolated.run(run)
+    return this.#enter(
+      new JobContext(decodeStored(run.claimed.payload, run.claimed.job), run, this.#host),
+      async () => {
+        await isolated.run(run)
+        const value: unknown = JSON.parse(run.result!)
+        run.result = undefined
+        return value
+      },
+    ) as Promise<unknown>
+  }
+
+  #enter(context: Context<unknown>, fn: Handler['fn']): unknown {
     const { arounds } = this.#host
     if (arounds.length === 0) return fn(context)
     const enter = async (index: number): Promise<unknown> => {
@@ -154,7 +182,7 @@ export class Executor {
 
   #succeed(run: Run, value: unknown): void {
     if (run.ended) return this.#returned(run)
-    const { output } = run.handler.job
+    const output = run.isolation === 'inline' ? run.handler.job.output : undefined
     try {
       const checked = output === undefined ? value : parse(output, value, 'result')
       const pending = run.followUps?.some((job) => job instanceof Promise) ?? false
@@ -179,12 +207,13 @@ export class Executor {
 
   #complete(run: Run, value: unknown): void {
     if (run.ended) return
+    if (run.forced !== undefined) return this.#fail(run, undefined)
     // Too late is a failure even when it worked: whoever waits for the result was promised the limit. The timer that tells
     // so cannot fire while a handler blocks the event loop.
     if (run.reason === undefined && this.#host.timers.now() > run.deadlineAt) run.reason = timedOut(run)
     if (run.reason?.code === 'TIMEOUT' || run.reason?.code === 'LEASE_LOST') return this.#fail(run, run.reason)
     try {
-      const result = encodeJson(value, 'result', caps.resultBytes)
+      const result = run.result ?? encodeJson(value, 'result', caps.resultBytes)
       this.#end(run, afterSuccess(run.claimed, result, (run.followUps ?? []) as NewJob[]))
     } catch (error) {
       this.#fail(run, error)
@@ -195,7 +224,7 @@ export class Executor {
     if (run.ended) return this.#returned(run)
     const code = run.reason?.code
     if (code === 'LEASE_LOST') return this.#end(run, undefined)
-    this.#end(run, this.failureOf(run, error))
+    this.#end(run, run.forced ?? this.failureOf(run, error))
   }
 
   #end(run: Run, settlement: Settlement | undefined): void {
@@ -205,6 +234,7 @@ export class Executor {
     run.settlement = settlement
     this.#running.delete(run)
     this.#expect(run)
+    if (run.isolation !== 'inline') this.#host.isolated.leave(run)
     this.#host.ended(run)
   }
 
@@ -255,11 +285,19 @@ export class Executor {
 
   #expire(run: Run): void {
     if (run.reason === undefined) return this.#abort(run, timedOut(run), abortGraceMs)
+    if (run.isolation !== 'inline' && !run.isKilled) return this.#kill(run)
     this.#fail(run, run.reason)
     // At a shutdown nothing is left for it to block.
     if (run.reason.code === 'SHUTDOWN') return
     this.#stuck.add(run)
     this.#host.stuck(run)
+  }
+
+  /** The job may run again as soon as it is settled: first its handler has to be dead. */
+  #kill(run: Run): void {
+    run.isKilled = true
+    run.deadlineAt = this.#host.timers.now() + (this.#isStopping ? hastyKillMs : killMs)
+    this.#host.isolated.kill(run)
   }
 }
 

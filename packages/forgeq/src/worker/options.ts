@@ -5,10 +5,14 @@ import { invalidOption } from '../core/errors.ts'
 import { checkName } from '../core/name.ts'
 import type { Handler, Job } from '../job.ts'
 import type { TypeRecord } from '../store/records.ts'
+import { moduleOf } from './handler-module.ts'
 
 export interface WorkerOptions {
-  /** What it can run: one handler per job type. */
-  readonly handlers: readonly Handler[]
+  /**
+   * What it can run: one handler per job type. A URL or a path (of a file, folder or pattern, from the working folder)
+   * means the handlers that the modules there export: `run` loads them, and can give them a thread or process.
+   */
+  readonly handlers: readonly (Handler | URL | string)[]
   /** Slots per queue. Default: the queues of the handlers' jobs, each with all slots. */
   readonly queues?: Readonly<Record<string, number>>
   /** Slots in all: how many jobs run at a time. Default: the sum of `queues`, else 10. */
@@ -29,29 +33,59 @@ export interface WorkerOptions {
 export interface WorkerPlan {
   readonly handlers: ReadonlyMap<string, Handler>
   readonly types: readonly TypeRecord[]
+  /** Every handler always has a process of its own, so that none can take down what runs beside it, nor the worker. */
+  readonly canIsolate: boolean
+  /** Some handler could be given one. */
+  readonly mayIsolate: boolean
   readonly queues: Readonly<Record<string, number>>
   readonly concurrency: number
   readonly leaseMs: number
   readonly drain: boolean
   readonly signals: boolean
-  /** Every handler could be given a process of its own. */
-  readonly canIsolate: boolean
 }
 
 const mostSlots = 10_000
 
+/** Names a module, or where modules are, that `run` has to load. */
+export const isModule = (one: Handler | URL | string): one is URL | string =>
+  typeof one === 'string' || one instanceof URL
+
+export const isLoaded = (handlers: WorkerOptions['handlers']): handlers is readonly Handler[] =>
+  !handlers.some(isModule)
+
 /** INVALID_OPTION names what is out of range; `describe` gives what a job's type is announced as. */
-export function readOptions(options: WorkerOptions, describe: (job: Job) => TypeRecord): WorkerPlan {
+export function readOptions(
+  options: Omit<WorkerOptions, 'handlers'> & { readonly handlers: readonly Handler[] },
+  describe: (job: Job) => TypeRecord,
+): WorkerPlan {
   const handlers = new Map<string, Handler>()
   if (options.handlers.length === 0) throw invalidOption('handlers', 'must hold at least one handler')
   options.handlers.forEach((handler, i) => {
-    if (typeof handler.fn !== 'function') {
+    if (typeof handler?.fn !== 'function') {
       throw invalidOption(`handlers.${i}`, 'must be a handler: give the job its function with job.handler(fn)')
     }
-    const { name } = handler.job
+    const { name, policy } = handler.job
     if (handlers.has(name)) throw invalidOption(`handlers.${i}`, `handles ${name}, which another handler does already`)
+    if (needsModule(policy.isolation) && moduleOf(handler) === undefined) {
+      throw invalidOption(
+        `handlers.${i}`,
+        `handles ${name}, which has isolation '${policy.isolation}': give its module instead, for example new URL('./jobs.js', import.meta.url)`,
+      )
+    }
     handlers.set(name, handler)
   })
+  const { concurrency, leaseMs, drain, signals } = readNumbers(options)
+  const types = options.handlers.map(({ job }) => describe(job))
+  const queues = options.queues ?? Object.fromEntries(types.map(({ policy }) => [policy.queue, concurrency]))
+  const mayIsolate = options.handlers.some((handler) => moduleOf(handler) !== undefined)
+  const canIsolate = options.handlers.every(({ job }) => job.policy.isolation === 'process')
+  return { handlers, types, canIsolate, mayIsolate, queues, concurrency, leaseMs, drain, signals }
+}
+
+/** What can be checked before any handler is loaded. */
+export function readNumbers(
+  options: Omit<WorkerOptions, 'handlers'>,
+): Pick<WorkerPlan, 'concurrency' | 'leaseMs' | 'drain' | 'signals'> {
   for (const [queue, slots] of Object.entries(options.queues ?? {})) {
     checkName(queue, 'queues')
     checkSlots(slots, `queues.${queue}`)
@@ -61,10 +95,10 @@ export function readOptions(options: WorkerOptions, describe: (job: Job) => Type
   checkSlots(concurrency, 'concurrency')
   const leaseMs = lease === undefined ? defaults.leaseMs : toMs(lease, 'lease')
   if (leaseMs < caps.leaseMinMs || leaseMs > caps.leaseMaxMs) throw invalidOption('lease', 'must be 5 s to 10 min')
-  const types = options.handlers.map(({ job }) => describe(job))
-  const queues = options.queues ?? Object.fromEntries(types.map(({ policy }) => [policy.queue, concurrency]))
-  return { handlers, types, queues, concurrency, leaseMs, drain, signals, canIsolate: false }
+  return { concurrency, leaseMs, drain, signals }
 }
+
+const needsModule = (isolation: string | undefined): boolean => isolation !== undefined && isolation !== 'inline'
 
 /** INVALID_OPTION when a process cannot have so many. */
 export function checkSlots(slots: number, what: string): void {

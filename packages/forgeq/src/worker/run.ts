@@ -1,11 +1,13 @@
 // One claim while this process works on it: its abort signal, its deadline, what it wrote down and how it ends.
 import type { ForgeError } from '../core/errors.ts'
+import type { Isolation } from '../core/policy.ts'
 import type { Handler } from '../job.ts'
+import { isolationOf } from './handler-module.ts'
 import type { Claimed, LogLine, NewJob, Note, Progress, Settlement } from '../store/records.ts'
 import { caps } from '../core/caps.ts'
 
 /** In characters: one huge line must not use up what is kept for all. */
-const longestLine = 16_384
+export const longestLine = 16_384
 
 interface Line {
   readonly level: LogLine['level']
@@ -17,6 +19,7 @@ export class Run {
   readonly claimed: Claimed
   readonly handler: Handler
   readonly worker: string
+  readonly isolation: Isolation
   /** By the monotonic clock, like every instant in here. */
   readonly startedAt: number
   /** When it is aborted, and once it is, when it is settled without its handler. */
@@ -28,6 +31,12 @@ export class Run {
   /** How the claim ends; stays `undefined` when the claim was lost. */
   settlement: Settlement | undefined
   followUps: (NewJob | Promise<NewJob>)[] | undefined
+  /** Of an isolated handler: JSON text, checked where it ran. */
+  result: string | undefined
+  /** How the claim ends whatever is made of it around the handler: its child died, or there was none. */
+  forced: Settlement | undefined
+  /** Its child was killed, and may not be dead yet. */
+  isKilled = false
   #controller: AbortController | undefined
   #progress: Progress | undefined
   #lines: Line[] | undefined
@@ -38,6 +47,7 @@ export class Run {
     this.claimed = claimed
     this.worker = worker
     this.handler = handler
+    this.isolation = isolationOf(handler, claimed.crashes)
     this.startedAt = now
     this.deadlineAt = claimed.policy.timeoutMs === 0 ? Infinity : now + claimed.policy.timeoutMs
   }

@@ -58,9 +58,17 @@ export function runSupervised(start: (task: unknown, around: Surroundings) => Pr
     forge.on('job:started', ({ id, type, attempt }) => {
       running.set(id, { id, type, attempt, startedAt: performance.now() })
     })
-    for (const name of ['job:completed', 'job:retried', 'job:dead', 'job:cancelled', 'job:released'] as const) {
+    for (const name of [
+      'job:completed',
+      'job:retried',
+      'job:dead',
+      'job:cancelled',
+      'job:released',
+      'job:crashed',
+    ] as const) {
       forge.on(name, ({ id }) => {
-        running.delete(id)
+        // Jobs of others, which it rescued, are told of too.
+        if (!running.delete(id)) return
         tellRunning()
         if (name === 'job:released') return
         ended += 1

@@ -4,8 +4,9 @@ import { defaults } from '../core/caps.ts'
 import { toMs, type Duration } from '../core/duration.ts'
 import { ForgeError } from '../core/errors.ts'
 import type { Emitter } from '../emitter.ts'
+import type { Handler } from '../job.ts'
 import { Duties } from '../maintain/duties.ts'
-import type { Claimed, Order, WorkerFacts } from '../store/records.ts'
+import type { Claimed, LogLine, Order, WorkerFacts } from '../store/records.ts'
 import { batchLimit, type Store, type Topic } from '../store/store.ts'
 import { willPass } from '../trouble.ts'
 import type { Preparer } from '../prepare.ts'
@@ -15,9 +16,10 @@ import { version } from '../version.ts'
 import { announceEnd, announceLine, announceRescue, announceStart, announceStuck } from './announce.ts'
 import { Executor, type Around } from './execute.ts'
 import { Fetch } from './fetch.ts'
+import { Isolated } from './isolate.ts'
 import { Lease } from './lease.ts'
-import { readOptions, type WorkerOptions, type WorkerPlan } from './options.ts'
 import { rssBytes } from './memory.ts'
+import { isLoaded, isModule, readNumbers, readOptions, type WorkerOptions, type WorkerPlan } from './options.ts'
 import { pidSpace } from './pid-space.ts'
 import { Run } from './run.ts'
 import { Slots } from './slots.ts'
@@ -45,12 +47,16 @@ export interface WorkerParts {
 
 export class Worker implements AsyncDisposable {
   readonly #parts: WorkerParts
-  readonly #plan: WorkerPlan
-  readonly #slots: Slots
-  readonly #executor: Executor
-  readonly #fetch: Fetch
-  readonly #lease: Lease
-  readonly #duties: Duties
+  readonly #options: WorkerOptions
+  // Made once the handlers are there.
+  #plan!: WorkerPlan
+  #slots!: Slots
+  #executor!: Executor
+  #isolated!: Isolated
+  #fetch!: Fetch
+  #lease!: Lease
+  #duties!: Duties
+  #isSetUp = false
   /** Undo what `run` and `stop` set up outside. */
   readonly #undo: (() => void)[] = []
   #worker = ''
@@ -66,9 +72,17 @@ export class Worker implements AsyncDisposable {
 
   /** INVALID_OPTION when the options are out of range. */
   constructor(parts: WorkerParts, options: WorkerOptions) {
-    const { time, events } = parts
     this.#parts = parts
-    this.#plan = readOptions(options, (job) => parts.preparer.describe(job))
+    this.#options = options
+    if (isLoaded(options.handlers)) this.#setUp(options.handlers)
+    else readNumbers(options)
+  }
+
+  #setUp(handlers: readonly Handler[]): void {
+    const parts = this.#parts
+    const { time, events } = parts
+    this.#plan = readOptions({ ...this.#options, handlers }, (job) => parts.preparer.describe(job))
+    this.#isSetUp = true
     this.#slots = new Slots(this.#plan.queues, this.#plan.concurrency)
     const shared = {
       ...parts,
@@ -76,13 +90,23 @@ export class Worker implements AsyncDisposable {
       failed: (error: unknown) => this.#fail(error),
       closed: (worker: string) => this.#closed(worker),
     }
+    const desk = {
+      noted: (run: Run) => this.#fetch.note(run),
+      logged: (run: Run, level: LogLine['level'], message: string) => announceLine(events, run, level, message),
+    }
+    this.#isolated = new Isolated({
+      ...parts,
+      ...desk,
+      defaults: parts.preparer.defaults,
+      limit: () => this.#slots.total,
+    })
     this.#executor = new Executor({
       ...parts,
-      noted: (run) => this.#fetch.note(run),
-      logged: (run, level, message) => announceLine(events, run, level, message),
+      ...desk,
+      isolated: this.#isolated,
       ended: (run) => this.#ended(run),
       stuck: (run) => this.#stuck(run),
-      expectWithin: options.expectWithin,
+      expectWithin: this.#options.expectWithin,
     })
     this.#fetch = new Fetch({
       ...shared,
@@ -127,13 +151,15 @@ export class Worker implements AsyncDisposable {
 
   /**
    * Works until it is stopped; a second call gives the same promise. While the store does not answer it keeps trying;
-   * rejects on any other error of the store, after aborting its handlers.
+   * rejects on any other error of the store, after aborting its handlers, and with CONFIG when modules of handlers cannot
+   * be loaded.
    */
   run(): Promise<void> {
     this.#over ??= new Promise((resolve, reject) => {
       this.#settleOver = { resolve, reject }
-      if (this.#stopping === undefined) this.#start()
-      else resolve()
+      if (this.#stopping !== undefined) resolve()
+      else if (this.#isSetUp) this.#start()
+      else this.#load().catch((error: unknown) => this.#fail(error))
     })
     return this.#over
   }
@@ -158,11 +184,21 @@ export class Worker implements AsyncDisposable {
     await this.stop()
   }
 
+  async #load(): Promise<void> {
+    const { handlers } = this.#options
+    const { findHandlers } = await import('./find-handlers.ts')
+    const { handlers: found } = await findHandlers(handlers.filter(isModule), process.cwd())
+    if (this.#stopping !== undefined) return
+    this.#setUp([...handlers.filter((one): one is Handler => !isModule(one)), ...found.map(({ handler }) => handler)])
+    this.#start()
+  }
+
   #start(): void {
     const { store } = this.#parts
     const topics = this.#slots.names.map((queue): Topic => `ready:${queue}`)
     this.#undo.push(store.listen(topics, () => this.#fetch.wake()))
     if (this.#plan.signals) this.#hearSignals()
+    if (this.#plan.mayIsolate) this.#isolated.load().catch((error: unknown) => this.#fail(error))
     this.#lease.start()
     this.#duties.start()
   }
@@ -179,6 +215,7 @@ export class Worker implements AsyncDisposable {
 
   async #shutDown(): Promise<void> {
     const { timers } = this.#parts
+    if (!this.#isSetUp) return this.#finish()
     this.#fetch.stopClaiming()
     await this.#until(() => this.#executor.size === 0 || this.#graceIsOver)
     this.#executor.shutDown(handBackMs)
@@ -190,7 +227,7 @@ export class Worker implements AsyncDisposable {
     }
     this.#undo.push(timers.after(farewellMs, giveUp))
     await this.#until(() => this.#fetch.isSettled || isLate)
-    const farewell = Promise.all([this.#fetch.stop(), this.#duties.stop(), this.#leave()])
+    const farewell = Promise.all([this.#fetch.stop(), this.#duties.stop(), this.#leave(), this.#isolated.close()])
     await Promise.race([farewell.catch((error: unknown) => this.#lament(error)), this.#until(() => isLate)])
     this.#finish()
   }
@@ -214,7 +251,7 @@ export class Worker implements AsyncDisposable {
   #finish(): void {
     this.#isOver = true
     for (const undo of this.#undo.splice(0)) undo()
-    this.#executor.close()
+    if (this.#isSetUp) this.#executor.close()
     this.#parts.over(this)
     if (this.#failure === undefined) this.#settleOver?.resolve()
     else this.#settleOver?.reject(this.#failure.error)

@@ -67,8 +67,9 @@ export function startCommand(
   folder: string,
   args: readonly string[],
   env?: Readonly<Record<string, string>>,
+  files?: number,
 ): Running {
-  const child = spawnCommand(folder, args, env)
+  const child = spawnCommand(folder, args, env, files)
   let output = ''
   const watchers = new Set<() => void>()
   const look = (): void => {
@@ -106,9 +107,17 @@ export function startCommand(
   }
 }
 
-function spawnCommand(folder: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Child {
+/** `files`: descriptors that each process of it may have. */
+function spawnCommand(
+  folder: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  files?: number,
+): Child {
   const { PATH = '', HOME = '' } = process.env
-  return spawn(process.execPath, [bin, ...args], {
+  const command = [process.execPath, bin, ...args]
+  const limited = files === undefined ? command : ['sh', '-c', `ulimit -n ${files} && exec "$@"`, 'sh', ...command]
+  return spawn(limited[0]!, limited.slice(1), {
     cwd: folder,
     env: { PATH, HOME, ...env },
     stdio: ['pipe', 'pipe', 'pipe'],

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { caps } from '#src/core/caps.js'
 import { ForgeError } from '#src/core/errors.js'
-import { toFailure } from '#src/core/failure.js'
+import { keepFailure, toFailure } from '#src/core/failure.js'
 
 const bytes = (value: unknown): number => Buffer.byteLength(JSON.stringify(value))
 
@@ -30,6 +30,14 @@ test('a ForgeError keeps its code and problems; a code that is given wins', () =
   assert.deepEqual(toFailure(error).problems, problems)
   assert.equal(toFailure(error).code, 'INVALID_INPUT')
   assert.equal(toFailure(error, 'TIMEOUT').code, 'TIMEOUT')
+})
+
+test('of an error from another process the record is kept that was made there', () => {
+  const error = new Error('short')
+  const failure = { code: 'HANDLER_ERROR', name: 'Refusal', message: 'long', stack: 'Refusal: long\n    at there' }
+  keepFailure(error, failure)
+  assert.deepEqual(toFailure(error), failure)
+  assert.deepEqual(toFailure(error, 'TIMEOUT'), { ...failure, code: 'TIMEOUT' })
 })
 
 test('causes and aggregated errors follow, each once', () => {

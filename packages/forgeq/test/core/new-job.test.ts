@@ -36,7 +36,7 @@ test('options become numbers and plain texts', () => {
 })
 
 test('an option that does not exist is refused: it would silently do nothing', () => {
-  for (const options of [{ dealy: '1h' }, { tx: {} }, { after: [] }]) {
+  for (const options of [{ dealy: '1h' }, { tx: {} }, { after: [] }, { isolation: 'process' }]) {
     assert.throws(() => make(options as EnqueueOptions), { code: 'INVALID_OPTION', message: /is no option of enqueue/ })
   }
 })

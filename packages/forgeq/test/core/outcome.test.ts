@@ -4,7 +4,14 @@ import { planBackoff, type BackoffPlan } from '#src/core/backoff.js'
 import { Discard, RetryIn } from '#src/core/decisions.js'
 import type { Duration } from '#src/core/duration.js'
 import { ForgeError } from '#src/core/errors.js'
-import { afterFailure, afterLoss, afterSuccess, type FailureContext } from '#src/core/outcome.js'
+import {
+  afterChildDeath,
+  afterFailure,
+  afterLoss,
+  afterNoStart,
+  afterSuccess,
+  type FailureContext,
+} from '#src/core/outcome.js'
 import { defaultPolicy } from '#src/core/policy.js'
 import type { Claimed, LostJob, Settlement, StoredPolicy } from '#src/store/records.js'
 
@@ -274,4 +281,23 @@ test('of a worker that stood still, what may start only once is lost', () => {
   assert.deepEqual(after(stuck, 3_600_000), { ...bury, code: 'TIMEOUT' })
   const only = { ...stuck, policy: { ...policy, maxAttempts: 1 } }
   assert.deepEqual(after(only, 3_600_000), { ...bury, reason: 'exhausted', code: 'TIMEOUT' })
+})
+
+test('the death of the child that ran a job is a crash like that of a worker', () => {
+  const end = { exitCode: 1, signal: null, rssBytes: null }
+  const crash = { ...hold, outcome: 'crash', code: 'CHILD_LOST' }
+  assert.deepEqual(
+    [0, 1, 2, 3].map((crashes) => decision(afterChildDeath(claimed({ crashes }), 'exit code 1', end))),
+    [crash, crash, { ...crash, bury: 'poison' }, { ...crash, bury: 'poison' }],
+  )
+  const once = claimed({}, { delivery: 'at-most-once' })
+  assert.deepEqual(decision(afterChildDeath(once, 'exit code 1', end)), { ...crash, bury: 'lost' })
+})
+
+test('a job for which no child could be started waits, and nothing is counted, for it was not started', () => {
+  const once = claimed({ attempt: 6 }, { delivery: 'at-most-once' })
+  for (const job of [claimed({ attempt: 6 }), once]) {
+    const snooze = { ...hold, outcome: 'snooze', delayMs: 500, code: 'CHILD_UNAVAILABLE' }
+    assert.deepEqual(decision(afterNoStart(job, 'EMFILE', 500)), snooze)
+  }
 })

@@ -66,6 +66,17 @@ test('what is out of range is refused under the name of its option', () => {
   }
 })
 
+test('isolation belongs to the definition, and is not stored', () => {
+  assert.deepEqual(resolvePolicy({ isolation: 'process' }), resolvePolicy({}))
+  assert.equal(explainPolicy({ isolation: 'process' }).isolation, 'process')
+  for (const isolation of ['docker', '', null]) {
+    assert.throws(
+      () => resolvePolicy({ isolation } as unknown as Policy),
+      (error) => ForgeError.is(error, 'INVALID_OPTION') && error.problems?.[0]?.path === 'isolation',
+    )
+  }
+})
+
 test('a backoff function belongs to the definition, where the worker finds it', () => {
   const backoff = (): number => 5
   assert.deepEqual(resolvePolicy({ backoff }).backoff, { type: 'function' })
@@ -84,6 +95,7 @@ test('an explained policy is in the words one writes it in', () => {
     timeout: '1.5m',
     keepResult: '1h',
     delivery: 'at-least-once',
+    isolation: 'inline',
   } satisfies Required<Policy>)
 })
 

@@ -203,6 +203,7 @@ test('explain: the policy with every default, those of the forge too', async (t)
     timeout: '1.5m',
     keepResult: '1h',
     delivery: 'at-least-once',
+    isolation: 'inline',
   })
 })
 

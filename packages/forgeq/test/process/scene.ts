@@ -19,7 +19,8 @@ export interface Scene {
   readonly forge: ForgeQ
   /** In the order they happened. */
   readonly effects: (what?: string) => Effect[]
-  readonly start: (args: readonly string[], env?: Readonly<Record<string, string>>) => Running
+  /** `files`: descriptors that a process may have. */
+  readonly start: (args: readonly string[], env?: Readonly<Record<string, string>>, files?: number) => Running
 }
 
 export const handlersFile = (name: string): string => fileURLToPath(new URL(`handlers/${name}.js`, import.meta.url))
@@ -38,7 +39,8 @@ export function scene(t: TestContext): Scene {
         .filter((parts) => parts.length === 3 && (what === undefined || parts[0] === what))
         .map(([name, id, pid]) => ({ what: name!, id: id!, pid: Number(pid) }))
     },
-    start: (args, env) => startCommand(t, folder, args, { EFFECTS: file, FORGEQ_SHUTDOWN_TIMEOUT: '3s', ...env }),
+    start: (args, env, files) =>
+      startCommand(t, folder, args, { EFFECTS: file, FORGEQ_SHUTDOWN_TIMEOUT: '3s', ...env }, files),
   }
 }
 
@@ -57,10 +59,11 @@ export async function until<T>(
   }
 }
 
+/** One that has ended counts as such even when nobody has asked for its exit code yet. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
-    return true
+    return !existsSync('/proc/self') || !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
   } catch {
     return false
   }

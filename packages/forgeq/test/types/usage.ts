@@ -49,6 +49,8 @@ expectTypeOf(forge.handle(ping, sent.id)).toEqualTypeOf<Handle<number>>()
 expectTypeOf(await sent.cancel()).toEqualTypeOf<boolean>()
 // @ts-expect-error wrong payload
 await forge.enqueue(sendEmail, { to: 'a@b.c' })
+// @ts-expect-error isolation is the definition's
+await forge.enqueue(ping, { host: 'x' }, { isolation: 'process' })
 // @ts-expect-error bad duration
 await forge.enqueue(ping, { host: 'x' }, { delay: '10 parsecs' })
 // @ts-expect-error excess property

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { findHandlers, type FoundHandlers } from '#src/cli/handlers.js'
-import { temporaryFolder } from './command.ts'
+import { findHandlers, type FoundHandlers } from '#src/worker/find-handlers.js'
+import { temporaryFolder } from '../cli/command.ts'
 
 /** A module that exports a handler as another copy of the package would make it. */
 const handling = (type: string, name = 'it'): string =>

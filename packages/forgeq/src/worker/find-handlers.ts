@@ -1,11 +1,12 @@
 // Finds handlers: from files, folders and patterns to the modules meant, and from what those export to one handler per
-// job type. Runs the modules' code, so only a worker process does this.
+// job type. Runs the modules' code, so only whoever runs handlers does this: workers, and the children of isolated ones.
 import { existsSync, statSync } from 'node:fs'
 import { basename, extname, relative, resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { ForgeError } from '../core/errors.ts'
 import type { Handler } from '../job.ts'
 import { filesBelow, glob, isGlob } from './glob.ts'
+import { rememberModule } from './handler-module.ts'
 
 export interface FoundHandler {
   readonly handler: Handler
@@ -29,9 +30,9 @@ const isTest = (path: string): boolean =>
  * told of each module before its code runs.
  */
 export async function findHandlers(
-  paths: readonly string[],
+  paths: readonly (string | URL)[],
   folder: string,
-  loading: (file: string) => Promise<void>,
+  loading?: (file: string) => Promise<void>,
 ): Promise<FoundHandlers> {
   const named = (path: string): string => {
     const near = relative(folder, path)
@@ -42,18 +43,17 @@ export async function findHandlers(
   const modules = paths.flatMap((path) => modulesOf(path, folder))
   for (const path of new Set(modules)) {
     const file = named(path)
-    await loading(file)
-    const exported = Object.entries(await load(path, file))
-    const handlers = new Set(
-      exported.flatMap(([, value]) => (Array.isArray(value) ? value : [value])).filter(isHandler),
-    )
-    const contracts = exported.filter(([, value]) => isContract(value)).map(([name]) => name)
-    if (handlers.size === 0) notes.push(whyNone(file, contracts))
+    await loading?.(file)
+    const module = pathToFileURL(path).href
+    const exported = await load(module, file)
+    const handlers = handlersOf(exported)
+    if (handlers.size === 0) notes.push(whyNone(file, exported))
     for (const handler of handlers) {
       // The same handler, exported by an index module once more.
       if (found.some((other) => other.handler === handler)) continue
       const rival = found.find((other) => other.handler.job.name === handler.job.name)
       if (rival !== undefined) throw twice(handler.job.name, rival.file, file)
+      rememberModule(handler, module)
       found.push({ handler, file })
     }
   }
@@ -67,7 +67,14 @@ export async function findHandlers(
   return { handlers: found, notes }
 }
 
-function modulesOf(given: string, folder: string): string[] {
+/** The handler of `type` that the module at the URL `module` exports; CONFIG when there is none. */
+export async function handlerIn(module: string, type: string): Promise<Handler> {
+  for (const handler of handlersOf(await load(module, module))) if (handler.job.name === type) return handler
+  throw new ForgeError('CONFIG', `${module} exports no handler for ${type}, as it did when the worker loaded it`)
+}
+
+function modulesOf(where: string | URL, folder: string): string[] {
+  const given = /^file:/i.test(String(where)) ? fileURLToPath(where) : String(where)
   const path = resolve(folder, given)
   if (!existsSync(path)) {
     const matches = isGlob(given) ? glob(given, folder).filter((file) => isModule(file) && !isTest(file)) : []
@@ -81,9 +88,9 @@ function modulesOf(given: string, folder: string): string[] {
   return modules.filter((file) => !modules.includes(file.replace(/ts$/, 'js')) || extname(file).endsWith('js'))
 }
 
-async function load(path: string, file: string): Promise<object> {
+async function load(module: string, file: string): Promise<object> {
   try {
-    return (await import(pathToFileURL(path).href)) as object
+    return (await import(module)) as object
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'ERR_UNKNOWN_FILE_EXTENSION') {
@@ -101,6 +108,13 @@ async function load(path: string, file: string): Promise<object> {
   }
 }
 
+const handlersOf = (exported: object): Set<Handler> =>
+  new Set(
+    Object.values(exported)
+      .flatMap((value: unknown): unknown[] => (Array.isArray(value) ? value : [value]))
+      .filter(isHandler),
+  )
+
 /** By its shape: the module may have loaded another copy of this package. */
 const isHandler = (value: unknown): value is Handler =>
   isObject(value) && typeof value['fn'] === 'function' && isContract(value['job'])
@@ -113,8 +127,8 @@ const isContract = (value: unknown): boolean =>
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null
 
-function whyNone(file: string, contracts: readonly string[]): string {
-  const [contract] = contracts
+function whyNone(file: string, exported: object): string {
+  const contract = Object.entries(exported).find(([, value]) => isContract(value))?.[0]
   return contract === undefined
     ? `${file} exports no handler`
     : `${file} exports the job ${contract} without its function: export ${contract}.handler(fn) as well, or give only ${basename(file)}'s handlers`

@@ -54,8 +54,11 @@ export interface JobLog {
 /** What a handler gets. Its functions work when taken out of it: `({ input, log, progress }) => ...`. */
 export interface Context<Arg> {
   readonly input: Arg
-  /** `attempt` counts from 1: failures and timeouts so far plus one. */
-  readonly job: { readonly id: string; readonly attempt: number; readonly enqueuedAt: Date }
+  /**
+   * `attempt` counts from 1: failures and timeouts so far plus one. `claim` counts handings-out and never falls: whoever
+   * takes effects of this job outside of the store can refuse those of an older claim.
+   */
+  readonly job: { readonly id: string; readonly attempt: number; readonly claim: number; readonly enqueuedAt: Date }
   /** Aborts at the timeout, on cancel, at the end of the shutdown grace, and when the lease is lost. */
   readonly signal: AbortSignal
   readonly log: JobLog

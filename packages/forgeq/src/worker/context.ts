@@ -35,8 +35,8 @@ export class JobContext implements Context<unknown> {
   }
 
   get job(): Context<unknown>['job'] {
-    const { job, attempt, createdAt } = this.#run.claimed
-    this.#job ??= { id: job, attempt, enqueuedAt: new Date(createdAt) }
+    const { job, attempt, claim, createdAt } = this.#run.claimed
+    this.#job ??= { id: job, attempt, claim, enqueuedAt: new Date(createdAt) }
     return this.#job
   }
 

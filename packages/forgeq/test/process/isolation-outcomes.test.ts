@@ -95,7 +95,7 @@ suite('what handlers can do', () => {
       const here = isolatedScene(t, 'odd')
       const id = await tryOnce(here, named('knows'), [1])
       const job = await here.forge.admin.job(id)
-      assert.deepEqual(job?.result, { id, attempt: 1, enqueuedAt: '2026-01-01T00:00:00.000Z', input: [1] })
+      assert.deepEqual(job?.result, { id, attempt: 1, claim: 1, enqueuedAt: '2026-01-01T00:00:00.000Z', input: [1] })
       const dated = await here.forge.admin.job(await tryOnce(here, named('dated'), { at: new Date(5) }))
       assert.deepEqual(dated?.result, { at: 5 })
     })

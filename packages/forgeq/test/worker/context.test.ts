@@ -12,7 +12,12 @@ test('job: id, attempt and the instant of the enqueue', async (t) => {
   const tell = defineJob('tell', { input: typed<void>() }, ({ job }) => ({ ...job }))
   const { id } = await forge.enqueue(tell)
   await forge.drain([tell])
-  assert.deepEqual((await forge.admin.job(id))?.result, { id, attempt: 1, enqueuedAt: '2026-01-01T00:00:00.000Z' })
+  assert.deepEqual((await forge.admin.job(id))?.result, {
+    id,
+    attempt: 1,
+    claim: 1,
+    enqueuedAt: '2026-01-01T00:00:00.000Z',
+  })
 })
 
 test('log and progress are kept with the job, also when it ends in the same turn', async (t) => {

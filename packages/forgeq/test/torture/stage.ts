@@ -140,8 +140,8 @@ async function drained(forge: ForgeQ, drainMs: number): Promise<boolean> {
     const isEmpty = queues.every(
       ({ counts }) => counts.ready + counts.scheduled + counts.blocked + counts.running === 0,
     )
-    // Those that died without a word are noticed when their lease is over.
-    const present = (await forge.admin.workers()).filter(({ closed }) => !closed)
+    // Those that died without a word are noticed when their lease is over. A supervisor has a record without slots.
+    const present = (await forge.admin.workers()).filter(({ closed, slots }) => !closed && slots > 0)
     if (isEmpty && present.length <= healthyProcesses) return true
   }
   return false

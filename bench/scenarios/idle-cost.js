@@ -8,8 +8,8 @@ export const scenario = {
   only: ['forgeq', 'plainjob', 'plainjob-default', 'liteque'],
   figures: { cpu: '% CPU', calls: 'store calls/min', rss: 'MB RSS' },
   floors: { forgeq: { cpu: 1.5 } },
-  // Node tidies its heap for some seconds after the start.
-  cases: (size) => [{ settleSeconds: size(6, 3), seconds: size(8, 5) }],
+  // Node tidies its heap for some ten seconds after the start.
+  cases: (size) => [{ settleSeconds: size(12, 3), seconds: size(8, 5) }],
 
   async measure({ subject, path, settleSeconds, seconds }) {
     const queue = await subject.open(path, { counted: true })

@@ -12,6 +12,11 @@ const waiting = /* sql */ `
     OR EXISTS (SELECT 1 FROM forgeq_parked p INDEXED BY forgeq_parked_suspect
       WHERE p.queue = q.id AND p.crashes > 0 AND p.type IN (SELECT value FROM json_each(?))))`
 
+// Nearly always there are none at all.
+const anywhere = /* sql */ `
+  SELECT 1 WHERE EXISTS (SELECT 1 FROM forgeq_ready INDEXED BY forgeq_ready_suspect WHERE crashes > 0)
+    OR EXISTS (SELECT 1 FROM forgeq_parked INDEXED BY forgeq_parked_suspect WHERE crashes > 0)`
+
 export const holdsSuspect = (db: Sql, worker: number): boolean => db.sql(heldSuspect).get(worker) !== undefined
 
 /** Looks at what all workers hold: asked only when a suspect waits. */
@@ -20,4 +25,5 @@ export const holdsAny = (db: Sql, worker: number): boolean => db.sql(held).get(w
 /** Whether suspects wait that a worker knows, unless it takes them as any other job. `types`: as JSON text. */
 export const suspectsWait = (db: Sql, types: string, { wants, suspects = 'together' }: ExchangeRequest): boolean =>
   suspects !== 'together' &&
+  db.sql(anywhere).get() !== undefined &&
   wants.some(({ queue, slots }) => slots > 0 && db.sql(waiting).get(queue, types, types) !== undefined)

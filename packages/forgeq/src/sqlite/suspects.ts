@@ -12,10 +12,10 @@ const waiting = /* sql */ `
     OR EXISTS (SELECT 1 FROM forgeq_parked p INDEXED BY forgeq_parked_suspect
       WHERE p.queue = q.id AND p.crashes > 0 AND p.type IN (SELECT value FROM json_each(?))))`
 
-// Nearly always there are none at all.
+// Nearly always there are none at all. Every queue has a positive number: with it the first row is sought, not scanned for.
 const anywhere = /* sql */ `
-  SELECT 1 WHERE EXISTS (SELECT 1 FROM forgeq_ready INDEXED BY forgeq_ready_suspect WHERE crashes > 0)
-    OR EXISTS (SELECT 1 FROM forgeq_parked INDEXED BY forgeq_parked_suspect WHERE crashes > 0)`
+  SELECT 1 WHERE EXISTS (SELECT 1 FROM forgeq_ready INDEXED BY forgeq_ready_suspect WHERE queue > 0 AND crashes > 0)
+    OR EXISTS (SELECT 1 FROM forgeq_parked INDEXED BY forgeq_parked_suspect WHERE queue > 0 AND crashes > 0)`
 
 export const holdsSuspect = (db: Sql, worker: number): boolean => db.sql(heldSuspect).get(worker) !== undefined
 

@@ -4,23 +4,9 @@ import { toMs } from './duration.ts'
 import { invalidOption } from './errors.ts'
 import { checkId } from './id.ts'
 import { checkTags, checkUnique } from './name.ts'
-import type { EnqueueOptions } from './policy.ts'
+import { policyParts, type EnqueueOptions } from './policy.ts'
 
-const names: readonly (keyof EnqueueOptions)[] = [
-  'id',
-  'delay',
-  'at',
-  'expire',
-  'unique',
-  'tags',
-  'queue',
-  'priority',
-  'retries',
-  'backoff',
-  'timeout',
-  'keepResult',
-  'delivery',
-]
+const names: readonly (keyof EnqueueOptions)[] = ['id', 'delay', 'at', 'expire', 'unique', 'tags', ...policyParts]
 const known: ReadonlySet<string> = new Set(names)
 
 /** An option that is misspelt, or of another version, would silently do nothing. */

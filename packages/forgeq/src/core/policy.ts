@@ -74,7 +74,8 @@ export const defaultPolicy: StoredPolicy = {
   delivery: 'at-least-once',
 }
 
-const parts = [
+/** Options of a job and of an enqueue alike, which the stored policy is made of. */
+export const policyParts: readonly Exclude<keyof Policy, 'isolation'>[] = [
   'queue',
   'priority',
   'retries',
@@ -82,7 +83,7 @@ const parts = [
   'timeout',
   'keepResult',
   'delivery',
-] as const satisfies (keyof Policy)[]
+]
 
 const resolved = new WeakMap<Policy, { readonly base: StoredPolicy; readonly stored: StoredPolicy }>()
 
@@ -114,7 +115,7 @@ function checkIsolation(isolation: Isolation | undefined): void {
 }
 
 function override(base: StoredPolicy, policy: Policy): StoredPolicy {
-  if (parts.every((part) => policy[part] === undefined)) return base
+  if (policyParts.every((part) => policy[part] === undefined)) return base
   const { queue, priority, retries, backoff, timeout, keepResult, delivery } = policy
   if (queue !== undefined) checkName(queue, 'queue')
   if (delivery !== undefined && delivery !== 'at-least-once' && delivery !== 'at-most-once') {

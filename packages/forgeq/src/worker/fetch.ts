@@ -32,7 +32,7 @@ export interface Fetching {
   readonly timers: Timers
   readonly random: () => number
   readonly slots: Slots
-  /** Suspects get a process of their own. */
+  /** Every job runs in a process of its own. */
   readonly canIsolate: boolean
   readonly claimed: (claimed: Claimed) => void
   readonly settled: (run: Run, verdict: Verdict) => void

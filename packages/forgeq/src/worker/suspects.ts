@@ -17,7 +17,7 @@ export class Suspects {
   /** When the patience with suspects that wait is over. */
   #overAt = Infinity
 
-  /** `canIsolate`: a suspect gets a process of its own. */
+  /** `canIsolate`: every job runs in a process of its own. */
   constructor(canIsolate: boolean, random: () => number) {
     this.#canIsolate = canIsolate
     this.#random = random

@@ -7,6 +7,7 @@ import { checkJson, encodeJson } from './core/json.ts'
 import { explainWait, type Explanation } from './core/why.ts'
 import type { State } from './core/states.ts'
 import type { EndedJobs } from './await-results.ts'
+import type { QueueRecord } from './store/queue-record.ts'
 import type {
   ActRequest,
   ActVerdict,
@@ -16,7 +17,6 @@ import type {
   JobRecord,
   LogRecord,
   Progress,
-  QueueRecord,
   TypeRecord,
   WorkerRecord,
 } from './store/records.ts'

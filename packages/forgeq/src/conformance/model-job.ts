@@ -2,7 +2,16 @@
 // Which job a step is done to, and in what order, is the model's.
 import { caps } from '../core/caps.ts'
 import { isPending, type State, transitions } from '../core/states.ts'
-import type { AttemptRecord, JobRecord, LogRecord, NewJob, Note, Settlement, Verdict } from '../store/records.ts'
+import type {
+  AttemptRecord,
+  Include,
+  JobRecord,
+  LogRecord,
+  NewJob,
+  Note,
+  Settlement,
+  Verdict,
+} from '../store/records.ts'
 
 export type Verb = keyof typeof transitions
 
@@ -45,6 +54,7 @@ export const newModelJob = (job: NewJob, now: number): ModelJob => ({
   cancelRequested: false,
   tags: job.tags ?? [],
   unique: job.unique ?? null,
+  key: job.key ?? null,
   parked: false,
   seq: 0,
   readyAt: 0,
@@ -125,7 +135,7 @@ export function write(job: ModelJob, note: Note, now: number): void {
   }
 }
 
-export function toRecord(job: ModelJob, now: number, include: readonly ('attempts' | 'logs')[]): JobRecord {
+export function toRecord(job: ModelJob, now: number, include: readonly Include[]): JobRecord {
   const {
     attemptBase: _base,
     parked: _parked,

@@ -1,7 +1,9 @@
 // The reference store: the contract of the seam kept in memory, written to be read and compared with, not to be fast.
 // Every other store must answer as it does. Its jobs are in model-jobs.ts, its workers in model-crew.ts.
 import { ForgeError } from '../core/errors.ts'
+import type { QueueSettings } from '../core/limit.ts'
 import { type State, states } from '../core/states.ts'
+import { unlimited, type QueueRecord } from '../store/queue-record.ts'
 import type {
   ActRequest,
   ActVerdict,
@@ -10,13 +12,13 @@ import type {
   Enqueued,
   ExchangeReply,
   ExchangeRequest,
+  Include,
   JobFilter,
   JobPage,
   JobRecord,
   LostJob,
   NewJob,
   Note,
-  QueueRecord,
   Registration,
   Settlement,
   TypeRecord,
@@ -149,7 +151,7 @@ export class Model implements Store {
     return this.#crew.resize(id, settings.slots)
   }
 
-  async setQueue(queue: string, settings: { readonly paused: boolean }): Promise<void> {
+  async setQueue(queue: string, settings: QueueSettings): Promise<void> {
     this.now()
     if (settings.paused) this.#jobs.paused.add(queue)
     else if (this.#jobs.paused.delete(queue)) this.#hint(`ready:${queue}`)
@@ -166,6 +168,7 @@ export class Model implements Store {
       return {
         queue,
         paused: paused.has(queue),
+        ...unlimited,
         counts: Object.fromEntries(counts) as Record<State, number>,
         oldestReadyAt: ready.length === 0 ? null : Math.min(...ready.map((job) => job.readyAt)),
       }
@@ -182,7 +185,7 @@ export class Model implements Store {
     return [...this.#crew.types.values()].filter(({ type }) => names?.includes(type) ?? true)
   }
 
-  async jobs(ids: readonly string[], include: readonly ('attempts' | 'logs')[] = []): Promise<readonly JobRecord[]> {
+  async jobs(ids: readonly string[], include: readonly Include[] = []): Promise<readonly JobRecord[]> {
     const now = this.now()
     return ids.flatMap((id) => this.#jobs.byId.get(id) ?? []).map((job) => toRecord(job, now, include))
   }

@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict'
 import { idSource } from '../core/id.ts'
 import type { Action } from '../core/states.ts'
+import type { QueueRecord } from '../store/queue-record.ts'
 import type {
   ActVerdict,
   JobFilter,
   JobRecord,
   LostJob,
   NewJob,
-  QueueRecord,
   Registration,
   Settlement,
   StoredPolicy,

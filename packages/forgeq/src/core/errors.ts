@@ -26,6 +26,10 @@ export const errorCodes = {
   UNIQUE_CONFLICT: { status: 409, exit: 4, retryable: false },
   /** The job is in a state that does not allow this. */
   STATE_CONFLICT: { status: 409, exit: 4, retryable: false },
+  /** As many jobs wait in the queue as it may hold: enqueue again later, or raise its `maxDepth`. */
+  QUEUE_FULL: { status: 429, exit: 4, retryable: true },
+  /** The queue takes no new jobs (`accepting: false`). */
+  QUEUE_CLOSED: { status: 409, exit: 4, retryable: false },
   FORBIDDEN: { status: 403, exit: 5, retryable: false },
   STORE_UNAVAILABLE: { status: 503, exit: 6, retryable: true },
   /** The answer was lost: the job may or may not be stored. Enqueue again with the same id. */

@@ -1,5 +1,6 @@
 // Why a job is where it is, in one sentence that says what to do. Reads records, changes nothing.
-import type { JobRecord, QueueRecord, WorkerRecord } from '../store/records.ts'
+import type { QueueRecord } from '../store/queue-record.ts'
+import type { JobRecord, WorkerRecord } from '../store/records.ts'
 import { canWork } from './crew.ts'
 import { formatMs } from './duration.ts'
 import type { State } from './states.ts'

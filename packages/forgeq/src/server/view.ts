@@ -1,7 +1,8 @@
 // How jobs, queues and workers look as JSON, for HTTP and for the command line's --json. Times become RFC 3339 texts;
 // payload and result stay the texts they were stored as, so that no digit is lost.
 import type { Explanation } from '../core/why.ts'
-import type { ActVerdict, Crew, JobRecord, QueueRecord, WorkerRecord } from '../store/records.ts'
+import type { QueueRecord } from '../store/queue-record.ts'
+import type { ActVerdict, Crew, JobRecord, WorkerRecord } from '../store/records.ts'
 
 /** A job as JSON text; `why` and, where the record has them, attempts and logs come last. */
 export function jobJson(job: JobRecord, why?: Explanation): string {

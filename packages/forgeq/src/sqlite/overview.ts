@@ -1,6 +1,8 @@
 // Reads what is not a job: queues with their depths, workers, announced types.
 import type { State } from '../core/states.ts'
-import type { QueueRecord, TypeRecord, WorkerFacts, WorkerRecord } from '../store/records.ts'
+import type { QueueSettings } from '../core/limit.ts'
+import { unlimited, type QueueRecord } from '../store/queue-record.ts'
+import type { TypeRecord, WorkerFacts, WorkerRecord } from '../store/records.ts'
 import { stateName } from './act.ts'
 import { typesOf } from './lease.ts'
 import { unpackPolicy } from './policy.ts'
@@ -24,6 +26,7 @@ export const queues = (db: Reader): QueueRecord[] => {
   return (db.sql(allQueues).all() as { id: number; name: string; paused: number }[]).map((row) => ({
     queue: row.name,
     paused: row.paused !== 0,
+    ...unlimited,
     counts: counts.get(row.id) ?? noJobs(),
     oldestReadyAt: oldestReadyAt(db, row.id),
   }))
@@ -51,7 +54,7 @@ const oldestReadyAt = (db: Reader, queue: number): number | null => {
 
 const setPaused = /* sql */ `UPDATE forgeq_queue SET paused = ? WHERE id = ?`
 
-export const setQueue = (turn: Turn, queue: string, settings: { readonly paused: boolean }): void => {
+export const setQueue = (turn: Turn, queue: string, settings: QueueSettings): void => {
   turn.sql(setPaused).run(settings.paused ? 1 : 0, turn.names.queue.id(queue))
   if (!settings.paused) turn.hint(`ready:${queue}`)
 }

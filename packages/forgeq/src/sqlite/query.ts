@@ -1,7 +1,16 @@
 // Reads jobs as whole records: the body, its place, its past. Runs outside write transactions.
 import { caps } from '../core/caps.ts'
 import { ForgeError } from '../core/errors.ts'
-import type { AttemptRecord, Failure, JobFilter, JobPage, JobRecord, LogRecord, Progress } from '../store/records.ts'
+import type {
+  AttemptRecord,
+  Failure,
+  Include,
+  JobFilter,
+  JobPage,
+  JobRecord,
+  LogRecord,
+  Progress,
+} from '../store/records.ts'
 import type { Outcome } from '../core/states.ts'
 import { charsOf, pageChars } from '../store/store.ts'
 import { stateName } from './act.ts'
@@ -48,15 +57,13 @@ const attemptsOf = /* sql */ `
   FROM forgeq_attempt a LEFT JOIN forgeq_worker w ON w.id = a.worker WHERE a.job = ? ORDER BY a.claim`
 const logsOf = /* sql */ `SELECT at, claim, level, message FROM forgeq_log WHERE job = ? ORDER BY n`
 
-type Include = readonly ('attempts' | 'logs')[]
-
-export const jobs = (db: Reader, ids: readonly string[], include: Include = []): JobRecord[] =>
+export const jobs = (db: Reader, ids: readonly string[], include: readonly Include[] = []): JobRecord[] =>
   (db.sql(bodiesById).all(JSON.stringify(ids)) as BodyRow[]).flatMap((body) => {
     const record = recordOf(db, body, include)
     return record === undefined ? [] : [record]
   })
 
-const recordOf = (db: Reader, body: BodyRow, include: Include): JobRecord | undefined => {
+const recordOf = (db: Reader, body: BodyRow, include: readonly Include[]): JobRecord | undefined => {
   const place = placeOf(db, body)
   if (place === undefined) return undefined
   const done = place.tree === 'done' ? (db.sql(doneOf).get(body.seq) as DoneRow) : undefined
@@ -86,6 +93,7 @@ const recordOf = (db: Reader, body: BodyRow, include: Include): JobRecord | unde
     cancelRequested: place.cancelled === 1,
     tags: body.tags === null ? [] : (JSON.parse(body.tags) as string[]),
     unique: body.uniq,
+    key: null,
     ...(include.includes('attempts') ? { attempts: attempts(db, body.seq, place, done) } : {}),
     ...(include.includes('logs') ? { logs: logs(db, body.seq) } : {}),
   }

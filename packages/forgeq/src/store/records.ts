@@ -1,7 +1,9 @@
 // What crosses the seam: plain data, JSON texts kept opaque, instants as epoch milliseconds of the store's clock.
 import type { BackoffPlan } from '../core/backoff.ts'
 import type { Problem } from '../core/errors.ts'
+import type { Scope } from '../core/limit.ts'
 import type { Outcome, State } from '../core/states.ts'
+import type { KeyLine } from './queue-record.ts'
 
 /** A policy as numbers: resolved when the job is enqueued and stored with it. */
 export interface StoredPolicy {
@@ -32,12 +34,14 @@ export interface NewJob {
   readonly expireMs?: number
   /** Held by at most one job of the type that has not ended. */
   readonly unique?: string
+  /** Partition of its queue for limits, order and fairness. */
+  readonly key?: string
   readonly tags?: readonly string[]
 }
 
 export interface Refusal {
   /** `BATCH_REFUSED`: nothing is wrong with this job, another one of the same atomic call was refused. */
-  readonly code: 'ID_CONFLICT' | 'INVALID_ID' | 'BATCH_REFUSED'
+  readonly code: 'ID_CONFLICT' | 'INVALID_ID' | 'QUEUE_FULL' | 'QUEUE_CLOSED' | 'BATCH_REFUSED'
   readonly message: string
 }
 
@@ -86,7 +90,8 @@ interface Ending<O extends Outcome> extends Hold {
 export type Settlement =
   | (Ending<'complete'> & { readonly result: string | null; readonly followUps?: readonly NewJob[] })
   | (Ending<'retry'> & { readonly delayMs: number; readonly error: Failure })
-  | (Ending<'snooze'> & { readonly delayMs: number; readonly error: Failure | null })
+  /** `holdBack`: for that time no job of the same key, of the same type in this queue, or of the queue is handed out. */
+  | (Ending<'snooze'> & { readonly delayMs: number; readonly error: Failure | null; readonly holdBack?: Scope })
   | Ending<'release'>
   | (Ending<'bury'> & { readonly reason: DeadReason; readonly error: Failure })
   | (Ending<'cancel'> & { readonly error: Failure | null })
@@ -299,6 +304,9 @@ export interface LogRecord {
   readonly message: string
 }
 
+/** What of a job is read only when asked for. */
+export type Include = 'attempts' | 'logs' | 'line'
+
 export interface JobRecord {
   readonly id: string
   readonly type: string
@@ -327,17 +335,12 @@ export interface JobRecord {
   readonly cancelRequested: boolean
   readonly tags: readonly string[]
   readonly unique: string | null
+  readonly key: string | null
+  /** Present when asked for, of a ready job with a key. */
+  readonly line?: KeyLine
   /** Present when asked for; the last 20, oldest first. */
   readonly attempts?: readonly AttemptRecord[]
   readonly logs?: readonly LogRecord[]
-}
-
-export interface QueueRecord {
-  readonly queue: string
-  readonly paused: boolean
-  readonly counts: Readonly<Record<State, number>>
-  /** When the job at the head became ready. */
-  readonly oldestReadyAt: number | null
 }
 
 export interface JobFilter {

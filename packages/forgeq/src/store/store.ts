@@ -1,5 +1,7 @@
 // THE SEAM: what a store must be able to do, in queue verbs, every call bounded and safe to repeat.
 // A store makes atomic what it is told and decides nothing; what follows from an outcome is decided in core/.
+import type { QueueSettings } from '../core/limit.ts'
+import type { QueueRecord } from './queue-record.ts'
 import type {
   ActRequest,
   ActVerdict,
@@ -8,13 +10,13 @@ import type {
   Enqueued,
   ExchangeReply,
   ExchangeRequest,
+  Include,
   JobFilter,
   JobPage,
   JobRecord,
   LostJob,
   NewJob,
   Note,
-  QueueRecord,
   Registration,
   Settlement,
   TypeRecord,
@@ -92,14 +94,18 @@ export interface Store {
 
   /** Orders a worker to work with so many slots; false when no open worker has this id. */
   setWorker(worker: string, settings: { readonly slots: number }): Promise<boolean>
-  setQueue(queue: string, settings: { readonly paused: boolean }): Promise<void>
+  /**
+   * Holds at once, for all workers. Windows know the starts since their rate was set. When the limits of keys change, those
+   * of keys that wait are looked at by the next `promote` calls.
+   */
+  setQueue(queue: string, settings: QueueSettings): Promise<void>
   queues(): Promise<readonly QueueRecord[]>
   workers(): Promise<readonly WorkerRecord[]>
   /** What workers announced about types, of all or of the named ones. */
   types(names?: readonly string[]): Promise<readonly TypeRecord[]>
 
   /** In the order of `ids`; unknown ids are left out. */
-  jobs(ids: readonly string[], include?: readonly ('attempts' | 'logs')[]): Promise<readonly JobRecord[]>
+  jobs(ids: readonly string[], include?: readonly Include[]): Promise<readonly JobRecord[]>
   find(filter: JobFilter, cursor: string | null, limit: number): Promise<JobPage>
   act(request: ActRequest): Promise<readonly ActVerdict[]>
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { defaultPolicy } from '#src/core/policy.js'
 import { explainWait, type Explanation } from '#src/core/why.js'
-import type { JobRecord, QueueRecord, WorkerRecord } from '#src/store/records.js'
+import { unlimited, type QueueRecord } from '#src/store/queue-record.js'
+import type { JobRecord, WorkerRecord } from '#src/store/records.js'
 
 const now = 1_000_000
 const id = '018f4e3a-7c00-7abc-8def-0123456789ab'
@@ -30,6 +31,7 @@ const job: JobRecord = {
   cancelRequested: false,
   tags: [],
   unique: null,
+  key: null,
 }
 const worker: WorkerRecord = {
   id: 'w',
@@ -49,7 +51,7 @@ const worker: WorkerRecord = {
   facts: null,
 }
 const counts = { scheduled: 0, blocked: 0, ready: 1, running: 0, completed: 0, dead: 0, cancelled: 0 }
-const queue: QueueRecord = { queue: 'mail', paused: false, counts, oldestReadyAt: 0 }
+const queue: QueueRecord = { queue: 'mail', paused: false, ...unlimited, counts, oldestReadyAt: 0 }
 const error = { code: 'HANDLER_ERROR', name: 'Error', message: 'mailbox full' }
 
 const cases: [string, Explanation['reason'], RegExp, Partial<JobRecord>, WorkerRecord[], QueueRecord?][] = [

@@ -1,4 +1,5 @@
 // The checker against histories written by hand: a sound one, and for every invariant one that violates it and no other.
+import { unlimited } from '#src/store/queue-record.js'
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { defaultPolicy } from '#src/core/policy.js'
@@ -102,7 +103,8 @@ class Story {
     const counts = Object.fromEntries(
       states.map((state) => [state, jobs.filter((job) => job.state === state).length]),
     ) as Record<State, number>
-    const queues = jobs.length === 0 ? [] : [{ queue: 'default', paused: false, counts, oldestReadyAt: null }]
+    const queues =
+      jobs.length === 0 ? [] : [{ queue: 'default', paused: false, ...unlimited, counts, oldestReadyAt: null }]
     const events = [...this.#events].sort((a, b) => a.t - b.t)
     return { events, final: { jobs, queues, workers: [], leftovers: this.leftovers, isDrained: this.isDrained } }
   }
@@ -138,6 +140,7 @@ function record(t: number, { id, type, queue, priority, payload, maxAttempts, un
     worker: null,
     cancelRequested: false,
     tags: [],
+    key: null,
     unique: unique ?? null,
     attempts: [] as AttemptRecord[],
   }

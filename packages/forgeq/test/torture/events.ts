@@ -1,5 +1,6 @@
 // What the processes of a torture run write down, and what is read when all is over. The checker knows nothing else.
-import type { JobRecord, QueueRecord, WorkerRecord } from '#src/store/records.js'
+import type { QueueRecord } from '#src/store/queue-record.js'
+import type { JobRecord, WorkerRecord } from '#src/store/records.js'
 import type { Outcome } from '#src/core/states.js'
 
 /** A job as it was sent to the store, by a producer or with the completion of another job. */

@@ -3,6 +3,7 @@ import { allows, type State } from '../core/states.ts'
 import type { ActRequest, ActVerdict } from '../store/records.ts'
 import { finish } from './finish.ts'
 import { removeBodies } from './maintain.ts'
+import { endOfKeyed, putKeysRight } from './keys.ts'
 import { makeReady, placeOf, takeOut, type Body, type Place } from './place.ts'
 import { stateCodes } from './schema.ts'
 import type { Turn } from './turn.ts'
@@ -13,7 +14,7 @@ interface Target extends Body {
   readonly uniq: string | null
 }
 
-const targetOf = /* sql */ `SELECT seq, id, type, queue, priority, run_at, uniq FROM forgeq_job WHERE id = ?`
+const targetOf = /* sql */ `SELECT seq, id, type, queue, priority, run_at, uniq, key FROM forgeq_job WHERE id = ?`
 // Any later settle or rescue of this claim ends the job cancelled.
 const markCancelled = /* sql */ `UPDATE forgeq_running SET cancelled = 1 WHERE job = ?`
 const revive = /* sql */ `UPDATE forgeq_job SET attempt_base = ?, expire_at = NULL, payload = coalesce(?, payload) WHERE seq = ?`
@@ -30,8 +31,8 @@ const stateNames = Object.fromEntries(Object.entries(stateCodes).map(([name, cod
 
 export const stateName = (code: number): State => stateNames[code]!
 
-export const act = (turn: Turn, request: ActRequest): readonly ActVerdict[] =>
-  request.ids.map((id): ActVerdict => {
+export const act = (turn: Turn, request: ActRequest): readonly ActVerdict[] => {
+  const verdicts = request.ids.map((id): ActVerdict => {
     const job = turn.sql(targetOf).get(id) as Target | undefined
     const place = job === undefined ? undefined : placeOf(turn, job)
     if (job === undefined || place === undefined) return { id, done: false, code: 'NOT_FOUND' }
@@ -51,11 +52,15 @@ export const act = (turn: Turn, request: ActRequest): readonly ActVerdict[] =>
       case 'delete':
         takeOut(turn, job, place)
         if (job.uniq !== null) releaseUnique(turn, job.seq)
+        if (job.key !== null) endOfKeyed(turn, { ...job, key: job.key })
         removeBodies(turn, [job.seq])
         turn.hintEnded(id)
         return { id, done: true, state: 'gone' }
     }
   })
+  putKeysRight(turn)
+  return verdicts
+}
 
 const cancel = (turn: Turn, job: Target, place: Place): ActVerdict => {
   if (place.tree === 'running') {
@@ -69,6 +74,7 @@ const cancel = (turn: Turn, job: Target, place: Place): ActVerdict => {
     seq: job.seq,
     id: job.id,
     queue: job.queue,
+    key: job.key,
     state: 'cancelled',
     reason: 'cancelled',
     result: null,

@@ -1,9 +1,12 @@
 // Hands out ready jobs: per queue in strict order of (lane, seq), never a job whose type the worker does not know, never
-// from a paused queue, suspects as the exchange takes them. One contiguous range of `ready` moves to `running` by two
-// statements.
+// from a closed queue or level, suspects as the exchange takes them. One contiguous range of `ready` moves to `running` by
+// two statements. A row with a key is its token: keys.ts.
 import type { Claimed, ExchangeRequest } from '../store/records.ts'
-import { finish, neverClaimed } from './finish.ts'
-import { laneOf, unparkedLane } from './place.ts'
+import { finish, neverClaimed, type End } from './finish.ts'
+import type { Gate } from './gate.ts'
+import { enterLine, leaveLine, parkFromLine, putKeysRight, putRight, roomOf, tookToken } from './keys.ts'
+import { laneOf, levelOf, unparkedLane, type Lanes } from './lanes.ts'
+import { charge, openingOf } from './openings.ts'
 import { claimedPolicy, unpackPolicy } from './policy.ts'
 import { stateCodes } from './schema.ts'
 import { holdsAny, holdsSuspect } from './suspects.ts'
@@ -17,8 +20,6 @@ export interface Claimer {
   readonly types: ReadonlySet<number>
 }
 
-const isPaused = /* sql */ `SELECT paused FROM forgeq_queue WHERE id = ?`
-
 /** What a claim reads and moves of `ready`, and finds in `parked`. */
 interface Part {
   readonly head: string
@@ -31,21 +32,21 @@ interface Part {
 const part = (filter: string, upTo = '<=', index?: string): Part => ({
   head: /* sql */ `
   SELECT r.lane, r.seq, r.job, r.type, r.claim, r.attempt, r.crashes, j.id, j.payload, j.created_at, j.expire_at, j.policy,
-    j.attempt_base
+    j.attempt_base, r.key
   FROM forgeq_ready r ${index ? `INDEXED BY forgeq_ready_${index}` : ''} CROSS JOIN forgeq_job j ON j.seq = r.job
-  WHERE r.queue = ? ${filter} ORDER BY r.lane, r.seq LIMIT ?`,
+  WHERE r.queue = ? AND r.lane BETWEEN ? AND ? ${filter} ORDER BY r.lane, r.seq LIMIT ?`,
   // What of the range was not taken out before is exactly what was read: this transaction has the write lock.
   run: /* sql */ `
-  INSERT INTO forgeq_running (job, worker, claim, turn, queue, lane, seq, attempt, crashes, settler, started_at, keep_ms, uniq)
+  INSERT INTO forgeq_running (job, worker, claim, turn, queue, lane, seq, attempt, crashes, settler, started_at, keep_ms, uniq, key)
   SELECT r.job, ?, r.claim + 1, ?, r.queue, r.lane, r.seq, r.attempt, r.crashes, r.settler, ?,
-    coalesce(j.policy ->> '$.keepResultMs', ?), j.uniq IS NOT NULL
+    coalesce(j.policy ->> '$.keepResultMs', ?), j.uniq IS NOT NULL, r.key
   FROM forgeq_ready r CROSS JOIN forgeq_job j ON j.seq = r.job
   WHERE r.queue = ? AND r.lane = ? AND r.seq ${upTo} ? ${filter}`,
   take: /* sql */ `DELETE FROM forgeq_ready AS r WHERE queue = ? AND lane = ? AND seq ${upTo} ? ${filter}`,
   parked: /* sql */ `
-  SELECT lane, seq, job, type, at, claim, attempt, crashes, settler
+  SELECT lane, seq, job, type, at, claim, attempt, crashes, settler, key
   FROM forgeq_parked r ${index ? `INDEXED BY forgeq_parked_${index}` : ''}
-  WHERE queue = ? AND type = ? ${filter} ORDER BY lane, seq LIMIT ?`,
+  WHERE queue = ? AND type = ? AND lane BETWEEN ? AND ? ${filter} ORDER BY lane, seq LIMIT ?`,
 })
 
 const all = part('')
@@ -67,6 +68,7 @@ type Row = readonly [
   expireAt: number | null,
   policy: string | null,
   attemptBase: number,
+  key: string | null,
 ]
 
 const takeOne = /* sql */ `DELETE FROM forgeq_ready WHERE queue = ? AND lane = ? AND seq = ?`
@@ -75,8 +77,8 @@ const takeOne = /* sql */ `DELETE FROM forgeq_ready WHERE queue = ? AND lane = ?
 const meetDeadline = /* sql */ `DELETE FROM forgeq_deadline WHERE at = ? AND job = ?`
 
 const park = /* sql */ `
-  INSERT INTO forgeq_parked (queue, type, lane, seq, job, at, claim, attempt, crashes, settler)
-  SELECT queue, type, lane, seq, job, at, claim, attempt, crashes, settler FROM forgeq_ready
+  INSERT INTO forgeq_parked (queue, type, lane, seq, job, at, claim, attempt, crashes, settler, key)
+  SELECT queue, type, lane, seq, job, at, claim, attempt, crashes, settler, key FROM forgeq_ready
   WHERE queue = ? AND lane = ? AND seq = ?`
 const anyParked = /* sql */ `SELECT 1 FROM forgeq_parked WHERE queue = ? LIMIT 1`
 const unpark = /* sql */ `DELETE FROM forgeq_parked WHERE job = ?`
@@ -93,6 +95,7 @@ interface Parked {
   readonly attempt: number
   readonly crashes: number
   readonly settler: number
+  readonly key: string | null
 }
 
 /** A claim looks at most at this many jobs it cannot hand out, and hands out at most so much payload (but one job). */
@@ -130,9 +133,7 @@ const handOut = (turn: Turn, worker: Claimer, { wants, slots }: Wanted, of: Part
     if (limit <= 0) continue
     const queue = turn.names.queue.find(want.queue)
     if (queue === undefined) continue
-    if ((turn.sql(isPaused).get(queue) as { paused: number }).paused !== 0) continue
-    unparkKnown(turn, queue, worker, limit, of)
-    claimFrom(turn, worker, { id: queue, name: want.queue }, of, claimed.length + limit, budget, claimed)
+    claimFrom(turn, worker, turn.gate(queue), of, limit, budget, claimed)
     if (budget.skips <= 0 || budget.bytes <= 0) {
       handout.more = true
       break
@@ -146,45 +147,99 @@ interface Budget {
   bytes: number
 }
 
+const hasBudget = ({ skips, bytes }: Budget): boolean => skips > 0 && bytes > 0
+
+/** What is open of a queue, level by level. */
 const claimFrom = (
   turn: Turn,
   worker: Claimer,
-  queue: { readonly id: number; readonly name: string },
+  gate: Gate,
   of: Part,
+  limit: number,
+  budget: Budget,
+  claimed: Claimed[],
+): void => {
+  const before = claimed.length
+  const open = openingOf(turn, gate)
+  const end = before + Math.min(limit, open.most)
+  for (const part of open.parts) {
+    if (claimed.length >= end || !hasBudget(budget)) break
+    const target = Math.min(end, claimed.length + part.most)
+    unparkKnown(turn, gate, worker, target - claimed.length, of, part)
+    claimLanes(turn, worker, gate, of, part, target, budget, claimed)
+  }
+  charge(turn, gate, claimed.slice(before))
+}
+
+const claimLanes = (
+  turn: Turn,
+  worker: Claimer,
+  gate: Gate,
+  of: Part,
+  lanes: Lanes,
   target: number,
   budget: Budget,
   claimed: Claimed[],
 ): void => {
-  while (claimed.length < target && budget.skips > 0 && budget.bytes > 0) {
+  const { queue } = gate
+  const name = turn.names.queue.name(queue)
+  while (claimed.length < target && hasBudget(budget)) {
     const wanted = Math.min(target - claimed.length, pageRows)
-    const rows = turn.tuples(of.head).all(queue.id, wanted) as Row[]
-    const taken = rows.filter((row) => {
-      // What does not fit stays where it is: the last row taken ends the range that moves.
-      if (budget.bytes <= 0) return false
-      if (isRunnable(turn, worker, queue.id, row)) {
-        budget.bytes -= row[8].length
-        return true
-      }
-      budget.skips--
-      return false
-    })
-    moveRanges(turn, worker, queue.id, of, taken)
-    for (const row of taken) claimed.push(claimedOf(turn, queue.name, row))
-    if (rows.length < wanted) return
+    const rows = turn.tuples(of.head).all(queue, lanes.from, lanes.to, wanted) as Row[]
+    const { taken, metKeys } = sift(turn, worker, gate, rows, budget)
+    moveRanges(turn, worker, queue, of, taken)
+    for (const row of taken) {
+      claimed.push(claimedOf(turn, name, row))
+      const key = row[13]
+      if (key !== null) tookToken(turn, { queue, key, job: row[2] })
+    }
+    // Keys that were met have new tokens.
+    if (rows.length < wanted && !metKeys) return
   }
 }
 
-/** Parks a job that this worker does not know and ends one that is too late to start; takes both out of the lane. */
-const isRunnable = (turn: Turn, worker: Claimer, queue: number, row: Row): boolean => {
-  const [lane, seq, job, type, claims, , , id, , , expireAt] = row
+interface Sifted {
+  readonly taken: readonly Row[]
+  readonly metKeys: boolean
+}
+
+/** Which of a page's rows are handed out; those that may not be are taken out of the lanes. */
+const sift = (turn: Turn, worker: Claimer, gate: Gate, rows: readonly Row[], budget: Budget): Sifted => {
+  const taken: Row[] = []
+  let keyLane = Infinity
+  for (const row of rows) {
+    // What does not fit stays where it is: the last row taken ends the range that moves. And the next job of a key that was
+    // met comes before the later lanes.
+    if (budget.bytes <= 0 || row[0] > keyLane) break
+    if (row[13] !== null) keyLane = row[0]
+    if (isRunnable(turn, worker, gate, row)) {
+      budget.bytes -= row[8].length
+      taken.push(row)
+    } else {
+      budget.skips--
+    }
+  }
+  return { taken, metKeys: keyLane !== Infinity }
+}
+
+/**
+ * Parks a job that this worker does not know, or whose type is held back, ends one that is too late to start, and takes
+ * the token of a key that has no room any more; whatever it is leaves the lane.
+ */
+const isRunnable = (turn: Turn, worker: Claimer, gate: Gate, row: Row): boolean => {
+  const { queue } = gate
+  const [lane, seq, job, type, claims, , , id, , , expireAt, , , key] = row
+  const isKnown = worker.types.has(type) && !gate.holds.types.has(type)
   const isLate = claims === 0 && expireAt !== null && expireAt <= turn.now
-  if (worker.types.has(type) && !isLate) {
+  if (isKnown && !isLate && (key === null || roomOf(turn, gate, { queue, key }).isOpen)) {
     if (claims === 0 && expireAt !== null) turn.sql(meetDeadline).run(expireAt, job)
     return true
   }
-  if (worker.types.has(type)) expire(turn, queue, job, id)
-  else turn.sql(park).run(queue, lane, seq)
-  turn.sql(takeOne).run(queue, lane, seq)
+  if (isKnown && isLate) expire(turn, { seq: job, id, queue, key })
+  else if (!isKnown && key === null) turn.sql(park).run(queue, lane, seq)
+  else if (!isKnown) parkFromLine(turn, { queue, key: key!, job })
+  if (key === null) turn.sql(takeOne).run(queue, lane, seq)
+  else putRight(turn, { queue, key }, Infinity)
   return false
 }
 
@@ -201,14 +256,15 @@ const moveRanges = (turn: Turn, worker: Claimer, queue: number, of: Part, taken:
   }
 }
 
-const expire = (turn: Turn, queue: number, seq: number, id: string): void => {
-  turn.tally(queue, stateCodes.ready, -1)
-  finish(turn, { ...neverClaimed, seq, id, queue, state: 'cancelled', reason: 'expired' })
+const expire = (turn: Turn, job: Pick<End, 'seq' | 'id' | 'queue' | 'key'>): void => {
+  turn.tally(job.queue, stateCodes.ready, -1)
+  if (job.key !== null) leaveLine(turn, { queue: job.queue, key: job.key }, job.seq)
+  finish(turn, { ...neverClaimed, ...job, state: 'cancelled', reason: 'expired' })
 }
 
 const claimedOf = (turn: Turn, queue: string, row: Row): Claimed => {
   const [lane, , , type, claims, attempt, crashes, id, payload, createdAt, , text, attemptBase] = row
-  const policy = claimedPolicy(text, queue, Math.floor(lane / 4), attemptBase)
+  const policy = claimedPolicy(text, queue, levelOf(lane), attemptBase)
   // Power loss must not bring back a job that may start only once.
   if (policy.delivery === 'at-most-once') turn.isPromise = true
   return {
@@ -225,16 +281,24 @@ const claimedOf = (turn: Turn, queue: string, row: Row): Claimed => {
 }
 
 /** Puts parked jobs that this worker knows before the other lanes of their level, as many as it could take. */
-const unparkKnown = (turn: Turn, queue: number, worker: Claimer, limit: number, of: Part): void => {
+const unparkKnown = (turn: Turn, gate: Gate, worker: Claimer, limit: number, of: Part, lanes: Lanes): void => {
+  const { queue, holds } = gate
   if (turn.sql(anyParked).get(queue) === undefined) return
   const rows: Parked[] = []
-  for (const type of worker.types) rows.push(...(turn.sql(of.parked).all(queue, type, limit) as Parked[]))
+  for (const type of worker.types) {
+    if (!holds.types.has(type))
+      rows.push(...(turn.sql(of.parked).all(queue, type, lanes.from, lanes.to, limit) as Parked[]))
+  }
   rows.sort((a, b) => a.lane - b.lane || a.seq - b.seq)
   for (const row of rows.slice(0, limit)) {
-    const lane = laneOf(Math.floor(row.lane / 4), unparkedLane)
-    turn.sql(unpark).run(row.job)
-    turn
-      .sql(addReady)
-      .run(queue, lane, turn.nextSeq(), row.job, row.type, row.at, row.claim, row.attempt, row.crashes, row.settler)
+    const { job, type, at, key } = row
+    const lane = laneOf(levelOf(row.lane), unparkedLane)
+    turn.sql(unpark).run(job)
+    if (key !== null) enterLine(turn, { queue, key, seq: job, type }, lane, at, row)
+    else
+      turn
+        .sql(addReady)
+        .run(queue, lane, turn.nextSeq(), job, type, at, row.claim, row.attempt, row.crashes, row.settler)
   }
+  putKeysRight(turn)
 }

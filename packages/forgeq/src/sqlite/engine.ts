@@ -10,7 +10,7 @@ import { protectLeases } from './lease.ts'
 import { Held, type Wait } from './held.ts'
 import { Names } from './names.ts'
 import { operations, type Memory, type Method, type Operation, type Promised } from './operations.ts'
-import type { Reader } from './reader.ts'
+import { readerOf, type Reader } from './reader.ts'
 import { Topics } from './topics.ts'
 import { Statements } from './statements.ts'
 import type { StoreClock } from './store-clock.ts'
@@ -143,12 +143,7 @@ export class Engine {
   #reader(): Reader {
     const { clock } = this.#options
     clock.hear((this.statements.sql(seenTime).get() as { now: number }).now)
-    return {
-      sql: (text) => this.statements.sql(text),
-      tuples: (text) => this.statements.tuples(text),
-      names: this.#names,
-      now: clock.now(),
-    }
+    return readerOf(this.statements, this.#names, clock.now())
   }
 
   /** When every call can be answered by a look, it is, and no lock is taken. */

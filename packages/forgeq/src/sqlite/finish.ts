@@ -2,10 +2,11 @@
 // transaction that ends it.
 import { keptMs } from '../core/retention.ts'
 import type { State } from '../core/states.ts'
+import type { Counters } from './counters.ts'
+import { endOfKeyed } from './keys.ts'
 import { stateCodes } from './schema.ts'
 import type { Turn } from './turn.ts'
 import { releaseUnique } from './unique.ts'
-import type { Counters } from './place.ts'
 
 const addDone = /* sql */ `
   INSERT INTO forgeq_done (job, state, claim, attempt, crashes, settler, started_at, finished_at, result_until, expires_at, reason, result)
@@ -15,6 +16,7 @@ export interface End extends Counters {
   readonly seq: number
   readonly id: string
   readonly queue: number
+  readonly key: string | null
   readonly state: Extract<State, 'completed' | 'dead' | 'cancelled'>
   readonly reason: string | null
   readonly result: string | null
@@ -55,6 +57,7 @@ export const finish = (turn: Turn, end: End): void => {
       end.result,
     )
   turn.tally(end.queue, state, 1)
+  if (end.key !== null) endOfKeyed(turn, { queue: end.queue, key: end.key, seq: end.seq })
   if (end.holdsUnique) releaseUnique(turn, end.seq)
   turn.hintEnded(end.id)
 }

@@ -2,14 +2,15 @@
 // must not stand in each other's way.
 import type { Closed, ExchangeReply, ExchangeRequest } from '../store/records.ts'
 import { nextDueAt, ordersFor } from './lease.ts'
+import { isOpenTo } from './openings.ts'
 import type { Reader } from './reader.ts'
 import { suspectsWait } from './suspects.ts'
 
 const workerByUid = /* sql */ `SELECT id, closed, turn, types FROM forgeq_worker WHERE uid = ?`
 const claimable = (filter: string): string => /* sql */ `
-  SELECT 1 FROM forgeq_queue q WHERE q.name = ? AND NOT q.paused AND (
-    EXISTS (SELECT 1 FROM forgeq_ready WHERE queue = q.id ${filter})
-    OR EXISTS (SELECT 1 FROM forgeq_parked WHERE queue = q.id AND type IN (SELECT value FROM json_each(?)) ${filter}))`
+  SELECT 1 WHERE EXISTS (SELECT 1 FROM forgeq_ready WHERE queue = ?1 AND lane BETWEEN ?2 AND ?3 ${filter})
+    OR EXISTS (SELECT 1 FROM forgeq_parked
+      WHERE queue = ?1 AND type IN (SELECT value FROM json_each(?4)) AND lane BETWEEN ?2 AND ?3 ${filter})`
 const anyClaimable = claimable('')
 const otherClaimable = claimable('AND crashes = 0')
 
@@ -23,7 +24,7 @@ export const idleExchange = (db: Reader, request: ExchangeRequest): ExchangeRepl
   if (request.turn <= worker.turn) return undefined
   const wants = request.slots > 0 ? request.wants.filter((want) => want.slots > 0) : []
   const mine = request.suspects === 'skip' ? otherClaimable : anyClaimable
-  if (wants.some((want) => db.sql(mine).get(want.queue, worker.types) !== undefined)) return undefined
+  if (wants.some(({ queue }) => isOpenTo(db, queue, worker.types, mine))) return undefined
   return {
     closed: false,
     verdicts: [],

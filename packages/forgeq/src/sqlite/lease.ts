@@ -17,6 +17,7 @@ import type {
   WorkerFacts,
 } from '../store/records.ts'
 import { claim, type Handout } from './claim.ts'
+import { putKeysRight } from './keys.ts'
 import { addNotes } from './notes.ts'
 import { claimedPolicy, packPolicy } from './policy.ts'
 import { settle } from './settle.ts'
@@ -46,7 +47,8 @@ const ordersOf = /* sql */ `
 const slotsToSet = /* sql */ `SELECT slots FROM forgeq_worker WHERE id = ? AND slots <> facts ->> '$.slots'`
 const setSlots = /* sql */ `UPDATE forgeq_worker SET slots = ? WHERE uid = ? AND closed = 0`
 const nextDue = /* sql */ `
-  SELECT min(at) AS at FROM (SELECT min(run_at) AS at FROM forgeq_later UNION ALL SELECT min(at) FROM forgeq_deadline)`
+  SELECT min(at) AS at FROM (SELECT min(run_at) AS at FROM forgeq_later UNION ALL SELECT min(at) FROM forgeq_deadline
+    UNION ALL SELECT min(at) FROM forgeq_alarm)`
 const heldOfTurn = /* sql */ `
   SELECT j.id AS job, r.claim, r.attempt, r.crashes, q.name AS queue, t.name AS type, j.payload, j.created_at, j.policy,
     j.attempt_base, j.priority
@@ -154,6 +156,7 @@ export const exchange = (turn: Turn, request: ExchangeRequest): ExchangeReply | 
     turn.sql(setTurn).run(request.turn, worker.id)
   }
   const verdicts = settle(turn, { worker: worker.id, rescue: false, turn: request.turn }, request.settlements)
+  putKeysRight(turn)
   const suspects = suspectsWait(turn, worker.types, request)
   const { claimed, more } = isRepeat
     ? repeat(turn, worker.id, request)
@@ -310,6 +313,7 @@ export const settleLost = (
     if (worker === undefined || worker.closed === 0) return 'lost'
     return settle(turn, { worker: worker.id, rescue: true, turn: Infinity }, [settlement])[0]!
   })
+  putKeysRight(turn)
   turn.sql(markLeft).run(turn.now)
   return verdicts
 }

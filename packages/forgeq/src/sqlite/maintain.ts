@@ -2,18 +2,23 @@
 import { keepWorkerMs } from '../core/retention.ts'
 import { finish, neverClaimed } from './finish.ts'
 import { nextDueAt } from './lease.ts'
-import { makeReady, placeOf, takeOut, type Body, type Counters } from './place.ts'
+import { ring } from './alarms.ts'
+import type { Counters } from './counters.ts'
+import { anyHoldOver, forgetHolds } from './holds.ts'
+import { putKeysRight } from './keys.ts'
+import { makeReady, placeOf, takeOut, type Body } from './place.ts'
 import { stateCodes } from './schema.ts'
+import { anyStartOver, forgetStarts } from './starts.ts'
 import type { Sql } from './statements.ts'
 import type { Turn } from './turn.ts'
 
 const dueJobs = /* sql */ `
-  SELECT l.run_at, l.seq AS later_seq, l.claim, l.attempt, l.crashes, l.settler, j.seq, j.type, j.queue, j.priority
+  SELECT l.run_at, l.seq AS later_seq, l.claim, l.attempt, l.crashes, l.settler, j.seq, j.type, j.queue, j.priority, j.key
   FROM forgeq_later l CROSS JOIN forgeq_job j ON j.seq = l.job WHERE l.run_at <= ? ORDER BY l.run_at, l.seq LIMIT ?`
 // Exactly the rows read above: this transaction has the write lock.
 const takeDue = /* sql */ `DELETE FROM forgeq_later WHERE (run_at, seq) <= (?, ?)`
 const overdue = /* sql */ `
-  SELECT d.at, j.seq, j.id, j.type, j.queue, j.priority, j.run_at, j.expire_at
+  SELECT d.at, j.seq, j.id, j.type, j.queue, j.priority, j.run_at, j.key, j.expire_at
   FROM forgeq_deadline d LEFT JOIN forgeq_job j ON j.seq = d.job WHERE d.at <= ? ORDER BY d.at, d.job LIMIT ?`
 const takeOverdue = /* sql */ `DELETE FROM forgeq_deadline WHERE (at, job) IN (
   SELECT at, job FROM forgeq_deadline WHERE at <= ? ORDER BY at, job LIMIT ?)`
@@ -36,6 +41,8 @@ export const promote = (turn: Turn, limit: number): Promoted => {
   }
   const last = rows.at(-1)
   if (last !== undefined) turn.sql(takeDue).run(last.run_at, last.later_seq)
+  ring(turn, limit)
+  putKeysRight(turn)
   return { moved: rows.length + expired, nextDueAt: nextDueAt(turn) }
 }
 
@@ -58,6 +65,7 @@ const expire = (turn: Turn, limit: number): number => {
       seq: body.seq,
       id: body.id,
       queue: body.queue,
+      key: body.key,
       state: 'cancelled',
       reason: 'expired',
     })
@@ -95,7 +103,10 @@ const anyOldWorker = /* sql */ `SELECT 1 FROM forgeq_worker WHERE left_at IS NOT
 type Pruned = { readonly removed: number; readonly more: boolean }
 
 export const nothingToPrune = (db: Sql, now: number): Pruned | undefined =>
-  db.sql(anyExpiry).get(now) === undefined && db.sql(anyOldWorker).get(now - keepWorkerMs) === undefined
+  db.sql(anyExpiry).get(now) === undefined &&
+  !anyStartOver(db, now) &&
+  !anyHoldOver(db, now) &&
+  db.sql(anyOldWorker).get(now - keepWorkerMs) === undefined
     ? { removed: 0, more: false }
     : undefined
 
@@ -130,6 +141,8 @@ export const prune = (turn: Turn, limit: number): Pruned => {
     }
   }
   removeBodies(turn, [...seqs])
+  forgetStarts(turn, limit)
+  forgetHolds(turn)
   turn.sql(forgetWorkers).run(turn.now - keepWorkerMs)
   return { removed: seqs.size, more: nothingToPrune(turn, turn.now) === undefined }
 }

@@ -1,20 +1,21 @@
 // Reads what is not a job: queues with their depths, workers, announced types.
 import type { State } from '../core/states.ts'
-import type { QueueSettings } from '../core/limit.ts'
-import { unlimited, type QueueRecord } from '../store/queue-record.ts'
+import type { QueueRecord } from '../store/queue-record.ts'
 import type { TypeRecord, WorkerFacts, WorkerRecord } from '../store/records.ts'
 import { stateName } from './act.ts'
 import { typesOf } from './lease.ts'
 import { unpackPolicy } from './policy.ts'
 import type { Reader } from './reader.ts'
 import { stateCodes } from './schema.ts'
-import type { Turn } from './turn.ts'
+import { rateFill } from './starts.ts'
 
-const allQueues = /* sql */ `SELECT id, name, paused FROM forgeq_queue ORDER BY name`
+const allQueues = /* sql */ `SELECT id, name FROM forgeq_queue ORDER BY name`
 const tallies = /* sql */ `SELECT queue, state, n FROM forgeq_tally`
 // The head of the next non-empty lane, or of the next parked type: a walk over heads, never over jobs.
 const laneHead = /* sql */ `SELECT lane AS k, at FROM forgeq_ready WHERE queue = ? AND lane > ? ORDER BY lane, seq LIMIT 1`
 const parkedHead = /* sql */ `SELECT type AS k, at FROM forgeq_parked WHERE queue = ? AND type > ? ORDER BY type, lane, seq LIMIT 1`
+
+const oldestInLine = /* sql */ `SELECT min(at) AS at FROM forgeq_line WHERE queue = ?`
 
 export const queues = (db: Reader): QueueRecord[] => {
   const counts = new Map<number, Record<State, number>>()
@@ -23,13 +24,30 @@ export const queues = (db: Reader): QueueRecord[] => {
     of[stateName(row.state)] = row.n
     counts.set(row.queue, of)
   }
-  return (db.sql(allQueues).all() as { id: number; name: string; paused: number }[]).map((row) => ({
+  return (db.sql(allQueues).all() as { id: number; name: string }[]).map((row) => ({
     queue: row.name,
-    paused: row.paused !== 0,
-    ...unlimited,
+    ...settingsOf(db, row.id),
     counts: counts.get(row.id) ?? noJobs(),
     oldestReadyAt: oldestReadyAt(db, row.id),
   }))
+}
+
+const settingsOf = (db: Reader, queue: number): Omit<QueueRecord, 'queue' | 'counts' | 'oldestReadyAt'> => {
+  const { isPaused, isAccepting, limits, holds } = db.gate(queue)
+  const { rate, rates } = limits
+  return {
+    paused: isPaused,
+    accepting: isAccepting,
+    limits,
+    fill: {
+      rate: rate === null ? null : rateFill(db, queue, 'q', rate),
+      rates: Object.fromEntries(
+        Object.entries(rates).map(([level, one]) => [level, rateFill(db, queue, `l${Number(level)}`, one)]),
+      ),
+    },
+    heldUntil: holds.queue,
+    heldTypes: Object.fromEntries([...holds.types].map(([type, until]) => [db.names.type.name(type), until])),
+  }
 }
 
 const noJobs = (): Record<State, number> => {
@@ -39,7 +57,7 @@ const noJobs = (): Record<State, number> => {
 }
 
 const oldestReadyAt = (db: Reader, queue: number): number | null => {
-  let oldest: number | null = null
+  let oldest = (db.sql(oldestInLine).get(queue) as { at: number | null }).at
   for (const heads of [laneHead, parkedHead]) {
     let key = -1
     for (;;) {
@@ -50,13 +68,6 @@ const oldestReadyAt = (db: Reader, queue: number): number | null => {
     }
   }
   return oldest
-}
-
-const setPaused = /* sql */ `UPDATE forgeq_queue SET paused = ? WHERE id = ?`
-
-export const setQueue = (turn: Turn, queue: string, settings: QueueSettings): void => {
-  turn.sql(setPaused).run(settings.paused ? 1 : 0, turn.names.queue.id(queue))
-  if (!settings.paused) turn.hint(`ready:${queue}`)
 }
 
 const presentWorkers = /* sql */ `SELECT * FROM forgeq_worker WHERE left_at IS NULL ORDER BY id`

@@ -1,13 +1,10 @@
 // Where a job is: one of the small trees. Finds it, takes it out, and puts pending jobs back in.
+import type { Counters } from './counters.ts'
+import { enterLine, leaveLine } from './keys.ts'
+import { freshLane, frontLane, laneOf } from './lanes.ts'
 import { stateCodes } from './schema.ts'
 import type { Sql } from './statements.ts'
 import type { Turn } from './turn.ts'
-
-export const unparkedLane = 0
-const frontLane = 1
-export const freshLane = 2
-
-export const laneOf = (priority: number, kind: number): number => priority * 4 + kind
 
 /** What identifies a job to the store and where it would sit had it never moved. */
 export interface Body {
@@ -17,19 +14,13 @@ export interface Body {
   readonly queue: number
   readonly priority: number
   readonly run_at: number
-}
-
-/** The counters that travel with a job from tree to tree. */
-export interface Counters {
-  readonly claim: number
-  readonly attempt: number
-  readonly crashes: number
-  readonly settler: number
+  /** A ready job with a key waits in the line of it. */
+  readonly key: string | null
 }
 
 export interface Place extends Counters {
   readonly state: number
-  readonly tree: 'ready' | 'parked' | 'later' | 'running' | 'done'
+  readonly tree: 'ready' | 'line' | 'parked' | 'later' | 'running' | 'done'
   /** Key inside the tree: lane and seq in ready, run_at and seq in later. */
   readonly a: number
   readonly b: number
@@ -42,6 +33,9 @@ export interface Place extends Counters {
 const none = 'NULL AS worker, NULL AS cancelled, NULL AS started_at'
 const counters = 'claim, attempt, crashes, settler'
 
+// Ready jobs with a key have a token in ready at most: they themselves are here.
+const findInLine = /* sql */ `
+  SELECT 'line' AS tree, ${stateCodes.ready} AS state, lane AS a, seq AS b, ${counters}, ${none} FROM forgeq_line WHERE job = ?`
 // Each arm is one seek: a job that never moved is where its body says, the others are in the partial indexes.
 const findPlace = /* sql */ `
   WITH p (job, queue, lane, run_at) AS (VALUES (?, ?, ?, ?))
@@ -67,18 +61,21 @@ const findPlace = /* sql */ `
 
 /** `undefined` only for a job that is being made in this very operation. */
 export const placeOf = (db: Sql, body: Body): Place | undefined =>
-  db.sql(findPlace).get(body.seq, body.queue, laneOf(body.priority, freshLane), body.run_at) as Place | undefined
+  (body.key === null ? undefined : (db.sql(findInLine).get(body.seq) as Place | undefined)) ??
+  (db.sql(findPlace).get(body.seq, body.queue, laneOf(body.priority, freshLane), body.run_at) as Place | undefined)
 
 const addReady = /* sql */ `
   INSERT INTO forgeq_ready (queue, lane, seq, job, type, at, claim, attempt, crashes, settler) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 /** Makes a job claimable: in the front lane when it was claimed before, else behind the fresh ones. */
 export const makeReady = (turn: Turn, body: Omit<Body, 'id' | 'run_at'>, at: Counters): void => {
+  const { queue, key } = body
   const lane = laneOf(body.priority, at.claim > 0 ? frontLane : freshLane)
+  turn.tally(queue, stateCodes.ready, 1)
+  if (key !== null) return enterLine(turn, { ...body, key }, lane, turn.now, at)
   turn
     .sql(addReady)
-    .run(body.queue, lane, turn.nextSeq(), body.seq, body.type, turn.now, at.claim, at.attempt, at.crashes, at.settler)
-  turn.tally(body.queue, stateCodes.ready, 1)
+    .run(queue, lane, turn.nextSeq(), body.seq, body.type, turn.now, at.claim, at.attempt, at.crashes, at.settler)
   turn.hint(`ready:${turn.names.queue.name(body.queue)}`)
 }
 
@@ -99,10 +96,13 @@ const takeRunning = /* sql */ `DELETE FROM forgeq_running WHERE job = ?`
 const takeDone = /* sql */ `DELETE FROM forgeq_done WHERE job = ?`
 
 /** Takes a job out of its tree. Its body stays. */
-export const takeOut = (turn: Turn, body: Pick<Body, 'seq' | 'queue'>, place: Place): void => {
+export const takeOut = (turn: Turn, body: Pick<Body, 'seq' | 'queue' | 'key'>, place: Place): void => {
   switch (place.tree) {
     case 'ready':
       turn.sql(takeReady).run(body.queue, place.a, place.b)
+      break
+    case 'line':
+      leaveLine(turn, { queue: body.queue, key: body.key! }, body.seq)
       break
     case 'parked':
       turn.sql(takeParked).run(body.seq)

@@ -14,6 +14,7 @@ import type {
 import type { Outcome } from '../core/states.ts'
 import { charsOf, pageChars } from '../store/store.ts'
 import { stateName } from './act.ts'
+import { lineOf } from './keys.ts'
 import { placeOf, type Body, type Place } from './place.ts'
 import { claimedPolicy } from './policy.ts'
 import { stateCodes } from './schema.ts'
@@ -44,7 +45,7 @@ interface DoneRow {
 }
 
 const headColumns =
-  'j.seq, j.id, j.type, j.queue, j.priority, j.run_at, j.policy, j.attempt_base, j.created_at, j.expire_at, j.tags, j.uniq'
+  'j.seq, j.id, j.type, j.queue, j.priority, j.run_at, j.policy, j.attempt_base, j.created_at, j.expire_at, j.tags, j.uniq, j.key'
 const payloadOf = /* sql */ `SELECT payload FROM forgeq_job WHERE seq = ?`
 const bodiesById = /* sql */ `
   SELECT ${headColumns}, j.payload FROM json_each(?) e CROSS JOIN forgeq_job j ON j.id = e.value ORDER BY e.key`
@@ -93,7 +94,8 @@ const recordOf = (db: Reader, body: BodyRow, include: readonly Include[]): JobRe
     cancelRequested: place.cancelled === 1,
     tags: body.tags === null ? [] : (JSON.parse(body.tags) as string[]),
     unique: body.uniq,
-    key: null,
+    key: body.key,
+    ...(include.includes('line') && place.tree === 'line' && { line: lineOf(db, body.queue, body.key!, body.seq) }),
     ...(include.includes('attempts') ? { attempts: attempts(db, body.seq, place, done) } : {}),
     ...(include.includes('logs') ? { logs: logs(db, body.seq) } : {}),
   }
@@ -180,8 +182,13 @@ const listings: Readonly<Record<string, Listing>> = {
   },
   ready: {
     sql: /* sql */ `SELECT ${headColumns}, r.queue AS k1, r.lane AS k2, r.seq AS k3 FROM forgeq_ready r ${bodyJoin} r.job
-      WHERE (r.queue, r.lane, r.seq) > (?, ?, ?) ORDER BY r.queue, r.lane, r.seq LIMIT ?`,
+      WHERE (r.queue, r.lane, r.seq) > (?, ?, ?) AND r.key IS NULL ORDER BY r.queue, r.lane, r.seq LIMIT ?`,
     cursor: ['k1', 'k2', 'k3'],
+  },
+  lines: {
+    sql: /* sql */ `SELECT ${headColumns}, l.job AS k1 FROM forgeq_line l ${bodyJoin} l.job
+      WHERE l.job < ? ORDER BY l.job DESC LIMIT ?`,
+    cursor: ['k1'],
   },
   parked: {
     sql: /* sql */ `SELECT ${headColumns}, p.job AS k1 FROM forgeq_parked p ${bodyJoin} p.job
@@ -189,6 +196,9 @@ const listings: Readonly<Record<string, Listing>> = {
     cursor: ['k1'],
   },
 }
+
+/** Jobs in lines and parked ones are ready too: they are listed behind those in the lanes. */
+const behind: Readonly<Record<string, string>> = { ready: 'lines', lines: 'parked' }
 
 const start = (listing: string): number[] =>
   listing === 'scheduled' ? [-1, -1] : listing === 'ready' ? [-1, -1, -1] : [Number.MAX_SAFE_INTEGER]
@@ -218,9 +228,9 @@ export const find = (db: Reader, filter: JobFilter, cursor: string | null, limit
       position = columns.map((column) => String(row[column]))
     }
     if (rows.length < room) {
-      // Parked jobs are ready too: they are listed behind those in the lanes.
-      if (listing !== 'ready') return { jobs: found, cursor: null, scanned }
-      listing = 'parked'
+      const next = behind[listing!]
+      if (next === undefined) return { jobs: found, cursor: null, scanned }
+      listing = next
       position = []
     }
     if (scanned >= scanLimit) return { jobs: found, cursor: [listing, ...position].join('.'), scanned }

@@ -121,6 +121,45 @@ CREATE INDEX forgeq_worker_left ON forgeq_worker (left_at) WHERE left_at IS NOT 
 CREATE TABLE forgeq_tally (queue INTEGER NOT NULL, state INTEGER NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (queue, state)) WITHOUT ROWID;
 `
 
+const limits = /* sql */ `
+-- limits = what is limited, as JSON (core/limit.ts); NULL when nothing is.
+ALTER TABLE forgeq_queue ADD COLUMN accepting INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE forgeq_queue ADD COLUMN limits TEXT;
+ALTER TABLE forgeq_job ADD COLUMN key TEXT;
+ALTER TABLE forgeq_parked ADD COLUMN key TEXT;
+ALTER TABLE forgeq_running ADD COLUMN key TEXT;
+CREATE INDEX forgeq_running_key ON forgeq_running (queue, key) WHERE key IS NOT NULL;
+-- A row of ready that has a key is its token: the job itself is in line.
+ALTER TABLE forgeq_ready ADD COLUMN key TEXT;
+CREATE UNIQUE INDEX forgeq_ready_key ON forgeq_ready (queue, key) WHERE key IS NOT NULL;
+
+-- The ready jobs of each key, in the order in which they start.
+CREATE TABLE forgeq_line (
+  queue INTEGER NOT NULL, key TEXT NOT NULL, lane INTEGER NOT NULL, seq INTEGER NOT NULL, job INTEGER NOT NULL UNIQUE,
+  type INTEGER NOT NULL, at INTEGER NOT NULL, claim INTEGER NOT NULL, attempt INTEGER NOT NULL, crashes INTEGER NOT NULL,
+  settler INTEGER NOT NULL, PRIMARY KEY (queue, key, lane, seq)
+) WITHOUT ROWID;
+CREATE INDEX forgeq_line_age ON forgeq_line (queue, at);
+
+-- Which job the others of an ordered key wait for.
+CREATE TABLE forgeq_key_turn (queue INTEGER NOT NULL, key TEXT NOT NULL, job INTEGER NOT NULL, PRIMARY KEY (queue, key)) WITHOUT ROWID;
+
+-- Starts, for rates: what = q for the queue, l5 for a level, kX for key X. total = of all rows up to this one; until = when
+-- no window counts it any more.
+CREATE TABLE forgeq_start (
+  queue INTEGER NOT NULL, what TEXT NOT NULL, at INTEGER NOT NULL, n INTEGER NOT NULL, total INTEGER NOT NULL,
+  until INTEGER NOT NULL, PRIMARY KEY (queue, what, at)
+) WITHOUT ROWID;
+CREATE INDEX forgeq_start_until ON forgeq_start (until);
+
+-- What handlers hold back (q, t5 for a type, kX), and when something is to be looked at again (h: the end of a hold of the
+-- queue, t5, q, l5, kX; vX: the keys behind X).
+CREATE TABLE forgeq_hold (queue INTEGER NOT NULL, what TEXT NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (queue, what)) WITHOUT ROWID;
+CREATE INDEX forgeq_hold_until ON forgeq_hold (until);
+CREATE TABLE forgeq_alarm (queue INTEGER NOT NULL, what TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (queue, what)) WITHOUT ROWID;
+CREATE INDEX forgeq_alarm_at ON forgeq_alarm (at);
+`
+
 // Not unixepoch('subsec'): distributions ship SQLite older than 3.42 to other languages.
 const nowMs = /* sql */ `CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER)`
 
@@ -225,4 +264,5 @@ END;
 export const migrations: readonly Step[] = [
   { name: '001 tables', sql: tables },
   { name: '002 enqueue view', sql: enqueueView },
+  { name: '003 limits', sql: limits },
 ]

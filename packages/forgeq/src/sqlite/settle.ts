@@ -6,6 +6,9 @@ import { rememberMs } from '../core/retention.ts'
 import type { Failure, Settlement, Verdict } from '../store/records.ts'
 import { place } from './enqueue.ts'
 import { finish } from './finish.ts'
+import { holdBack } from './holds.ts'
+import { endOfKeyed } from './keys.ts'
+import { levelOf } from './lanes.ts'
 import { makeLater, makeReady, placeOf, type Body } from './place.ts'
 import { stateCodes } from './schema.ts'
 import type { Turn } from './turn.ts'
@@ -13,7 +16,7 @@ import { releaseUnique } from './unique.ts'
 
 // CROSS JOIN fixes the order: id -> body -> held row, one seek each.
 const heldRows = /* sql */ `
-  SELECT e.key, j.seq, r.worker, r.claim, r.settler, r.cancelled, r.queue, r.keep_ms, r.uniq, r.turn
+  SELECT e.key, j.seq, r.worker, r.claim, r.settler, r.cancelled, r.queue, r.keep_ms, r.uniq, r.turn, r.key
   FROM json_each(?) e CROSS JOIN forgeq_job j ON j.id = e.value CROSS JOIN forgeq_running r ON r.job = j.seq`
 type HeldRow = readonly [
   index: number,
@@ -26,6 +29,7 @@ type HeldRow = readonly [
   keepMs: number,
   uniq: number,
   turn: number,
+  key: string | null,
 ]
 
 // All that completed with the same result in one statement: most have none.
@@ -85,14 +89,15 @@ export const settle = (turn: Turn, settler: Settler, settlements: readonly Settl
 
 /** What completion means beside the rows that are written for all of them together. */
 const complete = (turn: Turn, row: HeldRow, settlement: Completion): void => {
-  const [, seq, , , , , queue, keepMs, uniq] = row
+  const [, seq, , , , , queue, keepMs, uniq, , key] = row
   turn.tally(queue, stateCodes.running, -1)
   turn.tally(queue, stateCodes.completed, 1)
   turn.expire(seq, keepMs)
   if (uniq !== 0) releaseUnique(turn, seq)
+  if (key !== null) endOfKeyed(turn, { queue, key, seq })
   turn.hintEnded(settlement.job)
   if (settlement.followUps === undefined) return
-  const refused = place(turn, settlement.followUps, false).find((answer) => 'refused' in answer)
+  const refused = place(turn, settlement.followUps, true).find((answer) => 'refused' in answer)
   if (refused !== undefined && 'refused' in refused) {
     throw new ForgeError('ID_CONFLICT', `a follow-up of ${settlement.job} was refused: ${refused.refused.message}`, {
       id: settlement.job,
@@ -114,10 +119,12 @@ interface Held {
   readonly keep_ms: number
   readonly uniq: number
   readonly cancelled: number
+  readonly key: string | null
 }
 
 const heldJob = /* sql */ `
-  SELECT j.seq, j.id, j.type, r.worker, r.claim, r.queue, r.lane, r.attempt, r.crashes, r.started_at, r.keep_ms, r.uniq, r.cancelled
+  SELECT j.seq, j.id, j.type, r.worker, r.claim, r.queue, r.lane, r.attempt, r.crashes, r.started_at, r.keep_ms, r.uniq, r.cancelled,
+    r.key
   FROM forgeq_running r CROSS JOIN forgeq_job j ON j.seq = r.job WHERE r.job = ?`
 const endClaim = /* sql */ `DELETE FROM forgeq_running WHERE job = ?`
 
@@ -125,13 +132,14 @@ const endOtherwise = (turn: Turn, seq: number, settler: Settler, settlement: Set
   const row = turn.sql(heldJob).get(seq) as Held
   turn.sql(endClaim).run(seq)
   turn.tally(row.queue, stateCodes.running, -1)
+  if (row.key !== null) turn.touch(row.queue, row.key)
   return row.cancelled === 0 ? goOn(turn, row, settler, settlement) : cancel(turn, row, settler, settlement)
 }
 
 /** Everything but completion of a job that was not cancelled. */
 const goOn = (turn: Turn, row: Held, settler: Settler, settlement: Settlement): Verdict => {
   const by = settler.rescue ? 0 : settler.worker
-  const body = { seq: row.seq, type: row.type, queue: row.queue, priority: Math.floor(row.lane / 4) }
+  const body = { seq: row.seq, type: row.type, queue: row.queue, priority: levelOf(row.lane), key: row.key }
   switch (settlement.outcome) {
     case 'retry':
     case 'snooze': {
@@ -139,6 +147,9 @@ const goOn = (turn: Turn, row: Held, settler: Settler, settlement: Settlement): 
       const counters = { ...countersOf(row, by), attempt: row.attempt + (settlement.outcome === 'retry' ? 1 : 0) }
       if (settlement.delayMs > 0) makeLater(turn, body, turn.now + settlement.delayMs, counters)
       else makeReady(turn, body, counters)
+      if (settlement.outcome === 'snooze' && settlement.holdBack !== undefined) {
+        holdBack(turn, body, settlement.holdBack, turn.now + settlement.delayMs)
+      }
       return 'applied'
     }
     case 'release':
@@ -198,6 +209,7 @@ const finishHeld = (
     seq: row.seq,
     id: row.id,
     queue: row.queue,
+    key: row.key,
     state,
     reason,
     result: null,
@@ -218,7 +230,7 @@ const addHistory = (turn: Turn, row: Held, outcome: string, error: Failure | nul
   if (row.claim > caps.attemptsKept) turn.sql(cutAttempts).run(row.seq, row.claim - caps.attemptsKept)
 }
 
-const bodyOf = /* sql */ `SELECT seq, id, type, queue, priority, run_at FROM forgeq_job WHERE id = ?`
+const bodyOf = /* sql */ `SELECT seq, id, type, queue, priority, run_at, key FROM forgeq_job WHERE id = ?`
 
 /** The job does not run: its last claim says who settled it. */
 const verdictOfPast = (turn: Turn, settler: Settler, settlement: Settlement): Verdict => {

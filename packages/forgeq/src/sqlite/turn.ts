@@ -3,8 +3,17 @@
 import type { Topic } from '../store/store.ts'
 import { rememberMs } from '../core/retention.ts'
 import type { Statement } from './connect.ts'
+import { readGate, type Gate } from './gate.ts'
 import type { Names } from './names.ts'
-import type { Sql, Statements } from './statements.ts'
+import { countOf, type Reader } from './reader.ts'
+import { stateCodes } from './schema.ts'
+import type { Statements } from './statements.ts'
+
+/** A key whose token may be wrong. */
+export interface Touched {
+  readonly queue: number
+  readonly key: string
+}
 
 interface Ledger {
   /** queue id * 8 + state code -> change. */
@@ -35,7 +44,7 @@ interface Meta {
   guard_until: number
 }
 
-export class Turn implements Sql {
+export class Turn implements Reader {
   /** Store time: never below the last one written. */
   readonly now: number
   readonly names: Names
@@ -45,6 +54,11 @@ export class Turn implements Sql {
   readonly #meta: Meta
   readonly #isAwaited: (id: string) => boolean
   readonly #afterCommit: (() => void)[] = []
+  readonly #gates = new Map<number, Gate>()
+  /** In the order in which they were touched. */
+  readonly #touched = new Map<string, Touched>()
+  readonly #freed = new Set<number>()
+  #callSeq: number
   #done: Ledger = ledger()
   #open: Ledger = ledger()
 
@@ -55,6 +69,7 @@ export class Turn implements Sql {
     this.#meta = { ...(statements.sql(readMeta).get() as Meta) }
     this.now = Math.max(clockMs, this.#meta.now)
     this.#meta.now = this.now
+    this.#callSeq = this.#meta.seq
   }
 
   sql(text: string): Statement {
@@ -73,6 +88,40 @@ export class Turn implements Sql {
     return this.#meta.seq
   }
 
+  /** What is later in the sequence came with the operation that runs. */
+  get callSeq(): number {
+    return this.#callSeq
+  }
+
+  /** What lets jobs of a queue out, read once. */
+  gate(queue: number): Gate {
+    let gate = this.#gates.get(queue)
+    if (gate === undefined) this.#gates.set(queue, (gate = readGate(this, queue, this.now)))
+    return gate
+  }
+
+  forgetGate(queue: number): void {
+    this.#gates.delete(queue)
+  }
+
+  /** Something about this key changed: its token has to be put right before the operation ends. */
+  touch(queue: number, key: string): void {
+    this.#touched.set(`${queue} ${key}`, { queue, key })
+  }
+
+  takeTouched(): readonly Touched[] {
+    const touched = [...this.#touched.values()]
+    this.#touched.clear()
+    return touched
+  }
+
+  /** Queues in which jobs stopped running. */
+  takeFreed(): readonly number[] {
+    const freed = [...this.#freed]
+    this.#freed.clear()
+    return freed
+  }
+
   /** When anyone last beat, and until when the outage guard closes nobody. */
   get beatAt(): number {
     return this.#meta.beat_at
@@ -88,8 +137,15 @@ export class Turn implements Sql {
   }
 
   tally(queue: number, state: number, change: number): void {
+    if (state === stateCodes.running && change < 0) this.#freed.add(queue)
     const key = queue * 8 + state
     this.#open.tally.set(key, (this.#open.tally.get(key) ?? 0) + change)
+  }
+
+  /** How many jobs of a queue are in a state now, this transaction included. */
+  count(queue: number, state: number): number {
+    const key = queue * 8 + state
+    return countOf(this, queue, state) + (this.#done.tally.get(key) ?? 0) + (this.#open.tally.get(key) ?? 0)
   }
 
   /** Plans the deletion of an ended job; answers when that will be. */
@@ -125,6 +181,7 @@ export class Turn implements Sql {
 
   /** The operation since the last call stands. */
   keep(): void {
+    this.#callSeq = this.#meta.seq
     const from = this.#open
     if (from.tally.size + from.expiry.size + from.hints.size === 0 && from.dueAt === Infinity) return
     const to = this.#done
@@ -138,6 +195,10 @@ export class Turn implements Sql {
   /** The operation since the last call was rolled back. Sequence numbers may have gaps, so they are not taken back. */
   drop(): void {
     this.#open = ledger()
+    this.#callSeq = this.#meta.seq
+    this.#gates.clear()
+    this.#touched.clear()
+    this.#freed.clear()
     this.names.forget()
   }
 

@@ -1,0 +1,35 @@
+// Looks again at what was closed, when its alarm is due.
+import { openQueueAgain } from './openings.ts'
+import { reviewFrom } from './settings.ts'
+import type { Turn } from './turn.ts'
+
+const due = /* sql */ `SELECT queue, what FROM forgeq_alarm WHERE at <= ? ORDER BY at, queue, what LIMIT ?`
+const take = /* sql */ `DELETE FROM forgeq_alarm WHERE queue = ? AND what = ?`
+const nextKey = /* sql */ `SELECT key FROM forgeq_line WHERE queue = ? AND key > ? ORDER BY key LIMIT 1`
+
+/** Touches the keys whose alarm is due; others hear that their queue may be open. Looks at `limit` of them at most. */
+export const ring = (turn: Turn, limit: number): void => {
+  let room = limit
+  for (const { queue, what } of turn.sql(due).all(turn.now, limit) as { queue: number; what: string }[]) {
+    if (room <= 0) return
+    room--
+    turn.sql(take).run(queue, what)
+    const rest = what.slice(1)
+    if (what.startsWith('k')) turn.touch(queue, rest)
+    else if (what.startsWith('v')) room = review(turn, queue, rest, room)
+    else openQueueAgain(turn, turn.gate(queue), what)
+  }
+}
+
+/** Limits of keys have changed: looks at the keys behind `from`, and leaves an alarm for those that it did not reach. */
+const review = (turn: Turn, queue: number, from: string, limit: number): number => {
+  let last = from
+  for (let room = limit; room > 0; room--) {
+    const next = turn.sql(nextKey).get(queue, last) as { key: string } | undefined
+    if (next === undefined) return room
+    last = next.key
+    turn.touch(queue, last)
+  }
+  reviewFrom(turn, queue, last)
+  return 0
+}

@@ -1,0 +1,40 @@
+// The log that rates are measured by: one row for all starts of an instant, with their running total, so that a window is
+// counted by its first and its last row, however many starts it holds. What the count means: core/limit.ts.
+import { fillOf, windowStart, type Rate, type RateFill } from '../core/limit.ts'
+import type { Reader } from './reader.ts'
+import type { Sql } from './statements.ts'
+import type { Turn } from './turn.ts'
+
+/** What a start counts for: the queue, one of its levels, or one of its keys. */
+export type Measured = 'q' | `l${number}` | `k${string}`
+
+// Starts of the same instant share a row; the newest row has the total.
+const addStarts = /* sql */ `
+  INSERT INTO forgeq_start (queue, what, at, n, total, until)
+  SELECT ?1, ?2, ?3, ?4, ?4 + coalesce((SELECT total FROM forgeq_start WHERE queue = ?1 AND what = ?2 ORDER BY at DESC LIMIT 1), 0), ?5
+  ON CONFLICT (queue, what, at) DO UPDATE SET n = n + excluded.n, total = excluded.total, until = excluded.until`
+const inWindow = /* sql */ `
+  SELECT f.at, l.total - f.total + f.n AS count
+  FROM (SELECT at, n, total FROM forgeq_start WHERE queue = ?1 AND what = ?2 AND at > ?3 ORDER BY at LIMIT 1) f,
+    (SELECT total FROM forgeq_start WHERE queue = ?1 AND what = ?2 ORDER BY at DESC LIMIT 1) l`
+const forget = /* sql */ `
+  DELETE FROM forgeq_start WHERE (queue, what, at) IN (
+    SELECT queue, what, at FROM forgeq_start WHERE until <= ? ORDER BY until LIMIT ?)`
+const anyOver = /* sql */ `SELECT 1 FROM forgeq_start WHERE until <= ? LIMIT 1`
+
+export const noteStarts = (turn: Turn, queue: number, what: Measured, n: number, rate: Rate): void => {
+  turn.sql(addStarts).run(queue, what, turn.now, n, turn.now + rate.perMs)
+}
+
+/** What a rate leaves now. */
+export const rateFill = (db: Reader, queue: number, what: Measured, rate: Rate): RateFill => {
+  const row = db.sql(inWindow).get(queue, what, windowStart(rate, db.now)) as { at: number; count: number } | undefined
+  return fillOf(rate, { count: row?.count ?? 0, firstAt: row?.at ?? null })
+}
+
+/** Whether starts are remembered that no window counts any more. */
+export const anyStartOver = (db: Sql, now: number): boolean => db.sql(anyOver).get(now) !== undefined
+
+export const forgetStarts = (turn: Turn, limit: number): void => {
+  turn.sql(forget).run(turn.now, limit)
+}

@@ -1,4 +1,5 @@
 // One builder per outcome, so that a case names how a claim ends and nothing else.
+import type { Scope } from '../core/limit.ts'
 import type { DeadReason, Failure, Hold, NewJob, Settlement } from '../store/records.ts'
 
 export const failure = (message: string): Failure => ({ code: 'HANDLER_ERROR', name: 'Error', message })
@@ -22,11 +23,17 @@ export const retry = (hold: Hold, delayMs = 0, error: Failure = boom): Settlemen
   error,
 })
 
-export const snooze = (hold: Hold, delayMs = 0, error: Failure | null = null): Settlement => ({
+export const snooze = (
+  hold: Hold,
+  delayMs = 0,
+  error: Failure | null = null,
+  holdBack: Scope | undefined = undefined,
+): Settlement => ({
   ...held(hold),
   outcome: 'snooze',
   delayMs,
   error,
+  ...(holdBack && { holdBack }),
 })
 
 export const release = (hold: Hold): Settlement => ({ ...held(hold), outcome: 'release' })

@@ -27,6 +27,7 @@ export const enqueueCases: readonly Case[] = area('enqueue', {
       delivery: 'at-most-once',
       tags: ['a', 'b'],
       unique: 'key',
+      key: 'tenant:7',
       expireMs: 5000,
     })
     await s.store.enqueue([given], { atomic: true })
@@ -53,6 +54,7 @@ export const enqueueCases: readonly Case[] = area('enqueue', {
       cancelRequested: false,
       tags: ['a', 'b'],
       unique: 'key',
+      key: 'tenant:7',
       attempts: [],
       logs: [],
     })

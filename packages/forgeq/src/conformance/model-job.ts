@@ -2,6 +2,7 @@
 // Which job a step is done to, and in what order, is the model's.
 import { caps } from '../core/caps.ts'
 import { isPending, type State, transitions } from '../core/states.ts'
+import type { KeyLine } from '../store/queue-record.ts'
 import type {
   AttemptRecord,
   Include,
@@ -17,12 +18,16 @@ export type Verb = keyof typeof transitions
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
-export interface ModelJob extends Mutable<Omit<JobRecord, 'attempts' | 'logs'>> {
+export interface ModelJob extends Mutable<Omit<JobRecord, 'attempts' | 'logs' | 'line'>> {
   attemptBase: number
-  /** A claim met it whose worker does not know the type. */
+  /** A claim met it whose worker does not know the type, or the type was held back: it stands aside. */
   parked: boolean
+  /** It stood aside and came back: first of its level. */
+  unparked: boolean
   /** Orders jobs of one lane, and due jobs of one instant. */
   seq: number
+  /** Of a job with a key that stands in the lanes for it: its place there, as `seq` is that of others. */
+  token: number | null
   readyAt: number
   /** The last claim that was settled, and how: what its worker hears when it settles again. */
   settled: { readonly claim: number; readonly worker: string | null; readonly verdict: Verdict } | null
@@ -56,12 +61,22 @@ export const newModelJob = (job: NewJob, now: number): ModelJob => ({
   unique: job.unique ?? null,
   key: job.key ?? null,
   parked: false,
+  unparked: false,
   seq: 0,
+  token: null,
   readyAt: 0,
   settled: null,
   attempts: [],
   logs: [],
 })
+
+const kindOf = ({ unparked, claim }: ModelJob): number => (unparked ? 0 : claim > 0 ? 1 : 2)
+
+/** By level, then unparked before front before fresh. */
+export const byLane = (a: ModelJob, b: ModelJob): number =>
+  a.policy.priority - b.policy.priority || kindOf(a) - kindOf(b)
+
+export const byOrder = (a: ModelJob, b: ModelJob): number => byLane(a, b) || a.seq - b.seq
 
 const byteLength = (text: string): number => new TextEncoder().encode(text).length
 
@@ -135,11 +150,13 @@ export function write(job: ModelJob, note: Note, now: number): void {
   }
 }
 
-export function toRecord(job: ModelJob, now: number, include: readonly Include[]): JobRecord {
+export function toRecord(job: ModelJob, now: number, include: readonly Include[], line?: KeyLine): JobRecord {
   const {
     attemptBase: _base,
     parked: _parked,
+    unparked: _unparked,
     seq: _seq,
+    token: _token,
     readyAt: _at,
     settled: _settled,
     attempts,
@@ -151,5 +168,6 @@ export function toRecord(job: ModelJob, now: number, include: readonly Include[]
     result: job.resultUntil !== null && job.resultUntil < now ? null : job.result,
     ...(include.includes('attempts') && { attempts }),
     ...(include.includes('logs') && { logs: [...logs] }),
+    ...(line && { line }),
   }
 }

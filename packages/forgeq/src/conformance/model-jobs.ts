@@ -1,90 +1,38 @@
-// The jobs of the reference store: who is next, who holds what, and what each verb does to them.
-// One job's own life: model-job.ts. Who may speak for a worker: model-crew.ts.
+// The verbs of the reference store: what enqueueing, settling, time and operators do to its jobs. Where jobs wait:
+// model-places.ts; how they are handed out: model-claims.ts; who may speak for a worker: model-crew.ts.
 import { caps } from '../core/caps.ts'
 import { ForgeError } from '../core/errors.ts'
 import { idTime, isId } from '../core/id.ts'
+import type { QueueSettings } from '../core/limit.ts'
 import { keptMs, rememberMs } from '../core/retention.ts'
 import { allows, isEnded, isPending, type State } from '../core/states.ts'
 import type {
   ActRequest,
   ActVerdict,
-  Claimed,
   Enqueued,
-  ExchangeRequest,
   NewJob,
   Note,
   Order,
   Refusal,
-  Registration,
   Settlement,
   Verdict,
 } from '../store/records.ts'
-import type { Topic } from '../store/store.ts'
-import {
-  dueAt,
-  isExpired,
-  type ModelJob,
-  move,
-  newModelJob,
-  obey,
-  recordAttempt,
-  renew,
-  type Verb,
-  write,
-} from './model-job.ts'
-
-/** Of the ready jobs, those that were in a crash, those that were not, or both. */
-type Part = 'all' | 'suspects' | 'others'
-
-const isSuspect = (job: ModelJob): boolean => job.crashes > 0
-const isIn = (part: Part, job: ModelJob): boolean => part === 'all' || isSuspect(job) === (part === 'suspects')
-const knows = (worker: Registration, job: ModelJob): boolean => worker.types.some(({ type }) => type === job.type)
+import { ModelClaims } from './model-claims.ts'
+import { isExpired, type ModelJob, newModelJob, obey, recordAttempt, renew, write } from './model-job.ts'
 
 const refuse = (id: string, code: Refusal['code'], message: string): Enqueued => ({ id, refused: { code, message } })
 
-export class ModelJobs {
-  readonly byId: Map<string, ModelJob> = new Map()
-  readonly paused: Set<string> = new Set()
-  readonly #hint: (topic: Topic) => void
-  #seq = 0
-
-  constructor(hint: (topic: Topic) => void) {
-    this.#hint = hint
-  }
-
-  all(keep: (job: ModelJob) => boolean): ModelJob[] {
-    return [...this.byId.values()].filter(keep)
-  }
-
-  heldBy(worker: string): ModelJob[] {
-    return this.all((job) => job.worker === worker)
-  }
-
+export class ModelJobs extends ModelClaims {
   orders(worker: string): Order[] {
     return this.heldBy(worker)
       .filter((job) => job.cancelRequested)
       .map((job) => ({ job: job.id, claim: job.claim, order: 'cancel' }))
   }
 
-  /** The ready jobs of a queue in the order in which they are claimed. */
-  line(queue: string): ModelJob[] {
-    return this.all((job) => job.state === 'ready' && job.policy.queue === queue).sort(
-      (a, b) =>
-        a.policy.priority - b.policy.priority ||
-        Number(b.parked) - Number(a.parked) ||
-        Number(b.claim > 0) - Number(a.claim > 0) ||
-        a.seq - b.seq,
-    )
-  }
-
-  nextDueAt(): number | null {
-    const next = Math.min(...this.all(() => true).map(dueAt))
-    return next === Infinity ? null : next
-  }
-
   enqueue(jobs: readonly NewJob[], atomic: boolean, now: number): readonly Enqueued[] {
     const answers = jobs.map((job) => this.add(job, now))
     if (!atomic || !answers.some((answer) => 'refused' in answer)) return answers
+    this.lines.undo()
     return answers.map((answer, index) => {
       if ('refused' in answer) return answer
       if (!answer.duplicate) this.byId.delete(answer.id)
@@ -107,82 +55,25 @@ export class ModelJobs {
     }
     const holder = this.holder(job.type, job.unique ?? null)
     if (holder) return { id: holder.id, duplicate: true }
+    const refused = isFollowUp ? null : this.refusal(job)
+    if (refused) return refused
     const added = newModelJob(job, now)
     this.byId.set(job.id, added)
     this.wait(added, null, added.runAt, now)
     return { id: job.id, duplicate: false }
   }
 
-  protected holder(type: string, unique: string | null): ModelJob | undefined {
-    return this.all((job) => job.type === type && unique !== null && job.unique === unique && !isEnded(job.state))[0]
+  /** What the queue has against one more job. */
+  protected refusal({ id, policy: { queue } }: NewJob): Enqueued | null {
+    const { accepting, limits } = this.limits.of(queue)
+    if (!accepting) return refuse(id, 'QUEUE_CLOSED', `queue ${queue} takes no new jobs; open it or use another one`)
+    const isFull = limits.maxDepth !== null && this.depth(queue) >= limits.maxDepth
+    return isFull ? refuse(id, 'QUEUE_FULL', `queue ${queue} is full; enqueue again when jobs have started`) : null
   }
 
-  /** Ready when `runAt` has come, else scheduled for then. */
-  protected wait(job: ModelJob, verb: Verb | null, runAt: number, now: number): void {
-    job.worker = job.startedAt = null
-    if (runAt <= now) {
-      this.enterLane(job, verb, now)
-    } else {
-      job.runAt = runAt
-      move(job, verb, 'scheduled')
-      job.seq = ++this.#seq
-      this.#hint('due')
-    }
-  }
-
-  protected enterLane(job: ModelJob, verb: Verb | null, now: number): void {
-    move(job, verb, 'ready')
-    job.parked = false
-    job.readyAt = now
-    job.seq = ++this.#seq
-    this.#hint(`ready:${job.policy.queue}`)
-  }
-
-  /** What an exchange brings, by how its worker takes suspects. */
-  handOut(request: ExchangeRequest, worker: Registration, now: number): Claimed[] {
-    const { wants, slots, suspects = 'together' } = request
-    const take = (part: Part, most: number): Claimed[] => {
-      const claimed: Claimed[] = []
-      for (const { queue, slots: wanted } of wants) {
-        claimed.push(...this.claim(queue, Math.min(wanted, most - claimed.length), worker, now, part))
-      }
-      return claimed
-    }
-    if (suspects === 'together') return take('all', slots)
-    const held = this.heldBy(worker.id)
-    if (held.some(isSuspect)) return []
-    const isAlone = suspects === 'alone' && held.length === 0 && this.leavesSuspects(request, worker)
-    const alone = isAlone ? take('suspects', Math.min(slots, 1)) : []
-    return alone.length > 0 ? alone : take('others', slots)
-  }
-
-  /** Whether suspects that the worker knows are where it wants jobs from, and it does not take them as any other job. */
-  leavesSuspects({ wants, suspects = 'together' }: ExchangeRequest, worker: Registration): boolean {
-    if (suspects === 'together') return false
-    const queues = wants.filter(({ queue, slots }) => slots > 0 && !this.paused.has(queue))
-    return queues.some(({ queue }) => this.line(queue).some((job) => isSuspect(job) && knows(worker, job)))
-  }
-
-  /** Claims for one want: unknown types step aside, and who should have started by now ends. */
-  claim(queue: string, slots: number, worker: Registration, now: number, part: Part): Claimed[] {
-    const claimed: Claimed[] = []
-    for (const job of this.paused.has(queue) ? [] : this.line(queue)) {
-      if (claimed.length >= slots) break
-      if (!isIn(part, job)) continue
-      if (!knows(worker, job)) job.parked = true
-      else if (isExpired(job, now)) this.end(job, 'expire', 'cancelled', 'expired', now)
-      else claimed.push(this.start(job, worker.id, now))
-    }
-    return claimed
-  }
-
-  protected start(job: ModelJob, worker: string, now: number): Claimed {
-    move(job, 'claim', 'running')
-    job.claim += 1
-    job.worker = worker
-    job.startedAt = now
-    const { id, claim, type, payload, attempt, attemptBase, crashes, createdAt, policy } = job
-    return { job: id, claim, type, payload, attempt, attemptBase, crashes, createdAt, policy }
+  /** Jobs of a queue that wait. */
+  protected depth(queue: string): number {
+    return this.all((job) => job.policy.queue === queue && isPending(job.state)).length
   }
 
   protected fenced(worker: string, hold: { readonly job: string; readonly claim: number }): ModelJob | undefined {
@@ -224,6 +115,8 @@ export class ModelJobs {
     const settlement = obey(job, given)
     const verb = settlement.outcome
     recordAttempt(job, settlement, now)
+    // It no longer runs.
+    this.lines.touch(job)
     switch (settlement.outcome) {
       case 'complete':
         job.result = settlement.result
@@ -235,6 +128,7 @@ export class ModelJobs {
         this.wait(job, verb, now + settlement.delayMs, now)
         break
       case 'snooze':
+        if (settlement.holdBack) this.limits.hold(job, settlement.holdBack, now + settlement.delayMs)
         this.wait(job, verb, now + settlement.delayMs, now)
         break
       case 'release':
@@ -254,30 +148,38 @@ export class ModelJobs {
     }
   }
 
-  protected end(job: ModelJob, verb: Verb, state: State, reason: string | null, now: number): void {
-    move(job, verb, state)
-    job.reason = reason
-    job.finishedAt = now
-    job.resultUntil = state === 'completed' ? now + job.policy.keepResultMs : null
-    job.worker = null
-    job.cancelRequested = false
-    this.#hint(`ended:${job.id}`)
+  /** First whoever should have started by now, then who is due, then what opens, then keys to be looked at again. */
+  promote(limit: number, now: number): number {
+    const late = this.all((job) => isExpired(job, now))
+      .sort((a, b) => a.expireAt! - b.expireAt!)
+      .slice(0, limit)
+    for (const job of late) this.end(job, 'expire', 'cancelled', 'expired', now)
+    const due = this.all((job) => job.state === 'scheduled' && job.runAt <= now)
+      .sort((a, b) => a.runAt - b.runAt || a.seq - b.seq)
+      .slice(0, limit - late.length)
+    for (const job of due) this.enterLane(job, 'promote', now)
+    for (const { queue, of, name } of this.limits.ring(limit, now)) {
+      this.hint(`ready:${queue}`)
+      if (of === 'key') this.lines.touchKey(queue, name)
+    }
+    const reviewed = this.limits.alarms.reviewed(limit, (queue) => this.lines.keysOf(queue))
+    for (const [queue, key] of reviewed) this.lines.touchKey(queue, key)
+    return late.length + due.length
   }
 
-  promote(limit: number, now: number): number {
-    const due = this.all((job) => dueAt(job) <= now)
-      .sort((a, b) => dueAt(a) - dueAt(b) || a.seq - b.seq)
-      .slice(0, limit)
-    for (const job of due) {
-      if (isExpired(job, now)) this.end(job, 'expire', 'cancelled', 'expired', now)
-      else this.enterLane(job, 'promote', now)
-    }
-    return due.length
+  setQueue(queue: string, settings: QueueSettings, now: number): void {
+    this.limits.change(queue, settings, now)
+    if (!this.limits.of(queue).limits.perKey.ordered) this.lines.forgetTurns(queue)
+    const onlyPauses = Object.entries(settings).every(([name, value]) =>
+      name === 'paused' ? value === true : value === undefined,
+    )
+    if (!onlyPauses) this.hint(`ready:${queue}`)
   }
 
   prune(limit: number, now: number): { readonly removed: number; readonly more: boolean } {
     const over = this.all((job) => isEnded(job.state) && job.finishedAt! + this.keepMs(job) <= now)
     for (const job of over.slice(0, limit)) this.byId.delete(job.id)
+    this.limits.forgetStarts(now)
     return { removed: Math.min(over.length, limit), more: over.length > limit }
   }
 
@@ -299,7 +201,7 @@ export class ModelJobs {
           this.end(job, 'cancel', 'cancelled', 'cancelled', now)
         } else {
           job.cancelRequested = true
-          this.#hint(`orders:${job.worker!}`)
+          this.hint(`orders:${job.worker!}`)
         }
         return done(job.state)
       case 'retry': {
@@ -313,7 +215,7 @@ export class ModelJobs {
         this.enterLane(job, 'promote', now)
         return done('ready')
       case 'delete':
-        this.byId.delete(id)
+        this.remove(job)
         return done('gone')
     }
   }

@@ -1,9 +1,9 @@
 // The reference store: the contract of the seam kept in memory, written to be read and compared with, not to be fast.
-// Every other store must answer as it does. Its jobs are in model-jobs.ts, its workers in model-crew.ts.
+// Every other store must answer as it does. Its jobs are in model-jobs.ts, limits in model-limits.ts, workers in model-crew.ts.
 import { ForgeError } from '../core/errors.ts'
 import type { QueueSettings } from '../core/limit.ts'
 import { type State, states } from '../core/states.ts'
-import { unlimited, type QueueRecord } from '../store/queue-record.ts'
+import type { QueueRecord } from '../store/queue-record.ts'
 import type {
   ActRequest,
   ActVerdict,
@@ -31,10 +31,16 @@ import { charsOf, pageChars, type Migration, type Store, type StoreInfo, type To
 import { ModelCrew } from './model-crew.ts'
 import { toRecord } from './model-job.ts'
 import { ModelJobs } from './model-jobs.ts'
+import type { Parts } from './model-places.ts'
 
 interface Listener {
   readonly topics: readonly Topic[]
   readonly fn: (topic: Topic) => void
+}
+
+interface AllParts extends Parts {
+  readonly Jobs: typeof ModelJobs
+  readonly Crew: typeof ModelCrew
 }
 
 export class Model implements Store {
@@ -46,9 +52,9 @@ export class Model implements Store {
   #isClosed = false
 
   /** `clock` is the store's, in epoch milliseconds; the parts are exchanged to see that a wrong one is noticed. */
-  constructor(clock: () => number, Jobs: typeof ModelJobs = ModelJobs, Crew: typeof ModelCrew = ModelCrew) {
+  constructor(clock: () => number, { Jobs = ModelJobs, Crew = ModelCrew, ...parts }: Partial<AllParts> = {}) {
     this.#clock = clock
-    this.#jobs = new Jobs((topic) => this.#hint(topic))
+    this.#jobs = new Jobs((topic) => this.#hint(topic), parts)
     this.#crew = new Crew()
   }
 
@@ -67,7 +73,8 @@ export class Model implements Store {
   }
 
   async enqueue(jobs: readonly NewJob[], options: { readonly atomic: boolean }): Promise<readonly Enqueued[]> {
-    return this.#jobs.enqueue(jobs, options.atomic, this.now())
+    const now = this.now()
+    return this.#over(this.#jobs.enqueue(jobs, options.atomic, now), now)
   }
 
   async register(worker: Registration): Promise<{ readonly now: number }> {
@@ -92,10 +99,10 @@ export class Model implements Store {
       )
       const claimed = this.#jobs.handOut(request, worker.facts, now)
       worker.turn = request.turn
-      worker.answer = { verdicts, claimed }
+      worker.answer = this.#over({ verdicts, claimed }, now)
     }
     const orders = this.#jobs.orders(request.worker)
-    const suspects = this.#jobs.leavesSuspects(request, worker.facts)
+    const suspects = this.#jobs.leavesSuspects(request, worker.facts, now)
     return { closed: false, ...worker.answer, orders, suspects, more: false, nextDueAt: this.#jobs.nextDueAt(), now }
   }
 
@@ -131,13 +138,15 @@ export class Model implements Store {
 
   async settle(settlements: readonly (Settlement & { readonly worker: string })[]): Promise<readonly Verdict[]> {
     const now = this.now()
-    return settlements.map((settlement) =>
+    const verdicts = settlements.map((settlement) =>
       this.#crew.closed(settlement.worker) ? this.#jobs.settle(settlement.worker, settlement, true, now) : 'lost',
     )
+    return this.#over(verdicts, now)
   }
 
   async promote(limit: number): Promise<{ readonly moved: number; readonly nextDueAt: number | null }> {
-    const moved = this.#jobs.promote(limit, this.now())
+    const now = this.now()
+    const moved = this.#over(this.#jobs.promote(limit, now), now)
     return { moved, nextDueAt: this.#jobs.nextDueAt() }
   }
 
@@ -152,23 +161,20 @@ export class Model implements Store {
   }
 
   async setQueue(queue: string, settings: QueueSettings): Promise<void> {
-    this.now()
-    if (settings.paused) this.#jobs.paused.add(queue)
-    else if (this.#jobs.paused.delete(queue)) this.#hint(`ready:${queue}`)
+    this.#jobs.setQueue(queue, settings, this.now())
   }
 
   async queues(): Promise<readonly QueueRecord[]> {
-    this.now()
-    const { paused } = this.#jobs
-    const names = new Set([...this.#jobs.all(() => true).map((job) => job.policy.queue), ...paused])
+    const now = this.now()
+    const { limits } = this.#jobs
+    const names = new Set([...this.#jobs.all(() => true).map((job) => job.policy.queue), ...limits.names()])
     return [...names].sort().map((queue) => {
       const jobs = this.#jobs.all((job) => job.policy.queue === queue)
       const ready = jobs.filter((job) => job.state === 'ready')
       const counts = states.map((state) => [state, jobs.filter((job) => job.state === state).length])
       return {
         queue,
-        paused: paused.has(queue),
-        ...unlimited,
+        ...limits.record(queue, now),
         counts: Object.fromEntries(counts) as Record<State, number>,
         oldestReadyAt: ready.length === 0 ? null : Math.min(...ready.map((job) => job.readyAt)),
       }
@@ -187,7 +193,10 @@ export class Model implements Store {
 
   async jobs(ids: readonly string[], include: readonly Include[] = []): Promise<readonly JobRecord[]> {
     const now = this.now()
-    return ids.flatMap((id) => this.#jobs.byId.get(id) ?? []).map((job) => toRecord(job, now, include))
+    const { byId, lines } = this.#jobs
+    return ids
+      .flatMap((id) => byId.get(id) ?? [])
+      .map((job) => toRecord(job, now, include, include.includes('line') ? lines.look(job, now) : undefined))
   }
 
   /** Newest first; a page looks at `limit` jobs, so a filter makes it short, and large jobs make it shorter. */
@@ -217,7 +226,8 @@ export class Model implements Store {
 
   async act(request: ActRequest): Promise<readonly ActVerdict[]> {
     const now = this.now()
-    return request.ids.map((id) => this.#jobs.act(id, request, now))
+    const verdicts = request.ids.map((id) => this.#jobs.act(id, request, now))
+    return this.#over(verdicts, now)
   }
 
   listen(topics: readonly Topic[], fn: (topic: Topic) => void): () => void {
@@ -230,6 +240,12 @@ export class Model implements Store {
   protected now(): number {
     if (this.#isClosed) throw new ForgeError('STORE_CLOSED', 'this store was closed; open a new one')
     return (this.#latest = Math.max(this.#latest, this.#clock()))
+  }
+
+  /** A call is over: what it changed of keys is put right. */
+  #over<T>(answer: T, now: number): T {
+    this.#jobs.lines.endCall(now)
+    return answer
   }
 
   #hint(topic: Topic): void {

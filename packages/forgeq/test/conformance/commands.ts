@@ -13,6 +13,7 @@ const newJob = fc.record({
   delayMs: rarely(fc.constantFrom(0, 1000, 4000, 20_000)),
   expireMs: rarely(fc.constantFrom(1000, 6000)),
   unique: rarely(fc.constantFrom('u', 'v')),
+  key: fc.constantFrom(undefined, 'k', 'k', 'l'),
   tags: fc.constantFrom([], ['x'], ['x', 'y']),
   keepResultMs: fc.constantFrom(0, 5000, 3_600_000),
   maxAttempts: fc.constantFrom(1, 3),
@@ -31,8 +32,29 @@ const settlement = fc.record({
   delayMs: fc.constantFrom(0, 0, 2000, 10_000),
   hasError: fc.boolean(),
   hasFollowUp: fc.boolean(),
+  followUpKey: rarely(fc.constantFrom('k', 'l')),
+  /** Together with a delay only: a hold of no time is none. */
+  holdBack: rarely(fc.constantFrom('key', 'type', 'queue')),
   isPoison: fc.boolean(),
 })
+
+const orNone = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | null> =>
+  fc.oneof({ weight: 1, arbitrary: fc.constant(null) }, { weight: 2, arbitrary: value })
+const few = fc.integer({ min: 1, max: 3 })
+const rate = orNone(fc.record({ max: few, perMs: fc.constantFrom(1000, 5000) }))
+
+const limits = {
+  rate: rarely(rate),
+  rates: rarely(fc.dictionary(fc.constantFrom('0', '2', '5', '9'), rate, { maxKeys: 2 })),
+  concurrency: rarely(orNone(few)),
+  perKey: fc.oneof(
+    { weight: 1, arbitrary: fc.constant(undefined) },
+    { weight: 1, arbitrary: orNone(fc.record({ concurrency: orNone(few), rate, ordered: fc.boolean() })) },
+  ),
+  maxDepth: rarely(orNone(fc.integer({ min: 2, max: 8 }))),
+  accepting: rarely(fc.constantFrom(true, true, false)),
+  paused: rarely(fc.constantFrom(false, false, true)),
+}
 
 const end = rarely(fc.record({ exitCode: fc.constant(1), signal: fc.constant(null), isStuck: fc.boolean() }))
 
@@ -95,7 +117,11 @@ const command = fc.oneof(
     weight: 1,
     arbitrary: fc.record({ do: fc.constant('setWorker'), worker: index, slots: fc.constantFrom(5, 7, 9) }),
   },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('setQueue'), queue, paused: fc.boolean() }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('setQueue'), queue, settings: fc.record({ paused: fc.boolean() }) }),
+  },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('setQueue'), queue, settings: fc.record(limits) }) },
   { weight: 5, arbitrary: fc.record({ do: fc.constant('advance'), ms: fc.constantFrom(1, 500, 1000, 5000) }) },
   {
     weight: 1,

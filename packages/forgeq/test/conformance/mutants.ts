@@ -19,14 +19,14 @@ import {
   holding,
   jobs,
   keeping,
+  lanes,
   leaving,
-  line,
   promoting,
   type Make,
 } from './mutations.ts'
 
 const byLevel = (a: ModelJob, b: ModelJob): number => a.policy.priority - b.policy.priority
-const laneRank = ({ parked, claim }: ModelJob): number => (parked ? 0 : claim > 0 ? 2 : 1)
+const laneRank = ({ unparked, claim }: ModelJob): number => (unparked ? 0 : claim > 0 ? 2 : 1)
 
 let turns = 0
 
@@ -122,19 +122,25 @@ export const mutants: Readonly<Record<string, Make>> = {
     },
   ),
 
-  'puts what comes back behind what is new': line((ready) =>
+  'puts what comes back behind what is new': lanes((ready) =>
     ready.sort((a, b) => byLevel(a, b) || laneRank(a) - laneRank(b)),
   ),
-  'hands out the last first': line((ready) => ready.sort((a, b) => byLevel(a, b) || b.seq - a.seq)),
-  'knows no levels': line((ready) => ready.sort((a, b) => a.seq - b.seq)),
-  'loses jobs of types that a worker did not know': line((ready) => ready.filter((job) => !job.parked)),
+  'hands out the last first': lanes((ready) => ready.sort((a, b) => byLevel(a, b) || b.seq - a.seq)),
+  'knows no levels': lanes((ready) => ready.sort((a, b) => a.seq - b.seq)),
+  'loses jobs of types that a worker did not know': jobs(
+    class extends ModelJobs {
+      protected override unpark(): void {
+        // They stay aside.
+      }
+    },
+  ),
   'hands out jobs of types that a worker does not know': claiming((all, [queue, slots, worker, ...rest]) => {
     const types = all.all(() => true).map(({ type, policy }) => ({ type, policy, inputSchema: null }))
     return [queue, slots, { ...worker, types }, ...rest]
   }),
   'claims more than all slots': claiming((_, [queue, , ...rest]) => [queue, 1000, ...rest]),
   'ignores the pause': claiming((all, args) => {
-    all.paused.clear()
+    all.limits.change(args[0], { paused: false }, args[3])
     return args
   }),
 
@@ -155,7 +161,7 @@ export const mutants: Readonly<Record<string, Make>> = {
   'hands out a suspect to a worker that holds others': holding((held) => held.filter(({ crashes }) => crashes > 0)),
   'hands out others to a worker that holds a suspect': holding((held) => held.map((job) => ({ ...job, crashes: 0 }))),
   'stops claiming while suspects are there': claiming((all, args) =>
-    args[4] === 'others' && all.line(args[0]).some(({ crashes }) => crashes > 0)
+    args[4] === 'others' && all.lanes(args[0]).some(({ crashes }) => crashes > 0)
       ? [args[0], 0, args[2], args[3], args[4]]
       : args,
   ),

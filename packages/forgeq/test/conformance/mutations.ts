@@ -11,12 +11,12 @@ export type Make = (clock: () => number) => Store
 export const jobs =
   (Jobs: typeof ModelJobs): Make =>
   (clock) =>
-    new Model(clock, Jobs)
+    new Model(clock, { Jobs })
 
 export const crew =
   (Crew: typeof ModelCrew): Make =>
   (clock) =>
-    new Model(clock, ModelJobs, Crew)
+    new Model(clock, { Crew })
 
 /** Takes these jobs for the one that a settlement or note is about. */
 export const fence = (isHeld: (job: ModelJob, worker: string, hold: Hold) => boolean): Make =>
@@ -81,11 +81,12 @@ export const heldKey = (isHeld: (job: ModelJob) => boolean): Make =>
     },
   )
 
-export const line = (change: (ready: ModelJob[]) => ModelJob[]): Make =>
+/** Sees the jobs that stand in the lanes of a queue, in the order in which they are claimed. */
+export const lanes = (change: (ready: ModelJob[]) => ModelJob[]): Make =>
   jobs(
     class extends ModelJobs {
-      override line(queue: string): ModelJob[] {
-        return change(super.line(queue))
+      override lanes(queue: string): ModelJob[] {
+        return change(super.lanes(queue))
       }
     },
   )

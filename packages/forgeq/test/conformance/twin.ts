@@ -1,10 +1,12 @@
 // A store and the reference store side by side: every command goes to both, every answer and everything that can be seen
 // afterwards must be equal.
 import assert from 'node:assert/strict'
+import { isDeepStrictEqual } from 'node:util'
 import { bury, cancel, complete, crash, failure, release, retry, snooze } from '#src/conformance/endings.js'
 import { Model } from '#src/conformance/model.js'
 import { leaseMs, policy } from '#src/conformance/scene.js'
 import { ForgeError } from '#src/core/errors.js'
+import { noLimits, type QueueSettings } from '#src/core/limit.js'
 import { idSource } from '#src/core/id.js'
 import type * as records from '#src/store/records.js'
 import type { ManualClock } from '#src/store/clock.js'
@@ -94,7 +96,7 @@ export class Twin {
       case 'setWorker':
         return this.#both((store) => store.setWorker(this.#worker(command.worker).id, { slots: command.slots }))
       case 'setQueue':
-        return this.#both((store) => store.setQueue(command.queue, { paused: command.paused }))
+        return this.#both((store) => store.setQueue(command.queue, defined(command.settings)))
       case 'advance':
       case 'stay away':
         this.#clock.advance(command.ms)
@@ -143,6 +145,7 @@ export class Twin {
         ...(job.delayMs !== undefined && { delayMs: job.delayMs }),
         ...(job.expireMs !== undefined && !isStrange && { expireMs: job.expireMs }),
         ...(job.unique !== undefined && { unique: job.unique }),
+        ...(job.key !== undefined && { key: job.key }),
       }
     })
     this.#jobs.push(...batch.filter(({ id }) => id !== 'bad'))
@@ -179,11 +182,16 @@ export class Twin {
     const error = failure(`no ${hold.claim}`)
     switch (given.outcome) {
       case 'complete':
-        return complete(hold, '{"ok":true}', given.hasFollowUp ? [this.#followUp()] : undefined)
+        return complete(hold, '{"ok":true}', given.hasFollowUp ? [this.#followUp(given.followUpKey)] : undefined)
       case 'retry':
         return retry(hold, given.delayMs, error)
       case 'snooze':
-        return snooze(hold, given.delayMs, given.hasError ? error : null)
+        return snooze(
+          hold,
+          given.delayMs,
+          given.hasError ? error : null,
+          given.delayMs > 0 ? given.holdBack : undefined,
+        )
       case 'release':
         return release(hold)
       case 'bury':
@@ -195,8 +203,9 @@ export class Twin {
     }
   }
 
-  #followUp(): records.NewJob {
-    const job = { id: this.#nextId(), type: 'work', payload: '"next"', policy: { ...policy, queue: 'a' } }
+  #followUp(key: string | undefined): records.NewJob {
+    const body = { type: 'work', payload: '"next"', policy: { ...policy, queue: 'a' } }
+    const job = { id: this.#nextId(), ...body, ...(key !== undefined && { key }) }
     this.#jobs.push(job)
     return job
   }
@@ -289,7 +298,8 @@ export class Twin {
 const overview = async (store: Store): Promise<unknown> => {
   const workers = [...(await store.workers())].sort((a, b) => (a.id < b.id ? -1 : 1))
   const queues = (await store.queues()).filter(
-    ({ counts, paused }) => paused || Object.values(counts).some((n) => n !== 0),
+    ({ counts, paused, accepting, limits }) =>
+      paused || !accepting || !isDeepStrictEqual(limits, noLimits) || Object.values(counts).some((n) => n !== 0),
   )
   return {
     // Which of several lanes has the oldest job is not looked up.
@@ -306,7 +316,7 @@ const everyJob = async (store: Store): Promise<unknown> => {
     ids.push(...page.jobs.map(({ id }) => id))
     cursor = page.cursor
   } while (cursor !== null)
-  const jobs = await store.jobs(ids.sort(), ['attempts', 'logs'])
+  const jobs = await store.jobs(ids.sort(), ['attempts', 'logs', 'line'])
   // Between two claims `runAt` may be the first or the last instant that the job waited for.
   return jobs.map(({ runAt, ...job }) => (job.state === 'scheduled' ? { ...job, runAt } : job))
 }
@@ -327,6 +337,10 @@ const outcomeOf = (call: Promise<unknown>): Promise<unknown> =>
     if (ForgeError.is(error)) return { refusedWith: error.code }
     throw error
   })
+
+/** Without the settings that are left as they are. */
+const defined = (settings: object): QueueSettings =>
+  Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined))
 
 const lostBy = async (store: Store): Promise<readonly records.LostJob[]> => {
   const { jobs } = await store.lost(1000)

@@ -1,0 +1,103 @@
+// How the reference store hands out jobs: level by level, what has room, suspects as the exchange takes them.
+import type { Claimed, ExchangeRequest, Registration } from '../store/records.ts'
+import { byOrder, isExpired, type ModelJob, move } from './model-job.ts'
+import { ModelPlaces } from './model-places.ts'
+
+/** Of the ready jobs, those that were in a crash, those that were not, or both. */
+type Part = 'all' | 'suspects' | 'others'
+
+const isSuspect = (job: ModelJob): boolean => job.crashes > 0
+const isIn = (part: Part, job: ModelJob): boolean => part === 'all' || isSuspect(job) === (part === 'suspects')
+const knows = (worker: Registration, job: ModelJob): boolean => worker.types.some(({ type }) => type === job.type)
+
+export class ModelClaims extends ModelPlaces {
+  /** What an exchange brings, by how its worker takes suspects. */
+  handOut(request: ExchangeRequest, worker: Registration, now: number): Claimed[] {
+    const { wants, slots, suspects = 'together' } = request
+    this.lines.putAllRight(now)
+    const take = (part: Part, most: number): Claimed[] => {
+      const claimed: Claimed[] = []
+      for (const { queue, slots: wanted } of wants) {
+        claimed.push(...this.claim(queue, Math.min(wanted, most - claimed.length), worker, now, part))
+      }
+      return claimed
+    }
+    if (suspects === 'together') return take('all', slots)
+    const held = this.heldBy(worker.id)
+    if (held.some(isSuspect)) return []
+    const isAlone = suspects === 'alone' && held.length === 0 && this.leavesSuspects(request, worker, now)
+    const alone = isAlone ? take('suspects', Math.min(slots, 1)) : []
+    return alone.length > 0 ? alone : take('others', slots)
+  }
+
+  /** Whether suspects that could be handed out to the worker now are where it wants jobs from, and it is careful with them. */
+  leavesSuspects({ wants, suspects = 'together' }: ExchangeRequest, worker: Registration, now: number): boolean {
+    if (suspects === 'together') return false
+    const queues = wants.filter(({ queue, slots }) => slots > 0 && this.roomOf(queue, now) > 0)
+    return queues.some(({ queue }) =>
+      [...this.lanes(queue), ...this.parked(queue)].some(
+        (job) => isSuspect(job) && this.fits(job, worker, now) && this.isLevelOpen(job, now),
+      ),
+    )
+  }
+
+  protected roomOf(queue: string, now: number): number {
+    return this.limits.roomOf(queue, this.running(queue), now)
+  }
+
+  protected isLevelOpen({ policy: { queue, priority } }: ModelJob, now: number): boolean {
+    return this.limits.isLevelOpen(queue, priority, now)
+  }
+
+  /** Whether the worker gets jobs of this type now. */
+  protected fits(job: ModelJob, worker: Registration, now: number): boolean {
+    return knows(worker, job) && !this.limits.isTypeHeld(job.policy.queue, job.type, now)
+  }
+
+  /** Claims for one want: what does not fit steps aside, and who should have started by now ends. */
+  claim(queue: string, slots: number, worker: Registration, now: number, part: Part): Claimed[] {
+    const most = Math.min(slots, this.roomOf(queue, now))
+    this.unparkFitting(queue, most, worker, now, part)
+    const claimed: Claimed[] = []
+    const met = new Set<ModelJob>()
+    while (claimed.length < most) {
+      // Looked up anew after each: a level may have closed, and a key may have brought its next job.
+      const job = this.lanes(queue).find((one) => isIn(part, one) && !met.has(one) && this.isLevelOpen(one, now))
+      if (!job) break
+      met.add(job)
+      claimed.push(...this.meet(job, worker, now))
+    }
+    return claimed
+  }
+
+  /** Brings back as many that stood aside as the claim could take. */
+  protected unparkFitting(queue: string, most: number, worker: Registration, now: number, part: Part): void {
+    const fitting = this.parked(queue).filter((job) => isIn(part, job) && this.fits(job, worker, now))
+    const open = fitting.filter((job) => this.isLevelOpen(job, now)).sort(byOrder)
+    for (const job of open.slice(0, Math.max(0, most))) this.unpark(job)
+    this.lines.putAllRight(now)
+  }
+
+  protected meet(job: ModelJob, worker: Registration, now: number): Claimed[] {
+    const claimed: Claimed[] = []
+    // Limits may have been lowered since it got its place.
+    if (job.key !== null && !this.lines.hasRoom(job, now)) this.lines.leave(job)
+    else if (!this.fits(job, worker, now)) this.park(job)
+    else if (isExpired(job, now)) this.end(job, 'expire', 'cancelled', 'expired', now)
+    else claimed.push(this.start(job, worker.id, now))
+    this.lines.putAllRight(now)
+    return claimed
+  }
+
+  protected start(job: ModelJob, worker: string, now: number): Claimed {
+    this.lines.leave(job)
+    this.lines.takeTurn(job)
+    this.limits.noteStart(job, now)
+    move(job, 'claim', 'running')
+    job.claim += 1
+    job.worker = worker
+    job.startedAt = now
+    const { id, claim, type, payload, attempt, attemptBase, crashes, createdAt, policy } = job
+    return { job: id, claim, type, payload, attempt, attemptBase, crashes, createdAt, policy }
+  }
+}

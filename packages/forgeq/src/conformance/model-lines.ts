@@ -1,0 +1,142 @@
+// Jobs with a key in the reference store: each key's line, the one of them that stands in the lanes for it (its token), and
+// in queues with ordered keys the job whose turn it is. What closes a key: model-limits.ts.
+import { slotsOfKey } from '../core/limit.ts'
+import type { KeyLine } from '../store/queue-record.ts'
+import { byOrder, type ModelJob } from './model-job.ts'
+import { keyGate, type ModelLimits } from './model-limits.ts'
+
+/** What lines see of the jobs. */
+interface Pool {
+  all(keep: (job: ModelJob) => boolean): ModelJob[]
+  nextSeq(): number
+}
+
+const nameOf = (queue: string, key: string): string => JSON.stringify([queue, key])
+
+export class ModelLines {
+  readonly limits: ModelLimits
+  readonly #pool: Pool
+  /** By queue and key: the job that has to end before another one of the key starts. */
+  readonly #turns = new Map<string, { readonly queue: string; readonly job: string }>()
+  /** Keys of which something changed in this call, in the order of it. */
+  readonly #touched = new Map<string, readonly [queue: string, key: string]>()
+  /** Jobs that entered a line in this call. */
+  readonly #entered = new Set<ModelJob>()
+
+  constructor(pool: Pool, limits: ModelLimits) {
+    this.#pool = pool
+    this.limits = limits
+  }
+
+  /** What may change who of a key is next: a line, what runs, a turn or a hold changed. */
+  touch({ policy: { queue }, key }: Pick<ModelJob, 'policy' | 'key'>): void {
+    if (key !== null) this.touchKey(queue, key)
+  }
+
+  touchKey(queue: string, key: string): void {
+    this.#touched.set(nameOf(queue, key), [queue, key])
+  }
+
+  enter(job: ModelJob): void {
+    job.token = null
+    this.#entered.add(job)
+    this.touch(job)
+  }
+
+  /** No longer ready. */
+  leave(job: ModelJob): void {
+    job.token = null
+    this.touch(job)
+  }
+
+  /** Nothing of this call happened. */
+  undo(): void {
+    this.#touched.clear()
+    this.#entered.clear()
+  }
+
+  /** Before anything is claimed, and when a call is over. */
+  putAllRight(now: number): void {
+    for (const [queue, key] of this.#touched.values()) this.putRight(queue, key, now)
+    this.#touched.clear()
+  }
+
+  endCall(now: number): void {
+    this.putAllRight(now)
+    this.#entered.clear()
+  }
+
+  /** The first of the line stands in the lanes when its key has room, and nobody else of the key does. */
+  putRight(queue: string, key: string, now: number): void {
+    const line = this.line(queue, key)
+    const next = this.next(queue, key)
+    const mayStand = next !== undefined && this.hasRoom(next, now)
+    for (const job of line) if (job !== next || !mayStand) job.token = null
+    if (mayStand) next.token ??= this.#entered.has(next) ? next.seq : this.#pool.nextSeq()
+    const opensAt = this.limits.keyOpensAt(queue, key, now)
+    if (opensAt !== null && line.length > 0) this.limits.alarms.note(keyGate(queue, key), opensAt)
+  }
+
+  /** Who waits, in order. */
+  line(queue: string, key: string): ModelJob[] {
+    const waits = (job: ModelJob): boolean => job.state === 'ready' && !job.parked && job.key === key
+    return this.#pool.all((job) => waits(job) && job.policy.queue === queue).sort(byOrder)
+  }
+
+  keysOf(queue: string): readonly string[] {
+    const waits = (job: ModelJob): boolean => job.state === 'ready' && !job.parked && job.policy.queue === queue
+    return [...new Set(this.#pool.all(waits).flatMap((job) => job.key ?? []))]
+  }
+
+  /** While a job has the turn, nobody else is next. */
+  protected next(queue: string, key: string): ModelJob | undefined {
+    const line = this.line(queue, key)
+    const turn = this.turnOf(queue, key)
+    return turn === undefined ? line[0] : line.find((job) => job.id === turn)
+  }
+
+  hasRoom(job: ModelJob, now: number): boolean {
+    const [queue, key] = [job.policy.queue, job.key!]
+    const slots = slotsOfKey(this.limits.of(queue).limits.perKey) ?? Infinity
+    const isOpen = this.limits.keyOpensAt(queue, key, now) === null
+    return isOpen && this.running(queue, key) < slots && (this.turnOf(queue, key) ?? job.id) === job.id
+  }
+
+  protected running(queue: string, key: string): number {
+    return this.#pool.all((job) => job.state === 'running' && job.key === key && job.policy.queue === queue).length
+  }
+
+  protected turnOf(queue: string, key: string): string | undefined {
+    return this.#turns.get(nameOf(queue, key))?.job
+  }
+
+  /** Claimed or parked, it is first until it has ended. */
+  takeTurn({ id, key, policy: { queue } }: ModelJob): void {
+    if (key === null || !this.limits.of(queue).limits.perKey.ordered) return
+    if (this.turnOf(queue, key) === undefined) this.#turns.set(nameOf(queue, key), { queue, job: id })
+  }
+
+  giveTurn(job: ModelJob): void {
+    const { id, key, policy } = job
+    if (key === null || this.turnOf(policy.queue, key) !== id) return
+    this.#turns.delete(nameOf(policy.queue, key))
+    this.touch(job)
+  }
+
+  forgetTurns(queue: string): void {
+    for (const [name, turn] of this.#turns) if (turn.queue === queue) this.#turns.delete(name)
+  }
+
+  /** What a job waits for; `undefined` when it is not in a line. */
+  look(job: ModelJob, now: number): KeyLine | undefined {
+    const { id, key, state, parked, policy } = job
+    if (key === null || state !== 'ready' || parked) return undefined
+    const turn = this.turnOf(policy.queue, key)
+    return {
+      isNext: this.next(policy.queue, key) === job,
+      held: this.running(policy.queue, key),
+      opensAt: this.limits.keyOpensAt(policy.queue, key, now),
+      turnOf: turn === undefined || turn === id ? null : turn,
+    }
+  }
+}

@@ -229,15 +229,16 @@ const sift = (turn: Turn, worker: Claimer, gate: Gate, rows: readonly Row[], bud
 const isRunnable = (turn: Turn, worker: Claimer, gate: Gate, row: Row): boolean => {
   const { queue } = gate
   const [lane, seq, job, type, claims, , , id, , , expireAt, , , key] = row
+  const hasRoom = key === null || roomOf(turn, gate, { queue, key }).isOpen
   const isKnown = worker.types.has(type) && !gate.holds.types.has(type)
   const isLate = claims === 0 && expireAt !== null && expireAt <= turn.now
-  if (isKnown && !isLate && (key === null || roomOf(turn, gate, { queue, key }).isOpen)) {
+  if (hasRoom && isKnown && !isLate) {
     if (claims === 0 && expireAt !== null) turn.sql(meetDeadline).run(expireAt, job)
     return true
   }
-  if (isKnown && isLate) expire(turn, { seq: job, id, queue, key })
-  else if (!isKnown && key === null) turn.sql(park).run(queue, lane, seq)
-  else if (!isKnown) parkFromLine(turn, { queue, key: key!, job })
+  if (hasRoom && isKnown) expire(turn, { seq: job, id, queue, key })
+  else if (hasRoom && key === null) turn.sql(park).run(queue, lane, seq)
+  else if (hasRoom) parkFromLine(turn, { queue, key: key!, job })
   if (key === null) turn.sql(takeOne).run(queue, lane, seq)
   else putRight(turn, { queue, key }, Infinity)
   return false

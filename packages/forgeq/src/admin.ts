@@ -66,6 +66,7 @@ export interface JobView {
   readonly cancelRequested: boolean
   readonly tags: readonly string[]
   readonly unique?: string
+  readonly key?: string
   /** Where asked for: the last 20 claims, oldest first. */
   readonly attempts?: readonly AttemptView[]
   /** Where asked for. */
@@ -241,6 +242,7 @@ const viewOf = (job: JobRecord): JobView => ({
   cancelRequested: job.cancelRequested,
   tags: job.tags,
   ...(job.unique !== null && { unique: job.unique }),
+  ...(job.key !== null && { key: job.key }),
   ...(job.attempts !== undefined && { attempts: job.attempts.map(attemptOf) }),
   ...(job.logs !== undefined && { logs: job.logs.map(({ at, ...line }) => ({ ...line, at: new Date(at) })) }),
 })

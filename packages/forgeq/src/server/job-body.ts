@@ -3,7 +3,7 @@ import * as z from 'zod'
 import { longestMs } from '../core/duration.ts'
 import { ForgeError } from '../core/errors.ts'
 import { rawMember } from '../core/json.ts'
-import { checkName, checkTags, checkUnique } from '../core/name.ts'
+import { checkKey, checkName, checkTags, checkUnique } from '../core/name.ts'
 import { checkRetries, readPriority, type EnqueueOptions, type Priority } from '../core/policy.ts'
 import { check, parse } from './body.ts'
 
@@ -47,6 +47,7 @@ const newJob = z.strictObject(
     expireMs: durationMs,
     keepResultMs: durationMs,
     unique: judged<string>(checkUnique).exactOptional(),
+    key: judged<string>(checkKey).exactOptional(),
     tags: judged<readonly string[]>(checkTags).exactOptional(),
   },
   'must be an object',

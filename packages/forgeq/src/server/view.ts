@@ -30,6 +30,7 @@ export function jobJson(job: JobRecord, why?: Explanation): string {
     worker: job.worker,
     tags: job.tags,
     unique: job.unique,
+    key: job.key,
     attempts: job.attempts?.map(({ startedAt, endedAt, ...attempt }) => ({
       ...attempt,
       startedAt: instant(startedAt),

@@ -1,5 +1,5 @@
 // The public surface.
-export { Discard, RetryIn } from './core/decisions.ts'
+export { Discard, RateLimited, RetryIn } from './core/decisions.ts'
 export { ForgeError, errorCodes, type ErrorCode, type Problem } from './core/errors.ts'
 export { typed, type Schema } from './core/schema.ts'
 export { defineJob } from './job.ts'

@@ -4,6 +4,8 @@ import { caps } from './core/caps.ts'
 import { toMs, type Duration } from './core/duration.ts'
 import { ForgeError, invalidOption } from './core/errors.ts'
 import { checkJson, encodeJson } from './core/json.ts'
+import { readLimits, type Limits } from './core/limit-text.ts'
+import { checkName } from './core/name.ts'
 import { explainWait, type Explanation } from './core/why.ts'
 import type { State } from './core/states.ts'
 import type { EndedJobs } from './await-results.ts'
@@ -66,6 +68,7 @@ export interface JobView {
   readonly cancelRequested: boolean
   readonly tags: readonly string[]
   readonly unique?: string
+  readonly key?: string
   /** Where asked for: the last 20 claims, oldest first. */
   readonly attempts?: readonly AttemptView[]
   /** Where asked for. */
@@ -127,7 +130,7 @@ export class Admin {
 
   /** Why the job is where it is and what to do about it; `undefined` when the id is not known. */
   async why(id: string): Promise<Explanation | undefined> {
-    const [job] = await this.#store.jobs([id])
+    const [job] = await this.#store.jobs([id], ['line'])
     if (job === undefined) return undefined
     const [queues, workers, { now }] = await Promise.all([
       this.#store.queues(),
@@ -169,6 +172,20 @@ export class Admin {
 
   async resume(queue: string): Promise<void> {
     await this.#store.setQueue(queue, { paused: false })
+  }
+
+  /**
+   * Limits a queue, at once and for all workers; it may be one that has had no job yet. INVALID_OPTION names the limit that
+   * is out of range.
+   */
+  async limit(queue: string, limits: Limits): Promise<void> {
+    checkName(queue, 'queue')
+    await this.#store.setQueue(queue, readLimits(limits))
+  }
+
+  /** `undefined` when it has never had a job or a setting. */
+  async queue(name: string): Promise<QueueRecord | undefined> {
+    return (await this.#store.queues()).find(({ queue }) => queue === name)
   }
 
   queues(): Promise<readonly QueueRecord[]> {
@@ -241,6 +258,7 @@ const viewOf = (job: JobRecord): JobView => ({
   cancelRequested: job.cancelRequested,
   tags: job.tags,
   ...(job.unique !== null && { unique: job.unique }),
+  ...(job.key !== null && { key: job.key }),
   ...(job.attempts !== undefined && { attempts: job.attempts.map(attemptOf) }),
   ...(job.logs !== undefined && { logs: job.logs.map(({ at, ...line }) => ({ ...line, at: new Date(at) })) }),
 })

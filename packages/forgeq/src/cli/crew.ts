@@ -1,5 +1,6 @@
 // Worker processes as `worker` and `dev` run them: the supervisor with its log, its banner, its signals and its end.
 import { defaults } from '../core/caps.ts'
+import { readPriority } from '../core/policy.ts'
 import { Emitter } from '../emitter.ts'
 import { createLog, logEvents, type Log } from '../observe/log.ts'
 import type { Store, StoreInfo } from '../store/store.ts'
@@ -29,13 +30,14 @@ export async function runCrew({ config, store, handlers, drain, ready }: CrewPla
   const log = createLog(logOptions(config))
   const events = new Emitter()
   logEvents(events, log)
-  const task: WorkerTask = {
+  const task: { -readonly [K in keyof WorkerTask]: WorkerTask[K] } = {
     store: config.store,
     handlers,
     folder: process.cwd(),
     queues: config.queues,
     concurrency: config.concurrency,
     drain,
+    rates: ratesOf(config),
     log: logOptions(config),
   }
   let isPresented = false
@@ -44,6 +46,8 @@ export async function runCrew({ config, store, handlers, drain, ready }: CrewPla
     if (news.news === 'loaded') {
       if (!isPresented) present(config, info, news.details as WorkerDetails, log)
       isPresented = true
+      // A process that takes the place of another one must not undo what operators have changed since.
+      task.rates = {}
     } else if (news.news === 'serving') {
       if (silent.delete(news.place) && silent.size === 0) ready?.()
     } else tell(log, news)
@@ -60,6 +64,15 @@ export async function runCrew({ config, store, handlers, drain, ready }: CrewPla
     told,
   })
   return untilOver(supervisor, config.shutdownTimeoutMs)
+}
+
+function ratesOf({ rateLimitHigh, rateLimitNormal, rateLimitLow }: Config): WorkerTask['rates'] {
+  const said = { high: rateLimitHigh, normal: rateLimitNormal, low: rateLimitLow }
+  return Object.fromEntries(
+    Object.entries(said).flatMap(([priority, rate]) =>
+      rate === null ? [] : [[readPriority(priority), rate === 'none' ? null : rate] as const],
+    ),
+  )
 }
 
 const signals = { SIGTERM: 143, SIGINT: 130, SIGHUP: 129 } as const

@@ -17,6 +17,7 @@ interface JobFlags {
   readonly at?: Date
   readonly id?: string
   readonly unique?: string
+  readonly key?: string
   readonly tag?: readonly string[]
   readonly retries?: number
   readonly timeout?: number
@@ -38,6 +39,7 @@ const jobFlags: readonly (keyof JobFlags)[] = [
   'at',
   'id',
   'unique',
+  'key',
   'tag',
   'retries',
   'timeout',
@@ -56,6 +58,7 @@ export function define(command: Command): void {
     .option('--at <instant>', 'not before this instant: 2027-01-31T08:00:00Z', readInstant)
     .option('--id <uuid>', 'UUIDv7 of the job: the same again answers with the stored job')
     .option('--unique <key>', 'at most one job of the type with this key that has not ended')
+    .option('--key <key>', 'partition of its queue for limits, order and fairness: a tenant, an order, an account')
     .option('--tag <tag>', 'to find it by; may be repeated', collect)
     .option('--retries <n>', 'tries after the first one', wholeNumber(0, 10_000))
     .option('--timeout <duration>', 'how long one try may take', duration)
@@ -107,7 +110,19 @@ function one(what: string, argument: string | undefined, flag: string | undefine
 function optionsOf(flags: JobFlags): EnqueueOptions {
   const { in: delay, tag: tags, ...same } = flags
   const options = { delay, tags, ...same }
-  const wanted = ['id', 'delay', 'at', 'expire', 'unique', 'tags', 'queue', 'priority', 'retries', 'timeout'] as const
+  const wanted = [
+    'id',
+    'delay',
+    'at',
+    'expire',
+    'unique',
+    'key',
+    'tags',
+    'queue',
+    'priority',
+    'retries',
+    'timeout',
+  ] as const
   return Object.fromEntries(wanted.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])))
 }
 

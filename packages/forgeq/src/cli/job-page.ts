@@ -33,6 +33,7 @@ export async function showJob(forge: ForgeQ, id: string, asJson: boolean): Promi
     ['expires', job.expireAt === null ? undefined : `${iso(job.expireAt)} (${when(job.expireAt, now)})`],
     ['worker', job.worker ?? undefined],
     ['unique', job.unique === null ? undefined : oneLine(job.unique)],
+    ['key', job.key === null ? undefined : oneLine(job.key)],
     ['tags', job.tags.map(oneLine).join(', ')],
     ['progress', progressOf(job)],
     ['payload', short(job.payload)],

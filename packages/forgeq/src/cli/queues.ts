@@ -1,4 +1,4 @@
-// `forgeq queues`: depths, pause, resume.
+// `forgeq queues`: depths, pause, resume. Limits: queue-limits.ts.
 import type { Command } from 'commander'
 import { checkName } from '../core/name.ts'
 import type { ForgeQ } from '../forge.ts'
@@ -7,6 +7,8 @@ import type { QueueRecord } from '../store/queue-record.ts'
 import { withStored } from './connect.ts'
 import { lookOptions, type LookFlags } from './options.ts'
 import { paint, printTable, say } from './output.ts'
+import { defineLimits } from './queue-limits.ts'
+import { closings, limitations } from './queue-page.ts'
 import { when } from './when.ts'
 
 export function define(command: Command): void {
@@ -18,6 +20,7 @@ export function define(command: Command): void {
       else printQueues(queues, (await forge.ready()).now)
     }),
   )
+  defineLimits(command)
   const verbs = [
     ['pause', 'claim nothing from queues until they are resumed; what runs goes on'],
     ['resume', 'claim from paused queues again'],
@@ -60,6 +63,10 @@ export function printQueues(queues: readonly QueueRecord[], now: number): void {
       }),
     })),
     { title: 'OLDEST READY', cell: ({ oldestReadyAt }) => when(oldestReadyAt, now) },
-    { title: '', cell: ({ paused }) => (paused ? 'paused' : ''), paint: (text) => paint('yellow', text) },
+    {
+      title: '',
+      cell: (queue) => [...closings(queue, now), ...limitations(queue)].join(', '),
+      paint: (text, queue) => (closings(queue, now).length > 0 ? paint('yellow', text) : text),
+    },
   ])
 }

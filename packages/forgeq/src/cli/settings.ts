@@ -2,6 +2,8 @@
 // from and which one counts: config.ts.
 import { defaults } from '../core/caps.ts'
 import { formatMs, toMs, type Duration } from '../core/duration.ts'
+import type { Rate } from '../core/limit.ts'
+import { formatRate, readRate } from '../core/limit-text.ts'
 import { checkName } from '../core/name.ts'
 import { maskUrl } from '../store/url.ts'
 import { defaultUrl } from '../store/open.ts'
@@ -9,6 +11,9 @@ import { logLevels, type LogLevel } from '../observe/log-level.ts'
 
 /** Queue -> its slots in one process, `null` = as many as the process has. */
 export type QueueSlots = Readonly<Record<string, number | null>>
+
+/** What a starting worker says of a rate; `null`: nothing, `none`: that there is no limit. */
+export type RateSetting = Rate | 'none' | null
 
 export interface Settings {
   readonly store: string
@@ -21,6 +26,10 @@ export interface Settings {
   readonly maxJobs: number | null
   /** In bytes; `null`: never. */
   readonly maxRss: number | null
+  /** Of each queue that is served, by priority. */
+  readonly rateLimitHigh: RateSetting
+  readonly rateLimitNormal: RateSetting
+  readonly rateLimitLow: RateSetting
   readonly host: string
   readonly port: number
   readonly logLevel: LogLevel
@@ -102,6 +111,21 @@ export const settings: { readonly [K in SettingName]: Setting<Settings[K]> } = {
     read: readSize,
     show: (value) => (value === null ? 'never' : `${Math.round(value / 1e5) / 10} MB`),
   },
+  rateLimitHigh: {
+    variable: 'FORGEQ_RATE_LIMIT_HIGH',
+    key: 'rateLimitHigh',
+    ...rateOf('high', '1000/m'),
+  },
+  rateLimitNormal: {
+    variable: 'FORGEQ_RATE_LIMIT_NORMAL',
+    key: 'rateLimitNormal',
+    ...rateOf('normal', '100/10s'),
+  },
+  rateLimitLow: {
+    variable: 'FORGEQ_RATE_LIMIT_LOW',
+    key: 'rateLimitLow',
+    ...rateOf('low', '2000/h'),
+  },
   host: {
     variable: 'FORGEQ_HOST',
     key: 'host',
@@ -147,6 +171,16 @@ export const settings: { readonly [K in SettingName]: Setting<Settings[K]> } = {
     read: (given) => readTimeout(given),
     show: formatMs,
   },
+}
+
+function rateOf(priority: string, example: string): Omit<Setting<RateSetting>, 'variable' | 'key'> {
+  return {
+    about: `Starts of jobs of priority ${priority} in each queue that a worker serves, set when it starts; none: no limit`,
+    example,
+    default: null,
+    read: (given) => readRate(given, 'it') ?? 'none',
+    show: (value) => (value === null ? 'as it is' : value === 'none' ? value : formatRate(value)),
+  }
 }
 
 function text(given: unknown): string {

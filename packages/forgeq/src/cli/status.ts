@@ -11,6 +11,7 @@ import { withStored } from './connect.ts'
 import { lookOptions, type LookFlags } from './options.ts'
 import { paint, printFacts } from './output.ts'
 import { paintState } from './paint.ts'
+import { isFull } from './queue-page.ts'
 import { printQueues } from './queues.ts'
 import { when } from './when.ts'
 
@@ -51,6 +52,7 @@ function warn(info: StoreInfo, queues: readonly QueueRecord[], workers: readonly
   return [
     ...info.problems,
     ...describeCrashLoops(workers, info.now),
+    ...queues.flatMap(warnOfIntake),
     ...queues.flatMap(({ queue, paused, counts, oldestReadyAt }) => {
       if (paused) return [`Queue ${queue} is paused: \`forgeq queues resume ${queue}\` starts it.`]
       if (counts.ready === 0 || served.has(queue)) return []
@@ -59,6 +61,17 @@ function warn(info: StoreInfo, queues: readonly QueueRecord[], workers: readonly
       ]
     }),
     ...(dead > 0 ? [`${dead === 1 ? 'One job is' : `${dead} jobs are`} dead: \`forgeq dead ls\` shows why.`] : []),
+  ]
+}
+
+/** What new jobs are told. */
+function warnOfIntake(record: QueueRecord): string[] {
+  const { queue, accepting, limits } = record
+  if (!accepting) return [`Queue ${queue} takes no new jobs: \`forgeq queues limit ${queue} --accepting\` opens it.`]
+  if (!isFull(record)) return []
+  const most = limits.maxDepth?.toLocaleString('en')
+  return [
+    `Queue ${queue} is full: ${most} jobs may wait in it. \`forgeq queues limit ${queue} --max-depth\` raises that.`,
   ]
 }
 

@@ -2,6 +2,7 @@
 // in the process that started it; settings come from there, too.
 import { defaults } from '../core/caps.ts'
 import { toMs } from '../core/duration.ts'
+import type { Rate } from '../core/limit.ts'
 import { ForgeQ } from '../forge.ts'
 import { createLog, logEvents, type LogOptions } from '../observe/log.ts'
 import { findHandlers } from '../worker/find-handlers.ts'
@@ -15,6 +16,8 @@ export interface WorkerTask {
   readonly queues: QueueSlots | null
   readonly concurrency: number | null
   readonly drain: boolean
+  /** By priority level, for every queue that is served; `null` takes a limit away. Empty: nothing is said of them. */
+  readonly rates: Readonly<Record<number, Rate | null>>
   readonly log: LogOptions
 }
 
@@ -46,6 +49,9 @@ runSupervised(async (given, { loading, expectWithin }) => {
     return { type: handler.job.name, queue, timeout, file }
   })
   const { queues, concurrency } = slotsOf(task, [...new Set(policies.map(({ queue }) => queue))])
+  if (Object.keys(task.rates).length > 0) {
+    for (const queue of Object.keys(queues)) await forge.store.setQueue(queue, { rates: task.rates })
+  }
   const warnings = policies.flatMap(({ type, queue, timeout }) => [
     ...(toMs(timeout, 'timeout') > 0 ? [] : [`${type} has no timeout: when it hangs, it holds its slot for ever`]),
     ...(queue in queues ? [] : [`${type} goes to queue ${queue}, which this worker does not serve`]),

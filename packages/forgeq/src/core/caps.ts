@@ -8,6 +8,7 @@ export const caps = {
   jsonDepth: 64,
   nameLength: 128,
   uniqueLength: 256,
+  keyLength: 256,
   tags: 10,
   tagLength: 64,
   retries: 10_000,
@@ -25,6 +26,13 @@ export const caps = {
   idDriftMs: 86_400_000,
   leaseMinMs: 5000,
   leaseMaxMs: 600_000,
+  /** Starts in the window of a rate: the store remembers each of them. */
+  rateMax: 100_000,
+  ratePerMinMs: 1,
+  ratePerMaxMs: 2_592_000_000,
+  queueConcurrency: 10_000,
+  keyConcurrency: 1000,
+  queueDepth: 1_000_000_000,
 } as const
 
 /** What holds where nothing else is said. */

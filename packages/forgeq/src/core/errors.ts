@@ -101,6 +101,10 @@ export function unknownJob(id: string): ForgeError {
   return new ForgeError('NOT_FOUND', message, { id })
 }
 
+/** NOT_FOUND. */
+export const unknownQueue = (name: string): ForgeError =>
+  new ForgeError('NOT_FOUND', `no queue is called ${name.slice(0, 128)}: it has never had a job or a setting`)
+
 const problemsTold = 3
 
 /** The first problems in a line, and how many more there are. */

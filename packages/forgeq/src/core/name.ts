@@ -1,4 +1,4 @@
-// Which names and free texts are allowed: names of types and queues, unique keys, tags.
+// Which names and free texts are allowed: names of types and queues, unique keys, keys, tags.
 import { caps } from './caps.ts'
 import { invalidOption } from './errors.ts'
 
@@ -14,6 +14,10 @@ export function checkName(value: unknown, what: string): asserts value is string
 
 export function checkUnique(value: unknown): asserts value is string {
   checkText(value, 'unique', caps.uniqueLength)
+}
+
+export function checkKey(value: unknown): asserts value is string {
+  checkText(value, 'key', caps.keyLength)
 }
 
 export function checkTags(value: unknown): asserts value is readonly string[] {

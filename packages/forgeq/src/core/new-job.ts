@@ -3,10 +3,19 @@ import type { NewJob, StoredPolicy } from '../store/records.ts'
 import { toMs } from './duration.ts'
 import { invalidOption } from './errors.ts'
 import { checkId } from './id.ts'
-import { checkTags, checkUnique } from './name.ts'
+import { checkKey, checkTags, checkUnique } from './name.ts'
 import { policyParts, type EnqueueOptions } from './policy.ts'
 
-const names: readonly (keyof EnqueueOptions)[] = ['id', 'delay', 'at', 'expire', 'unique', 'tags', ...policyParts]
+const names: readonly (keyof EnqueueOptions)[] = [
+  'id',
+  'delay',
+  'at',
+  'expire',
+  'unique',
+  'key',
+  'tags',
+  ...policyParts,
+]
 const known: ReadonlySet<string> = new Set(names)
 
 /** An option that is misspelt, or of another version, would silently do nothing. */
@@ -25,7 +34,7 @@ export function newJob(
   newId: () => string,
 ): NewJob {
   checkKnown(options)
-  const { id = newId(), delay, at, expire, unique, tags } = options
+  const { id = newId(), delay, at, expire, unique, key, tags } = options
   if (options.id !== undefined) checkId(id)
   const job: { -readonly [K in keyof NewJob]: NewJob[K] } = { id, type, payload, policy }
   if (delay !== undefined) job.delayMs = toMs(delay, 'delay')
@@ -34,6 +43,10 @@ export function newJob(
   if (unique !== undefined) {
     checkUnique(unique)
     job.unique = unique
+  }
+  if (key !== undefined) {
+    checkKey(key)
+    job.key = key
   }
   if (tags !== undefined) {
     checkTags(tags)

@@ -2,10 +2,11 @@
 import type { Claimed, DeadReason, Failure, LostJob, NewJob, Settlement } from '../store/records.ts'
 import { delayAfter, type BackoffFunction } from './backoff.ts'
 import { caps } from './caps.ts'
-import { Discard, RetryIn } from './decisions.ts'
+import { Discard, RateLimited, RetryIn } from './decisions.ts'
 import { formatMs, toMs } from './duration.ts'
 import { ForgeError } from './errors.ts'
 import { toFailure } from './failure.ts'
+import type { Scope } from './limit.ts'
 
 /** The handler returned; `result` is JSON text. What it enqueued in its own name is stored with the completion. */
 export function afterSuccess(claimed: Claimed, result: string | null, followUps: readonly NewJob[]): Settlement {
@@ -35,10 +36,17 @@ export function afterFailure(claimed: Claimed, error: unknown, context: FailureC
   if (ask === 'refuse-input') return bury('invalid')
   const isOnce = policy.delivery === 'at-most-once'
   if (typeof ask === 'object') {
-    const { delayMs, countAttempt } = ask
-    if (isOnce) return bury('lost', 'RETRY_IN')
-    if (countAttempt && attempt >= policy.maxAttempts) return bury('exhausted', 'RETRY_IN')
-    return { job, claim, outcome: countAttempt ? 'retry' : 'snooze', delayMs, error: toFailure(error, 'RETRY_IN') }
+    const { code, delayMs, countAttempt, holdBack } = ask
+    if (isOnce) return bury('lost', code)
+    if (countAttempt && attempt >= policy.maxAttempts) return bury('exhausted', code)
+    const again = {
+      job,
+      claim,
+      outcome: countAttempt ? 'retry' : 'snooze',
+      delayMs,
+      error: toFailure(error, code),
+    } as const
+    return holdBack === undefined ? again : { ...again, outcome: 'snooze', holdBack }
   }
   if (aborted === 'shutdown') {
     return isOnce ? bury('lost', 'SHUTDOWN') : { job, claim, outcome: 'release' }
@@ -48,13 +56,23 @@ export function afterFailure(claimed: Claimed, error: unknown, context: FailureC
   return isOnce ? bury('lost', code) : { job, claim, outcome: 'retry', ...backOff(claimed, error, code, context) }
 }
 
-type Ask = 'discard' | 'refuse-input' | 'cancel' | Pick<RetryIn, 'delayMs' | 'countAttempt'>
+type Ask = 'discard' | 'refuse-input' | 'cancel' | AskForLater
+
+interface AskForLater extends Pick<RetryIn, 'delayMs' | 'countAttempt'> {
+  readonly code: 'RETRY_IN' | 'RATE_LIMITED'
+  readonly holdBack?: Scope
+}
 
 /** What the error says shall become of the job; most say nothing, and a proxy whose traps throw is one of those. */
 function readAsk(error: unknown, job: string): Ask | undefined {
   try {
     if (error instanceof Discard) return 'discard'
-    if (error instanceof RetryIn) return { delayMs: error.delayMs, countAttempt: error.countAttempt }
+    if (error instanceof RetryIn) {
+      return { code: 'RETRY_IN', delayMs: error.delayMs, countAttempt: error.countAttempt }
+    }
+    if (error instanceof RateLimited) {
+      return { code: 'RATE_LIMITED', delayMs: error.retryAfterMs, countAttempt: false, holdBack: error.scope }
+    }
     if (ForgeError.is(error, 'CANCELLED')) return 'cancel'
     // With another id or none it is the input of a job that the handler tried to enqueue: a failure like any other.
     if (ForgeError.is(error, 'INVALID_INPUT') && error.id === job) return 'refuse-input'

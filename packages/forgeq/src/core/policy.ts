@@ -60,6 +60,8 @@ export interface EnqueueOptions extends PolicyOverrides {
   expire?: Duration
   /** Held by at most one job of the type that has not ended: enqueueing another one answers with the holder. */
   unique?: string
+  /** Partition of its queue for limits, order and fairness: 1 to 256 characters. Default: none, a party of its own. */
+  key?: string
   /** To find it by: at most 10, of 64 characters. */
   tags?: readonly string[]
 }
@@ -163,7 +165,8 @@ export function explainPolicy(policy: Policy, options?: PolicyOverrides): Requir
   }
 }
 
-const nameLevel = (level: number): Priority =>
+/** As people write it. */
+export const nameLevel = (level: number): Priority =>
   (Object.keys(levels) as (keyof typeof levels)[]).find((name) => levels[name] === level) ?? (level as Priority)
 
 function describeBackoff(plan: Exclude<BackoffPlan, { type: 'function' }>): BackoffRule {

@@ -4,6 +4,7 @@ import type { JobRecord, WorkerRecord } from '../store/records.ts'
 import { canWork } from './crew.ts'
 import { formatMs } from './duration.ts'
 import type { State } from './states.ts'
+import { explainLimits, type LimitReason } from './why-limits.ts'
 
 export interface Explanation {
   readonly state: State
@@ -17,9 +18,11 @@ export interface Explanation {
     | 'not-promoted'
     | 'blocked'
     | 'queue-paused'
+    | LimitReason
     | 'no-worker'
     | 'no-worker-for-queue'
     | 'no-handler'
+    | 'key-line'
     | 'no-free-slot'
     | 'suspect'
     | 'next'
@@ -29,7 +32,7 @@ export interface Explanation {
 type Answer = Omit<Explanation, 'state'>
 const say = (reason: Explanation['reason'], text: string): Answer => ({ reason, text })
 
-/** `queue`: the record of the job's queue, if there is one; `workers`: all of them; `now`: of the store. */
+/** `job`: read with its line; `queue`: the record of its queue, if there is one; `workers`: all of them; `now`: of the store. */
 export function explainWait(
   job: JobRecord,
   queue: QueueRecord | undefined,
@@ -47,7 +50,7 @@ function explain(job: JobRecord, queue: QueueRecord | undefined, live: readonly 
     case 'blocked':
       return say('blocked', 'It waits for other jobs to end.')
     case 'ready':
-      return explainReady(job, queue, live)
+      return explainReady(job, queue, live, now)
     case 'running':
       return explainRunning(job, live, now)
     case 'completed':
@@ -67,13 +70,17 @@ function explainScheduled(job: JobRecord, now: number): Answer {
 }
 
 function explainReady(
-  { type, policy, crashes }: JobRecord,
+  job: JobRecord,
   record: QueueRecord | undefined,
   live: readonly WorkerRecord[],
+  now: number,
 ): Answer {
+  const { type, policy, crashes, line } = job
   const { queue } = policy
   if (record?.paused)
     return say('queue-paused', `Queue ${queue} is paused. \`forgeq queues resume ${queue}\` starts it.`)
+  const limited = record && explainLimits(job, record, now)
+  if (limited !== undefined) return say(...limited)
   if (live.length === 0)
     return say('no-worker', 'No worker is running: start one with `forgeq worker` or `forge.worker`.')
 
@@ -86,6 +93,10 @@ function explainReady(
   if (able.length === 0)
     return say('no-handler', `No worker of queue ${queue} handles ${type}: give its handler to one.`)
 
+  // Nobody would come to it either while there is no worker: that is said first.
+  if (line?.isNext === false) {
+    return say('key-line', 'Other jobs of its key come before it: wait, they start one after the other.')
+  }
   if (crashes > 0 && able.every((worker) => worker.held > 0)) {
     const was = crashes === 1 ? 'a crash' : `${crashes} crashes`
     return say(

@@ -96,6 +96,19 @@ export function parse(text: string, what: string): unknown {
   }
 }
 
+/** A member that the library judges itself, so that both say the same of it: `judge` throws INVALID_OPTION. */
+export const judged = <T>(judge: (value: unknown) => void): z.ZodType<T> =>
+  z.custom<T>().superRefine((value, context) => {
+    try {
+      judge(value)
+    } catch (error) {
+      if (!ForgeError.is(error, 'INVALID_OPTION')) throw error
+      for (const { path, message } of error.problems ?? []) {
+        context.addIssue({ code: 'custom', path: path.split('.').slice(1), message })
+      }
+    }
+  })
+
 /** What `schema` makes of a value; INVALID_OPTION names each member at fault. */
 export function check<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
   const result = schema.safeParse(value)

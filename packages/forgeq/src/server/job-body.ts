@@ -1,11 +1,10 @@
 // A new job as producers write it in JSON: its members, their bounds, and the options they stand for.
 import * as z from 'zod'
 import { longestMs } from '../core/duration.ts'
-import { ForgeError } from '../core/errors.ts'
 import { rawMember } from '../core/json.ts'
-import { checkName, checkTags, checkUnique } from '../core/name.ts'
+import { checkKey, checkName, checkTags, checkUnique } from '../core/name.ts'
 import { checkRetries, readPriority, type EnqueueOptions, type Priority } from '../core/policy.ts'
-import { check, parse } from './body.ts'
+import { check, judged, parse } from './body.ts'
 
 export interface WrittenJob {
   readonly type: string
@@ -13,19 +12,6 @@ export interface WrittenJob {
   readonly payload: string | undefined
   readonly options: EnqueueOptions
 }
-
-/** A member that the library judges itself, so that both say the same of it: `judge` throws INVALID_OPTION. */
-const judged = <T>(judge: (value: unknown) => void): z.ZodType<T> =>
-  z.custom<T>().superRefine((value, context) => {
-    try {
-      judge(value)
-    } catch (error) {
-      if (!ForgeError.is(error, 'INVALID_OPTION')) throw error
-      for (const { path, message } of error.problems ?? []) {
-        context.addIssue({ code: 'custom', path: path.split('.').slice(1), message })
-      }
-    }
-  })
 
 const wholeMs = `must be a whole number of milliseconds from 0 to ${longestMs}, which is 3650 days`
 const durationMs = z
@@ -47,6 +33,7 @@ const newJob = z.strictObject(
     expireMs: durationMs,
     keepResultMs: durationMs,
     unique: judged<string>(checkUnique).exactOptional(),
+    key: judged<string>(checkKey).exactOptional(),
     tags: judged<readonly string[]>(checkTags).exactOptional(),
   },
   'must be an object',

@@ -18,7 +18,7 @@ export function problem(error: unknown, requestId: string): Answer {
   const { status, retryable } = errorCodes[code]
   const words = code.toLowerCase().replaceAll('_', ' ')
   const headers: Record<string, string> = { 'Content-Type': 'application/problem+json' }
-  if (status === 503) headers['Retry-After'] = String(retryable ? retrySoonS : retryLaterS)
+  if (status === 503 || status === 429) headers['Retry-After'] = String(retryable ? retrySoonS : retryLaterS)
   return {
     status,
     headers,

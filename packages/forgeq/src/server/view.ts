@@ -1,5 +1,7 @@
 // How jobs, queues and workers look as JSON, for HTTP and for the command line's --json. Times become RFC 3339 texts;
 // payload and result stay the texts they were stored as, so that no digit is lost.
+import type { RateFill } from '../core/limit.ts'
+import { nameLevel } from '../core/policy.ts'
 import type { Explanation } from '../core/why.ts'
 import type { QueueRecord } from '../store/queue-record.ts'
 import type { ActVerdict, Crew, JobRecord, WorkerRecord } from '../store/records.ts'
@@ -30,6 +32,7 @@ export function jobJson(job: JobRecord, why?: Explanation): string {
     worker: job.worker,
     tags: job.tags,
     unique: job.unique,
+    key: job.key,
     attempts: job.attempts?.map(({ startedAt, endedAt, ...attempt }) => ({
       ...attempt,
       startedAt: instant(startedAt),
@@ -47,9 +50,30 @@ export function pageJson(jobs: readonly JobRecord[], next: string | null): strin
   return `{"data":[${data}],"page":${JSON.stringify({ next, hasMore: next !== null })}}`
 }
 
-export function queueJson(queue: QueueRecord): string {
-  return JSON.stringify({ ...queue, oldestReadyAt: instant(queue.oldestReadyAt) })
+/** A queue as JSON text; its limits are members that may be sent back as they are. */
+export function queueJson({ queue, paused, accepting, limits, fill, counts, ...record }: QueueRecord): string {
+  const { concurrency, rate, rates, perKey, maxDepth } = limits
+  return JSON.stringify({
+    queue,
+    paused,
+    accepting,
+    concurrency,
+    rate,
+    ratePerPriority: byPriority(rates, (one) => one),
+    perKey,
+    maxDepth,
+    fill: { rate: fill.rate && fillView(fill.rate), ratePerPriority: byPriority(fill.rates, fillView) },
+    heldUntil: instant(record.heldUntil),
+    heldTypes: Object.fromEntries(Object.entries(record.heldTypes).map(([type, until]) => [type, instant(until)])),
+    counts,
+    oldestReadyAt: instant(record.oldestReadyAt),
+  })
 }
+
+const fillView = ({ left, opensAt }: RateFill): object => ({ left, opensAt: instant(opensAt) })
+
+const byPriority = <T>(levels: Readonly<Record<number, T>>, view: (one: T) => unknown): object =>
+  Object.fromEntries(Object.entries(levels).map(([level, one]) => [nameLevel(Number(level)), view(one)]))
 
 export function workerJson(worker: WorkerRecord): string {
   const { startedAt, beatAt, expiresAt, facts, ...rest } = worker

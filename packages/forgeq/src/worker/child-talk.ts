@@ -1,10 +1,11 @@
 // What a worker and the threads and processes that run its isolated handlers say to each other: plain data, and errors in
 // a form that keeps what the engine reads of them.
 import type { BackoffFunction } from '../core/backoff.ts'
-import { Discard, RetryIn } from '../core/decisions.ts'
+import { Discard, RateLimited, RetryIn } from '../core/decisions.ts'
 import { toMs } from '../core/duration.ts'
 import { ForgeError, type ErrorCode } from '../core/errors.ts'
 import { keepFailure, toFailure } from '../core/failure.ts'
+import type { Scope } from '../core/limit.ts'
 import type { PolicyOverrides } from '../core/policy.ts'
 import type { Claimed, Failure, LogLine, NewJob, Progress } from '../store/records.ts'
 
@@ -54,6 +55,7 @@ export interface SentError {
   readonly kind:
     | { readonly is: 'error' | 'discard' }
     | { readonly is: 'retry-in'; readonly delayMs: number; readonly countAttempt: boolean }
+    | { readonly is: 'rate-limited'; readonly retryAfterMs: number; readonly scope: Scope }
     | { readonly is: 'forge-error'; readonly code: ErrorCode; readonly id?: string; readonly holder?: string }
   /** What the backoff function of the type says to this error, which only the child has. */
   readonly backoff?: { readonly delayMs: number } | { readonly problem: string }
@@ -73,6 +75,9 @@ function kindOf(error: unknown): SentError['kind'] {
     if (error instanceof Discard) return { is: 'discard' }
     if (error instanceof RetryIn) {
       return { is: 'retry-in', delayMs: Number(error.delayMs), countAttempt: Boolean(error.countAttempt) }
+    }
+    if (error instanceof RateLimited) {
+      return { is: 'rate-limited', retryAfterMs: Number(error.retryAfterMs), scope: error.scope }
     }
     if (error instanceof ForgeError) {
       const { code, id, holder } = error
@@ -112,6 +117,8 @@ function makeError(kind: SentError['kind'], { name, message, problems }: Failure
       return new Discard(message)
     case 'retry-in':
       return new RetryIn(kind.delayMs, { countAttempt: kind.countAttempt, message })
+    case 'rate-limited':
+      return new RateLimited(kind.retryAfterMs, kind.scope, { message })
     case 'forge-error': {
       const { code, id, holder } = kind
       return new ForgeError(code, message, {

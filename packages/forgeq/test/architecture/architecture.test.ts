@@ -126,7 +126,16 @@ test('every entry point exists', () => {
 
 test('the public names change only on purpose', () => {
   const names = (module: object): string[] => Object.keys(module).sort()
-  assert.deepEqual(names(forgeq), ['Discard', 'ForgeError', 'ForgeQ', 'RetryIn', 'defineJob', 'errorCodes', 'typed'])
+  assert.deepEqual(names(forgeq), [
+    'Discard',
+    'ForgeError',
+    'ForgeQ',
+    'RateLimited',
+    'RetryIn',
+    'defineJob',
+    'errorCodes',
+    'typed',
+  ])
   assert.deepEqual(names(store), ['ManualClock', 'batchLimit', 'openStore'])
   assert.deepEqual(names(sqlite), ['sqlite'])
   assert.deepEqual(names(testing), ['ManualClock', 'ManualTimers', 'TestForge', 'testForge'])

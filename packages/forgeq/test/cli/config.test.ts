@@ -50,6 +50,19 @@ test('a value can be in a file that a variable names', async (t) => {
   assert.deepEqual(values['store'], { value: 'sqlite:secret.db', origin: `FORGEQ_STORE_FILE (${secret})` })
 })
 
+test('rates of priorities are read and shown as people write them', async (t) => {
+  const command = commandIn(t)
+  const file = join(command.folder, 'low')
+  writeFileSync(file, '5/30s\n')
+  const env = { FORGEQ_RATE_LIMIT_HIGH: '1000/60s', FORGEQ_RATE_LIMIT_NORMAL: 'none', FORGEQ_RATE_LIMIT_LOW_FILE: file }
+  const values = await printed(command, [], { env })
+  assert.deepEqual(
+    ['rateLimitHigh', 'rateLimitNormal', 'rateLimitLow'].map((key) => values[key]!.value),
+    ['1000/m', 'none', '5/30s'],
+  )
+  assert.equal((await printed(command))['rateLimitHigh']!.value, 'as it is')
+})
+
 test('passwords are never printed', async (t) => {
   const command = commandIn(t)
   for (const url of [
@@ -80,10 +93,11 @@ test('all problems are told at once', async (t) => {
     FORGEQ_HOST: '127.0.0.1',
     FORGEQ_HOST_FILE: '/etc/hostname',
     FORGEQ_LOG_LEVEL_FILE: '/missing',
+    FORGEQ_RATE_LIMIT_HIGH: '1000',
   }
   const { code, stderr } = await forgeq(['worker', '.', '--log-format', 'xml'], { env })
   assert.equal(code, 2)
-  assert.match(stderr, /^error: 8 settings are not usable/)
+  assert.match(stderr, /^error: 9 settings are not usable/)
   for (const said of [
     /^ {2}concurency in forgeq\.config\.json: is not a setting: did you mean concurrency\?$/m,
     /^ {2}processes in forgeq\.config\.json: must be a whole number from 1 to 256$/m,
@@ -92,6 +106,7 @@ test('all problems are told at once', async (t) => {
     /^ {2}FORGEQ_SHUTDOWN_TIMEOUT: must be 2s or more/m,
     /^ {2}FORGEQ_HOST_FILE: is set and so is FORGEQ_HOST/m,
     /^ {2}FORGEQ_LOG_LEVEL_FILE: names a file that cannot be read/m,
+    /^ {2}FORGEQ_RATE_LIMIT_HIGH: must be starts per time, such as 100\/m, .* not '1000'$/m,
     /^ {2}--log-format: must be one of auto, json, pretty$/m,
   ]) {
     assert.match(stderr, said)

@@ -174,7 +174,21 @@ test('status, queues and workers have the field names of the HTTP API', async (t
   assert.match(status.problems.join('\n'), /One job is dead/)
   assert.match(status.problems.join('\n'), /No worker serves queue greetings \(1 ready, the oldest /)
   assert.deepEqual(await listed(forgeq, 'queues', 'ls'), status.queues)
-  assert.deepEqual(Object.keys(status.queues[0]!), ['queue', 'paused', 'counts', 'oldestReadyAt'])
+  assert.deepEqual(Object.keys(status.queues[0]!), [
+    'queue',
+    'paused',
+    'accepting',
+    'concurrency',
+    'rate',
+    'ratePerPriority',
+    'perKey',
+    'maxDepth',
+    'fill',
+    'heldUntil',
+    'heldTypes',
+    'counts',
+    'oldestReadyAt',
+  ])
   assert.deepEqual(await listed(forgeq, 'workers', 'ls'), [])
 
   const { stdout } = await forgeq(['status'])

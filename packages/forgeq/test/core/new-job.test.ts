@@ -20,6 +20,7 @@ test('options become numbers and plain texts', () => {
     at: new Date(5),
     expire: '1d',
     unique: 'welcome:42',
+    key: 'tenant:7 é',
     tags: ['a', 'ü😀', 'a'],
   }
   assert.deepEqual(make(options), {
@@ -31,6 +32,7 @@ test('options become numbers and plain texts', () => {
     runAt: 5,
     expireMs: 86_400_000,
     unique: 'welcome:42',
+    key: 'tenant:7 é',
     tags: ['a', 'ü😀'],
   })
 })
@@ -61,6 +63,11 @@ test('what is out of range is refused under the name of its option', () => {
     [{ unique: 'a\0b' }, 'INVALID_OPTION', 'unique'],
     [{ unique: '\ud800' }, 'INVALID_OPTION', 'unique'],
     [{ unique: { key: 'a' } }, 'INVALID_OPTION', 'unique'],
+    [{ key: '' }, 'INVALID_OPTION', 'key'],
+    [{ key: 'x'.repeat(257) }, 'INVALID_OPTION', 'key'],
+    [{ key: 'a\0b' }, 'INVALID_OPTION', 'key'],
+    [{ key: '\udc00' }, 'INVALID_OPTION', 'key'],
+    [{ key: 7 }, 'INVALID_OPTION', 'key'],
     [{ tags: 'a' }, 'INVALID_OPTION', 'tags'],
     [{ tags: Array.from({ length: 11 }, (_, i) => `t${i}`) }, 'INVALID_OPTION', 'tags'],
     [{ tags: ['a', 'x'.repeat(65)] }, 'INVALID_OPTION', 'tags.1'],

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { planBackoff, type BackoffPlan } from '#src/core/backoff.js'
-import { Discard, RetryIn } from '#src/core/decisions.js'
+import { Discard, RateLimited, RetryIn } from '#src/core/decisions.js'
 import type { Duration } from '#src/core/duration.js'
 import { ForgeError } from '#src/core/errors.js'
 import {
@@ -161,6 +161,38 @@ test('at-most-once never starts again by itself', () => {
     reason: 'discarded',
     code: 'DISCARDED',
   })
+})
+
+test('a job that was rate limited waits, uses up no attempt, and holds others back', () => {
+  const busy = claimed({ attempt: 6 })
+  for (const scope of ['key', 'type', 'queue'] as const) {
+    for (const aborted of [undefined, 'timeout', 'shutdown'] as const) {
+      const end = fail(busy, new RateLimited('1m', scope), { aborted })
+      const expected = { ...hold, outcome: 'snooze', delayMs: 60_000, holdBack: scope, code: 'RATE_LIMITED' }
+      assert.deepEqual(decision(end), expected)
+    }
+  }
+  assert.equal(fail(busy, new RateLimited(5), { aborted: 'cancel' }).outcome, 'cancel')
+  const once = claimed({}, { delivery: 'at-most-once', maxAttempts: 1 })
+  assert.deepEqual(decision(fail(once, new RateLimited(5))), {
+    ...hold,
+    outcome: 'bury',
+    reason: 'lost',
+    code: 'RATE_LIMITED',
+  })
+})
+
+test('RateLimited says for how long and whom it holds back', () => {
+  const cause = new Error('429')
+  const error = new RateLimited('1.5s', 'queue', { cause })
+  assert.deepEqual(
+    [error.name, error.message, error.retryAfterMs, error.scope, error.cause],
+    ['RateLimited', 'rate limited, retry in 1.5s', 1500, 'queue', cause],
+  )
+  assert.equal(new RateLimited(5).scope, 'type')
+  assert.equal(new RateLimited(5, 'key', { message: 'slow down' }).message, 'slow down')
+  assert.throws(() => new RateLimited(-1), { code: 'INVALID_OPTION' })
+  assert.throws(() => new RateLimited(5, 'job' as never), { code: 'INVALID_OPTION' })
 })
 
 test('a backoff function is asked with the count of failures and the error', () => {

@@ -70,15 +70,20 @@ test('README has every limit, and no other', () => {
     'nesting of JSON': String(caps.jsonDepth),
     'names of types and queues': `${caps.nameLength} characters`,
     'unique key': `${caps.uniqueLength} characters`,
+    'key, for limits': `${caps.keyLength} characters`,
     'tags of a job': `${caps.tags} of ${caps.tagLength} characters`,
     'delays in a backoff list': String(caps.backoffDelays),
     'log of a job': `${count(caps.logLines)} lines or ${size(caps.logBytes)}`,
     'attempts kept with their errors': `${caps.attemptsKept} of ${size(caps.errorBytes)}`,
     'crashes until a job is set aside': String(caps.crashes),
     "an id's time may be off by": time(caps.idDriftMs),
+    'rate of a queue, a priority or a key': `up to ${count(caps.rateMax)} starts in ${time(caps.ratePerMinMs)} to ${time(caps.ratePerMaxMs)}`,
+    'jobs of a queue that run at a time, where limited': `up to ${count(caps.queueConcurrency)}`,
+    'jobs of a key that run at a time, where limited': `up to ${count(caps.keyConcurrency)}`,
+    'jobs that wait in a queue, where limited': `up to ${count(caps.queueDepth)}`,
     'jobs in one call to the store': count(batchLimit),
   }
-  assert.equal(Object.keys(caps).length, 17, 'a limit came or went: the table above and README must follow')
+  assert.equal(Object.keys(caps).length, 24, 'a limit came or went: the table above and README must follow')
   assert.deepEqual(tableOf('README.md', 'limit').rows, Object.entries(rows))
 })
 

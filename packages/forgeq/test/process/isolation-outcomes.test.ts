@@ -32,6 +32,7 @@ suite('odd handlers', () => {
     'makes-noise': 'completed "heard"',
     discards: 'dead DISCARDED',
     'retries-in': 'scheduled RETRY_IN',
+    'is-rate-limited': 'scheduled RATE_LIMITED',
     'throws-a-code': 'dead NOT_FOUND',
     'throws-cancelled': 'dead CANCELLED',
   }

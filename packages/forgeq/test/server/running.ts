@@ -61,6 +61,19 @@ interface Shown {
   readonly logs: readonly { readonly at: string; readonly message: string }[]
   readonly why: { readonly reason: string }
   readonly paused: boolean
+  readonly accepting: boolean
+  readonly concurrency: number | null
+  readonly rate: unknown
+  readonly ratePerPriority: unknown
+  readonly perKey: unknown
+  readonly maxDepth: number | null
+  readonly fill: {
+    readonly rate: { readonly left: number; readonly opensAt: string | null }
+    readonly ratePerPriority: Readonly<Record<string, { readonly left: number; readonly opensAt: string | null }>>
+  }
+  readonly heldUntil: string | null
+  readonly heldTypes: Readonly<Record<string, string>>
+  readonly key: string | null
   readonly counts: Readonly<Record<string, number>>
   readonly pid: number
   readonly data: readonly Shown[]

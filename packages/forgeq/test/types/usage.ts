@@ -3,7 +3,7 @@ import { type } from 'arktype'
 import { expectTypeOf } from 'expect-type'
 import * as v from 'valibot'
 import { z } from 'zod'
-import { defineJob, Discard, ForgeQ, RetryIn, typed, type Handle, type Policy } from 'forgeq'
+import { defineJob, Discard, ForgeQ, RateLimited, RetryIn, typed, type Handle, type Policy } from 'forgeq'
 import { sqlite } from 'forgeq/sqlite'
 
 // 1 define
@@ -77,6 +77,9 @@ const deliver = sendEmail.handler(async ({ input, signal, job, log, progress, en
   log.info(`attempt ${job.attempt} of a job from ${job.enqueuedAt.toISOString()}`)
   if (input.to.endsWith('.invalid')) throw new Discard('unroutable address')
   if (signal.aborted) throw new RetryIn('5m', { countAttempt: false })
+  if (input.subject === 'busy') throw new RateLimited('30s', 'queue')
+  // @ts-expect-error no such scope
+  if (input.subject === '') throw new RateLimited('30s', 'job')
   progress(1, 2, 'sending')
   expectTypeOf(enqueue(ping, { host: 'x' }, { delay: '1m' })).toEqualTypeOf<string>()
   // @ts-expect-error wrong payload

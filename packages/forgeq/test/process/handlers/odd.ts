@@ -1,5 +1,5 @@
 // Handlers that throw and return what no handler should, and what steers a job, each once for every isolation.
-import { Discard, defineJob, ForgeError, RetryIn, typed, type Handler, type Job } from 'forgeq'
+import { Discard, defineJob, ForgeError, RateLimited, RetryIn, typed, type Handler, type Job } from 'forgeq'
 import { z } from 'zod'
 
 export const isolations = ['inline', 'thread', 'process'] as const
@@ -94,6 +94,7 @@ export const oddities: Readonly<Record<string, (log: (text: string) => void) => 
   },
   discards: () => raise(new Discard('bounces')),
   'retries-in': () => raise(new RetryIn('10s', { countAttempt: false, message: 'later' })),
+  'is-rate-limited': () => raise(new RateLimited('10s', 'key', { message: 'slow down' })),
   'throws-a-code': () =>
     raise(new ForgeError('NOT_FOUND', 'no such user', { id: 'x', problems: [{ path: 'a', message: 'b' }] })),
   'throws-cancelled': () => raise(new ForgeError('CANCELLED', 'of its own')),

@@ -1,0 +1,110 @@
+// `forgeq queues limit` and `forgeq queues show`: sets the limits of a queue and shows them.
+import { InvalidArgumentError, type Command } from 'commander'
+import { caps } from '../core/caps.ts'
+import { unknownQueue } from '../core/errors.ts'
+import { noKeyLimits, type KeyLimits, type QueueSettings, type Rate } from '../core/limit.ts'
+import { readLimits, readRate, type Limits } from '../core/limit-text.ts'
+import { checkName } from '../core/name.ts'
+import { readPriority } from '../core/policy.ts'
+import type { ForgeQ } from '../forge.ts'
+import { queueJson } from '../server/view.ts'
+import { withStored } from './connect.ts'
+import { lookOptions, wholeNumber } from './options.ts'
+import { say } from './output.ts'
+import { printQueue } from './queue-page.ts'
+
+/** `null` takes a limit away. */
+interface LimitFlags {
+  readonly store?: string
+  readonly json?: true
+  readonly rate?: Rate | null
+  readonly rateHigh?: Rate | null
+  readonly rateNormal?: Rate | null
+  readonly rateLow?: Rate | null
+  readonly concurrency?: number | null
+  readonly keyRate?: Rate | null
+  readonly keyConcurrency?: number | null
+  readonly ordered?: boolean
+  readonly maxDepth?: number | null
+  readonly accepting?: boolean
+}
+
+export function defineLimits(command: Command): void {
+  lookOptions(command.command('show').description('everything about a queue: depths, limits, what is left of them'))
+    .argument('<queue>')
+    .action((name: string, flags: LimitFlags) => withStored(storeOf(flags), (forge) => show(forge, name, flags)))
+  lookOptions(
+    command.command('limit').description('limit a queue, at once and for all workers; without options, show it'),
+  )
+    .argument('<queue>')
+    .option('--rate <rate>', 'starts in any window of time: 100/m, 10/s, 5/30s', rate)
+    .option('--rate-high <rate>', 'of its jobs of priority high', rate)
+    .option('--rate-normal <rate>', 'of its jobs of priority normal', rate)
+    .option('--rate-low <rate>', 'of its jobs of priority low', rate)
+    .option('--concurrency <n>', 'jobs that run at a time, on all workers together', countUpTo(caps.queueConcurrency))
+    .option('--key-rate <rate>', 'starts of each key', rate)
+    .option('--key-concurrency <n>', 'jobs of each key that run at a time', countUpTo(caps.keyConcurrency))
+    .option('--ordered', 'the next job of a key starts only when the one before it has ended, retries included')
+    .option('--no-ordered', 'it may start while that one waits for a retry')
+    .option('--max-depth <n>', 'jobs that may wait; more are refused', countUpTo(caps.queueDepth))
+    .option('--accepting', 'take new jobs again')
+    .option('--no-accepting', 'refuse new jobs')
+    .addHelpText(
+      'after',
+      '\n`none` instead of a rate or a number takes that limit away; what is not named stays as it is.',
+    )
+    .action((name: string, flags: LimitFlags) => withStored(storeOf(flags), (forge) => limit(forge, name, flags)))
+}
+
+/** `--concurrency` is of the queue here: it is no setting. */
+const storeOf = ({ store }: LimitFlags): { store?: string } => (store === undefined ? {} : { store })
+
+async function limit(forge: ForgeQ, name: string, flags: LimitFlags): Promise<void> {
+  checkName(name, 'queue')
+  const known = await forge.admin.queue(name)
+  const settings = settingsOf(flags, known?.limits.perKey ?? noKeyLimits)
+  if (Object.keys(settings).length > 0) {
+    await forge.store.setQueue(name, settings)
+    if (known === undefined) say(`Queue ${name} has never had a job: is its name right?`)
+  }
+  await show(forge, name, flags)
+}
+
+async function show(forge: ForgeQ, name: string, { json }: LimitFlags): Promise<void> {
+  const queue = await forge.admin.queue(name)
+  if (queue === undefined) throw unknownQueue(name)
+  if (json) console.log(queueJson(queue))
+  else printQueue(queue, (await forge.ready()).now)
+}
+
+/** INVALID_OPTION where limits of keys do not go together with those that there are. */
+function settingsOf(flags: LimitFlags, perKey: KeyLimits): QueueSettings {
+  const { accepting, concurrency, rate: ofQueue, maxDepth, rateHigh, rateNormal, rateLow } = flags
+  const rates = Object.entries({ high: rateHigh, normal: rateNormal, low: rateLow }).flatMap(([priority, one]) =>
+    one === undefined ? [] : [[readPriority(priority), one] as const],
+  )
+  const changed = { concurrency: flags.keyConcurrency, rate: flags.keyRate, ordered: flags.ordered }
+  const ofKeys = Object.fromEntries(Object.entries(changed).filter(([, value]) => value !== undefined))
+  const isOfKeys = Object.keys(ofKeys).length > 0
+  return {
+    ...(accepting !== undefined && { accepting }),
+    ...(concurrency !== undefined && { concurrency }),
+    ...(ofQueue !== undefined && { rate: ofQueue }),
+    ...(rates.length > 0 && { rates: Object.fromEntries(rates) }),
+    ...(isOfKeys && readLimits({ perKey: { ...perKey, ...ofKeys } } as Limits, 'perMs')),
+    ...(maxDepth !== undefined && { maxDepth }),
+  }
+}
+
+function rate(text: string): Rate | null {
+  try {
+    return readRate(text, 'It')
+  } catch (error) {
+    throw new InvalidArgumentError(`${(error as Error).message}.`)
+  }
+}
+
+const countUpTo = (most: number) => {
+  const read = wholeNumber(1, most)
+  return (text: string): number | null => (text === 'none' ? null : read(text))
+}

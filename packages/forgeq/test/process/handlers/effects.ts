@@ -13,6 +13,18 @@ export const work = defineJob('work', { input: typed<{ ms: number }>() }, async 
   note('end', job.id)
 })
 
+/** Works for `ms`, in vain the first time. */
+export const failsOnce = defineJob(
+  'fails-once',
+  { input: typed<{ ms: number }>(), backoff: { type: 'fixed', delay: '60ms', jitter: false } },
+  async ({ input, job }) => {
+    note('start', job.id)
+    await wait(input.ms)
+    if (job.attempt === 1) throw new Error('the first time')
+    note('end', job.id)
+  },
+)
+
 /** Goes on until it is told to stop. */
 export const hold = defineJob('hold', { input: typed<unknown>(), timeout: '1h' }, async ({ job, signal }) => {
   note('start', job.id)

@@ -1,5 +1,6 @@
 // Sends new jobs to the store: single ones together, many in chunks, and again with the same ids when the store did not
-// answer or its answer was lost.
+// answer or its answer was lost. Holds a bounded number of them for a store that is slow.
+import { caps } from './core/caps.ts'
 import { ForgeError } from './core/errors.ts'
 import type { Enqueued, NewJob } from './store/records.ts'
 import { batchLimit, type Store } from './store/store.ts'
@@ -24,6 +25,8 @@ export class Enqueuer {
   readonly #random: () => number
   readonly #deadlineMs: number
   #waiting: Waiting[] = []
+  /** Jobs that wait for an answer: in line, on their way, or for the store to open. */
+  #held = 0
 
   constructor(store: Store, timers: Timers, random: () => number, deadlineMs: number) {
     this.#store = store
@@ -32,16 +35,43 @@ export class Enqueuer {
     this.#deadlineMs = deadlineMs
   }
 
-  /** All that come in one turn of the event loop go in one call, at its end: one alone is not delayed. */
+  /** As `retry`, for what a job waits for before it can be sent; TOO_MANY_WAITING. */
+  async opening(open: () => Promise<unknown>): Promise<void> {
+    this.#hold(1)
+    try {
+      await this.retry(open)
+    } finally {
+      this.#held -= 1
+    }
+  }
+
+  /**
+   * All that come in one turn of the event loop go in one call, at its end: one alone is not delayed. TOO_MANY_WAITING at
+   * once, before memory fills with jobs that a slow store does not take.
+   */
   enqueue(job: NewJob): Promise<Accepted> {
     return new Promise((resolve, reject) => {
+      this.#hold(1)
       this.#waiting.push({ job, resolve, reject })
       if (this.#waiting.length === 1) setImmediate(() => this.#flush())
     })
   }
 
-  /** In chunks, each stored whole or not at all; the next one is on its way while the store writes the last. */
+  /**
+   * In chunks, each stored whole or not at all; the next one is on its way while the store writes the last. Only those on
+   * their way are held: TOO_MANY_WAITING before the first, never between two.
+   */
   async enqueueMany(jobs: readonly NewJob[]): Promise<readonly Accepted[]> {
+    const most = Math.min(jobs.length, chunksInFlight * batchLimit)
+    this.#hold(most)
+    try {
+      return await this.#sendChunks(jobs)
+    } finally {
+      this.#held -= most
+    }
+  }
+
+  async #sendChunks(jobs: readonly NewJob[]): Promise<readonly Accepted[]> {
     const sent: Promise<readonly Accepted[]>[] = []
     try {
       for (let start = 0; start < jobs.length; start += batchLimit) {
@@ -72,11 +102,24 @@ export class Enqueuer {
       this.#send(
         chunk.map(({ job }) => job),
         false,
-      ).then(
-        (answers) => chunk.forEach((one, i) => answer(one, answers[i]!)),
-        (error: unknown) => chunk.forEach(({ job, reject }) => reject(forJob(error, job.id))),
+      )
+        .finally(() => (this.#held -= chunk.length))
+        .then(
+          (answers) => chunk.forEach((one, i) => answer(one, answers[i]!)),
+          (error: unknown) => chunk.forEach(({ job, reject }) => reject(forJob(error, job.id))),
+        )
+    }
+  }
+
+  #hold(jobs: number): void {
+    if (this.#held + jobs > caps.enqueuesWaiting) {
+      throw new ForgeError(
+        'TOO_MANY_WAITING',
+        `${this.#held} jobs wait for the store to answer, and at most ${caps.enqueuesWaiting} may: nothing was stored; ` +
+          'enqueue again when some of them are through',
       )
     }
+    this.#held += jobs
   }
 
   /** Until the deadline the call is made again; then it is known to have failed, or its outcome is not known. */

@@ -75,13 +75,14 @@ export class ForgeQ implements AsyncDisposable {
   }
 
   /**
-   * Stores a job; it is accepted once this resolves. INVALID_INPUT, INVALID_JSON, TOO_LARGE, INVALID_OPTION, ID_CONFLICT
-   * and STORE_UNAVAILABLE stored nothing; after OUTCOME_UNKNOWN enqueue again with the `id` of the error.
+   * Stores a job; it is accepted once this resolves. INVALID_INPUT, INVALID_JSON, TOO_LARGE, INVALID_OPTION, ID_CONFLICT,
+   * QUEUE_FULL, QUEUE_CLOSED, TOO_MANY_WAITING and STORE_UNAVAILABLE stored nothing; after OUTCOME_UNKNOWN enqueue again
+   * with the `id` of the error.
    */
   enqueue<Out>(job: Job<void, any, Out>): Promise<Handle<Out>>
   enqueue<In, Out>(job: Job<In, any, Out>, input: NoInfer<In>, options?: EnqueueOptions): Promise<Handle<Out>>
   async enqueue(job: Job, input?: unknown, options?: EnqueueOptions): Promise<Handle<unknown>> {
-    if (!this.#time.isFresh) await this.#enqueuer.retry(() => this.ready())
+    if (!this.#time.isFresh) await this.#enqueuer.opening(() => this.ready())
     const accepted = await this.#enqueuer.enqueue(await this.#preparer.prepare(job, input, options))
     return this.#handleOf(accepted, true)
   }
@@ -101,7 +102,7 @@ export class ForgeQ implements AsyncDisposable {
     inputs: readonly unknown[] = [],
     options: EnqueueOptions = {},
   ): Promise<Handle<unknown>[]> {
-    if (!this.#time.isFresh) await this.#enqueuer.retry(() => this.ready())
+    if (!this.#time.isFresh) await this.#enqueuer.opening(() => this.ready())
     const calls = isCalls(what) ? what : inputs.map((input): Call => ({ job: what, input, options }))
     if (!isCalls(what) && calls.length > 1 && options.id !== undefined) {
       throw invalidOption('id', 'belongs to one job: give each its own with job.with(input, { id })')

@@ -13,19 +13,21 @@ import { lookOptions, wholeNumber } from './options.ts'
 import { say } from './output.ts'
 import { printQueue } from './queue-page.ts'
 
-/** `null` takes a limit away. */
+/** What takes a limit away; the parser of options has no `null`. */
+type OrNone<T> = T | 'none'
+
 interface LimitFlags {
   readonly store?: string
   readonly json?: true
-  readonly rate?: Rate | null
-  readonly rateHigh?: Rate | null
-  readonly rateNormal?: Rate | null
-  readonly rateLow?: Rate | null
-  readonly concurrency?: number | null
-  readonly keyRate?: Rate | null
-  readonly keyConcurrency?: number | null
+  readonly rate?: OrNone<Rate>
+  readonly rateHigh?: OrNone<Rate>
+  readonly rateNormal?: OrNone<Rate>
+  readonly rateLow?: OrNone<Rate>
+  readonly concurrency?: OrNone<number>
+  readonly keyRate?: OrNone<Rate>
+  readonly keyConcurrency?: OrNone<number>
   readonly ordered?: boolean
-  readonly maxDepth?: number | null
+  readonly maxDepth?: OrNone<number>
   readonly accepting?: boolean
 }
 
@@ -81,24 +83,28 @@ async function show(forge: ForgeQ, name: string, { json }: LimitFlags): Promise<
 function settingsOf(flags: LimitFlags, perKey: KeyLimits): QueueSettings {
   const { accepting, concurrency, rate: ofQueue, maxDepth, rateHigh, rateNormal, rateLow } = flags
   const rates = Object.entries({ high: rateHigh, normal: rateNormal, low: rateLow }).flatMap(([priority, one]) =>
-    one === undefined ? [] : [[readPriority(priority), one] as const],
+    one === undefined ? [] : [[readPriority(priority), limitOf(one)] as const],
   )
   const changed = { concurrency: flags.keyConcurrency, rate: flags.keyRate, ordered: flags.ordered }
-  const ofKeys = Object.fromEntries(Object.entries(changed).filter(([, value]) => value !== undefined))
+  const ofKeys = Object.fromEntries(
+    Object.entries(changed).flatMap(([name, value]) => (value === undefined ? [] : [[name, limitOf(value)]])),
+  )
   const isOfKeys = Object.keys(ofKeys).length > 0
   return {
     ...(accepting !== undefined && { accepting }),
-    ...(concurrency !== undefined && { concurrency }),
-    ...(ofQueue !== undefined && { rate: ofQueue }),
+    ...(concurrency !== undefined && { concurrency: limitOf(concurrency) }),
+    ...(ofQueue !== undefined && { rate: limitOf(ofQueue) }),
     ...(rates.length > 0 && { rates: Object.fromEntries(rates) }),
     ...(isOfKeys && readLimits({ perKey: { ...perKey, ...ofKeys } } as Limits, 'perMs')),
-    ...(maxDepth !== undefined && { maxDepth }),
+    ...(maxDepth !== undefined && { maxDepth: limitOf(maxDepth) }),
   }
 }
 
-function rate(text: string): Rate | null {
+const limitOf = <T>(flag: OrNone<T>): T | null => (flag === 'none' ? null : flag)
+
+function rate(text: string): OrNone<Rate> {
   try {
-    return readRate(text, 'It')
+    return readRate(text, 'It') ?? 'none'
   } catch (error) {
     throw new InvalidArgumentError(`${(error as Error).message}.`)
   }
@@ -106,5 +112,5 @@ function rate(text: string): Rate | null {
 
 const countUpTo = (most: number) => {
   const read = wholeNumber(1, most)
-  return (text: string): number | null => (text === 'none' ? null : read(text))
+  return (text: string): OrNone<number> => (text === 'none' ? text : read(text))
 }

@@ -70,9 +70,7 @@ function warnOfIntake(record: QueueRecord): string[] {
   if (!accepting) return [`Queue ${queue} takes no new jobs: \`forgeq queues limit ${queue} --accepting\` opens it.`]
   if (!isFull(record)) return []
   const most = limits.maxDepth?.toLocaleString('en')
-  return [
-    `Queue ${queue} is full: ${most} jobs may wait in it. \`forgeq queues limit ${queue} --max-depth\` raises that.`,
-  ]
+  return [`Queue ${queue} is full (at most ${most} waiting). \`forgeq queues limit ${queue} --max-depth\` raises that.`]
 }
 
 function statusJson(

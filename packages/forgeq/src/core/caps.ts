@@ -33,6 +33,8 @@ export const caps = {
   queueConcurrency: 10_000,
   keyConcurrency: 1000,
   queueDepth: 1_000_000_000,
+  /** Of one process, for an answer of the store. */
+  enqueuesWaiting: 10_000,
 } as const
 
 /** What holds where nothing else is said. */

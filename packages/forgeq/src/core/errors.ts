@@ -30,6 +30,8 @@ export const errorCodes = {
   QUEUE_FULL: { status: 429, exit: 4, retryable: true },
   /** The queue takes no new jobs (`accepting: false`). */
   QUEUE_CLOSED: { status: 409, exit: 4, retryable: false },
+  /** This process waits for the store to answer so many enqueues that it takes no more. */
+  TOO_MANY_WAITING: { status: 429, exit: 6, retryable: true },
   FORBIDDEN: { status: 403, exit: 5, retryable: false },
   STORE_UNAVAILABLE: { status: 503, exit: 6, retryable: true },
   /** The answer was lost: the job may or may not be stored. Enqueue again with the same id. */

@@ -39,7 +39,7 @@ function ofQueue({ type, policy }: JobRecord, record: QueueRecord, now: number):
     return ['level-rate', `${used}${opening(left.opensAt, now)}: wait, or ${raiseLevel(queue, level)}.`]
   }
   if (concurrency !== null && counts.running >= concurrency) {
-    const full = `All ${concurrency} jobs that queue ${queue} may run at a time are running`
+    const full = `Queue ${queue} may run ${concurrency} at a time, and as many are running`
     return ['queue-concurrency', `${full}: wait, or raise it with \`forgeq queues limit ${queue} --concurrency\`.`]
   }
   const typeHeld = Object.hasOwn(heldTypes, type) ? heldTypes[type]! : null

@@ -146,7 +146,7 @@ const cases: [string, Explanation['reason'], RegExp, Partial<JobRecord>, WorkerR
   [
     'ready, as many run as the queue may',
     'queue-concurrency',
-    /All 3 jobs .*--concurrency`/,
+    /may run 3 at a time, .*--concurrency`/,
     {},
     [worker],
     limited({ concurrency: 3 }, { counts: { ...counts, running: 3 } }),

@@ -100,3 +100,17 @@ forge.use(async ({ job, log }, next) => {
 // @ts-expect-error a backoff function belongs to a definition
 new ForgeQ({ defaults: { backoff: () => '1s' } })
 expectTypeOf(forge.explain(sendEmail, { priority: 0 })).toEqualTypeOf<Required<Policy>>()
+
+// limits
+await forge.enqueue(ping, { host: 'x' }, { key: 'tenant:7' })
+await forge.admin.limit('mail', {
+  rate: { max: 100, per: '1m' },
+  ratePerPriority: { high: '10/s', 3: '5/30s', low: null },
+})
+await forge.admin.limit('mail', { perKey: { ordered: true, rate: 'none' }, maxDepth: null, accepting: false })
+// @ts-expect-error a rate has its time
+await forge.admin.limit('mail', { rate: '100' })
+// @ts-expect-error no such unit
+await forge.admin.limit('mail', { rate: '100/week' })
+// @ts-expect-error no such priority
+await forge.admin.limit('mail', { ratePerPriority: { urgent: '1/s' } })

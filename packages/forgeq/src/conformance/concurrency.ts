@@ -100,6 +100,18 @@ export const concurrencyCases: readonly Case[] = area('concurrency', {
     await freesByEveryEnding(s, worker, await worker.claimOne())
   },
 
+  'a job that is marked cancelled holds its slot until it has ended': async (s) => {
+    await s.limit({ perKey: slots(1) })
+    await s.addMany(2, { key: 'k' })
+    const worker = await s.worker()
+    const claimed = await worker.claimOne()
+    await s.act('cancel', claimed.job)
+    await s.add({ key: 'k' })
+    assert.deepEqual(await worker.claim(9), [])
+    await worker.settle(cancel(claimed))
+    assert.equal((await worker.claim(9)).length, 1)
+  },
+
   'the same key in two queues is two keys': async (s) => {
     for (const queue of ['a', 'b']) {
       await s.limit({ perKey: slots(1) }, queue)

@@ -79,6 +79,16 @@ export const fairnessCases: readonly Case[] = area('fairness', {
     assert.deepEqual(await keysOf(s, await worker.claimIds(9)), ['b', 'a', 'b', 'a', 'b'])
   },
 
+  'a key keeps its place when something happens to its other jobs': async (s) => {
+    const a = [...(await s.addMany(3, { key: 'a' }))]
+    const b = await s.add({ key: 'b' })
+    const free = await s.add()
+    a.push(await s.add({ key: 'a' }))
+    await s.act('cancel', a[2]!)
+    const worker = await s.worker()
+    assert.deepEqual(await worker.claimIds(9), [a[0], b, free, a[1], a[3]])
+  },
+
   'a key that gets room again goes to the end': async (s) => {
     await s.limit({ perKey: { concurrency: 1, rate: null, ordered: false } })
     const a = await s.addMany(2, { key: 'a' })

@@ -93,6 +93,14 @@ export const holdsCases: readonly Case[] = area('holds', {
     assert.equal((await worker.claimIds(9)).includes(mail), true)
   },
 
+  'a type that is held back holds back neither its key nor its queue': async (s) => {
+    await holdBack(s, 'type', 1000, { type: 'mail', key: 'k' })
+    const ids = [await s.add({ key: 'k' }), await s.add()]
+    const worker = await all(s)
+    assert.deepEqual(await worker.claimIds(9), ids)
+    assert.equal((await s.queue()).heldUntil, null)
+  },
+
   'a type is held back in its queue only': async (s) => {
     await holdBack(s, 'type', 1000, { type: 'mail', queue: 'a' })
     const id = await s.add({ type: 'mail', queue: 'b' })

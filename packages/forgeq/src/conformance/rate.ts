@@ -29,8 +29,9 @@ async function startsUnderFire(s: Scene, seed: number, options: JobOptions): Pro
   const random = numbers(seed)
   const workers = [await s.worker(), await s.worker()]
   const starts: number[] = []
-  for (let i = 0; i < 120; i++) {
-    if (random(3) === 0) await s.addMany(1 + random(9), options)
+  await s.add(options)
+  for (let i = 0; i < 100; i++) {
+    if (random(3) === 0 && (await s.queue()).counts.ready < 20) await s.addMany(1 + random(9), options)
     const worker = workers[random(2)]!
     const claimed = await worker.claim([1, 2, 3, 10][random(4)]!)
     for (const _ of claimed) starts.push(s.now())

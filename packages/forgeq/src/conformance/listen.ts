@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import type { Topic } from '../store/store.ts'
 import { area } from './area.ts'
 import type { Case } from './case.ts'
-import { complete, release } from './endings.ts'
+import { complete, release, snooze } from './endings.ts'
 import type { Scene } from './scene.ts'
 
 /** Resolves with the first hint of a topic that comes after `act` began. */
@@ -41,6 +41,37 @@ export const listenCases: readonly Case[] = area(
       await s.add()
       await s.store.setQueue('default', { paused: true })
       await hintOf(s, 'ready:default', () => s.store.setQueue('default', { paused: false }))
+    },
+
+    'a queue hints when its rate, a level, a key or what was held back opens': async (s) => {
+      const rate = { max: 1, perMs: 1000 }
+      const perKey = { concurrency: null, rate, ordered: false }
+      for (const limits of [{ rate }, { rates: { 5: rate } }, { perKey }]) {
+        await s.limit({ rate: null, rates: { 5: null }, perKey: null, ...limits })
+        await s.promote()
+        await s.addMany(2, { key: 'k' })
+        const worker = await s.worker()
+        await worker.claimOne()
+        await s.advance(1000)
+        await hintOf(s, 'ready:default', () => s.store.promote(10))
+      }
+      await s.limit({ perKey: null })
+      for (const scope of ['type', 'queue'] as const) {
+        await s.promote()
+        await s.add({ priority: 0 })
+        const worker = await s.worker()
+        await worker.settle(snooze(await worker.claimOne(), 1000, null, scope))
+        await s.act('cancel', (await s.findAll({ state: 'scheduled' }, 10))[0]!.id)
+        await s.advance(1000)
+        await hintOf(s, 'ready:default', () => s.store.promote(10))
+      }
+    },
+
+    'a queue whose limits change hints': async (s) => {
+      await s.add()
+      for (const settings of [{ rate: null }, { concurrency: 5 }, { perKey: null }, { paused: false, maxDepth: 3 }]) {
+        await hintOf(s, 'ready:default', () => s.limit(settings))
+      }
     },
 
     'a job that ends hints, however it ends': async (s) => {

@@ -126,11 +126,15 @@ export class ModelLimits {
     if (scope === 'key' && key !== null) this.holdGate(keyGate(queue, key), until)
   }
 
-  /** A hold is never shortened. */
   protected holdGate(gate: Gate, given: number): void {
-    const until = Math.max(given, this.#holds.get(idOf(gate))?.until ?? given)
+    const until = this.longer(given, this.#holds.get(idOf(gate))?.until ?? given)
     this.#holds.set(idOf(gate), { ...gate, until })
     if (gate.of !== 'key') this.alarms.note(gate, until)
+  }
+
+  /** A hold is never shortened. */
+  protected longer(given: number, known: number): number {
+    return Math.max(given, known)
   }
 
   /** `null` when it is not held back. */

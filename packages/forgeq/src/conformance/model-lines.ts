@@ -15,7 +15,7 @@ const nameOf = (queue: string, key: string): string => JSON.stringify([queue, ke
 
 export class ModelLines {
   readonly limits: ModelLimits
-  readonly #pool: Pool
+  protected readonly pool: Pool
   /** By queue and key: the job that has to end before another one of the key starts. */
   readonly #turns = new Map<string, { readonly queue: string; readonly job: string }>()
   /** Keys of which something changed in this call, in the order of it. */
@@ -24,7 +24,7 @@ export class ModelLines {
   readonly #entered = new Set<ModelJob>()
 
   constructor(pool: Pool, limits: ModelLimits) {
-    this.#pool = pool
+    this.pool = pool
     this.limits = limits
   }
 
@@ -72,7 +72,7 @@ export class ModelLines {
     const next = this.next(queue, key)
     const mayStand = next !== undefined && this.hasRoom(next, now)
     for (const job of line) if (job !== next || !mayStand) job.token = null
-    if (mayStand) next.token ??= this.#entered.has(next) ? next.seq : this.#pool.nextSeq()
+    if (mayStand) next.token ??= this.#entered.has(next) ? next.seq : this.pool.nextSeq()
     const opensAt = this.limits.keyOpensAt(queue, key, now)
     if (opensAt !== null && line.length > 0) this.limits.alarms.note(keyGate(queue, key), opensAt)
   }
@@ -80,12 +80,12 @@ export class ModelLines {
   /** Who waits, in order. */
   line(queue: string, key: string): ModelJob[] {
     const waits = (job: ModelJob): boolean => job.state === 'ready' && !job.parked && job.key === key
-    return this.#pool.all((job) => waits(job) && job.policy.queue === queue).sort(byOrder)
+    return this.pool.all((job) => waits(job) && job.policy.queue === queue).sort(byOrder)
   }
 
   keysOf(queue: string): readonly string[] {
     const waits = (job: ModelJob): boolean => job.state === 'ready' && !job.parked && job.policy.queue === queue
-    return [...new Set(this.#pool.all(waits).flatMap((job) => job.key ?? []))]
+    return [...new Set(this.pool.all(waits).flatMap((job) => job.key ?? []))]
   }
 
   /** While a job has the turn, nobody else is next. */
@@ -103,7 +103,7 @@ export class ModelLines {
   }
 
   protected running(queue: string, key: string): number {
-    return this.#pool.all((job) => job.state === 'running' && job.key === key && job.policy.queue === queue).length
+    return this.pool.all((job) => job.state === 'running' && job.key === key && job.policy.queue === queue).length
   }
 
   protected turnOf(queue: string, key: string): string | undefined {
@@ -112,8 +112,12 @@ export class ModelLines {
 
   /** Claimed or parked, it is first until it has ended. */
   takeTurn({ id, key, policy: { queue } }: ModelJob): void {
-    if (key === null || !this.limits.of(queue).limits.perKey.ordered) return
+    if (key === null || !this.isOrdered(queue)) return
     if (this.turnOf(queue, key) === undefined) this.#turns.set(nameOf(queue, key), { queue, job: id })
+  }
+
+  protected isOrdered(queue: string): boolean {
+    return this.limits.of(queue).limits.perKey.ordered
   }
 
   giveTurn(job: ModelJob): void {

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { idSource } from '../core/id.ts'
 import type { Action } from '../core/states.ts'
-import type { QueueRecord } from '../store/queue-record.ts'
+import type { QueueSettings } from '../core/limit.ts'
+import type { KeyLine, QueueRecord } from '../store/queue-record.ts'
 import type {
   ActVerdict,
   JobFilter,
@@ -131,6 +132,26 @@ export class Scene {
     const queue = (await this.store.queues()).find((record) => record.queue === name)
     assert.ok(queue, `queue ${name} is not listed`)
     return queue
+  }
+
+  limit(settings: QueueSettings, queue = 'default'): Promise<void> {
+    return this.store.setQueue(queue, settings)
+  }
+
+  /** Promotes until nothing is due; answers when something is due next. */
+  async promote(): Promise<number | null> {
+    for (let i = 0; i < 20; i++) {
+      const { nextDueAt } = await this.store.promote(1000)
+      if (nextDueAt === null || nextDueAt > this.now()) return nextDueAt
+    }
+    return assert.fail('promote always has more to do')
+  }
+
+  /** What a ready job with a key waits for; `undefined` when it is not in the line of its key. */
+  async line(id: string): Promise<KeyLine | undefined> {
+    const [job] = await this.store.jobs([id], ['line'])
+    assert.ok(job, `job ${id} is not in the store`)
+    return job.line
   }
 
   /** Acts on one job. */

@@ -51,6 +51,11 @@ export class ScriptedWorker {
     return (await this.exchange({ wants: [{ queue, slots }] })).claimed
   }
 
+  /** The ids of what it claims. */
+  async claimIds(slots: number, queue = 'default'): Promise<readonly string[]> {
+    return (await this.claim(slots, queue)).map(({ job }) => job)
+  }
+
   async claimOne(queue = 'default'): Promise<Claimed> {
     const [claimed] = await this.claim(1, queue)
     assert.ok(claimed, `nothing to claim in queue ${queue}`)

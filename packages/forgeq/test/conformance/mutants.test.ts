@@ -3,12 +3,14 @@ import assert, { AssertionError } from 'node:assert/strict'
 import { test } from 'node:test'
 import { conformance } from '#src/conformance/index.js'
 import { ManualClock } from '#src/store/clock.js'
+import { keyMutants } from './mutants-keys.ts'
+import { limitMutants } from './mutants-limits.ts'
 import { mutants } from './mutants.ts'
 
 // Hints are left out: a store that does not hint is waited for, not caught.
 const cases = conformance.filter(({ needs }) => needs === undefined)
 
-for (const [name, make] of Object.entries(mutants)) {
+for (const [name, make] of Object.entries({ ...mutants, ...limitMutants, ...keyMutants })) {
   test(`caught: a store that ${name}`, async (t) => {
     for (const { area, name: sentence, run } of cases) {
       const clock = new ManualClock()

@@ -3,6 +3,8 @@ import { Model } from '#src/conformance/model.js'
 import { ModelCrew, type ModelWorker } from '#src/conformance/model-crew.js'
 import type { ModelJob } from '#src/conformance/model-job.js'
 import { ModelJobs } from '#src/conformance/model-jobs.js'
+import type { ModelLimits } from '#src/conformance/model-limits.js'
+import type { ModelLines } from '#src/conformance/model-lines.js'
 import type { ActRequest, Enqueued, ExchangeRequest, Hold, NewJob, Settlement, Verdict } from '#src/store/records.js'
 import type { Store } from '#src/store/store.js'
 
@@ -17,6 +19,16 @@ export const crew =
   (Crew: typeof ModelCrew): Make =>
   (clock) =>
     new Model(clock, { Crew })
+
+export const limits =
+  (Limits: typeof ModelLimits): Make =>
+  (clock) =>
+    new Model(clock, { Limits })
+
+export const lines =
+  (Lines: typeof ModelLines): Make =>
+  (clock) =>
+    new Model(clock, { Lines })
 
 /** Takes these jobs for the one that a settlement or note is about. */
 export const fence = (isHeld: (job: ModelJob, worker: string, hold: Hold) => boolean): Make =>

@@ -140,7 +140,7 @@ export class ModelJobs {
 
   /** What an exchange brings, by how its worker takes suspects. */
   handOut(request: ExchangeRequest, worker: Registration, now: number): Claimed[] {
-    const { wants, slots, suspects = 'together' } = request
+    const { wants, slots, suspects = 'together', suspectSlots = slots } = request
     const take = (part: Part, most: number): Claimed[] => {
       const claimed: Claimed[] = []
       for (const { queue, slots: wanted } of wants) {
@@ -150,10 +150,11 @@ export class ModelJobs {
     }
     if (suspects === 'together') return take('all', slots)
     const held = this.heldBy(worker.id)
-    if (held.some(isSuspect)) return []
-    const isAlone = suspects === 'alone' && held.length === 0 && this.leavesSuspects(request, worker)
-    const alone = isAlone ? take('suspects', Math.min(slots, 1)) : []
-    return alone.length > 0 ? alone : take('others', slots)
+    const holdsOne = held.some(isSuspect)
+    if (holdsOne && suspects !== 'apart') return []
+    const takesSome = suspects !== 'skip' && held.every(isSuspect) && this.leavesSuspects(request, worker)
+    const some = takesSome ? take('suspects', Math.min(slots, suspects === 'alone' ? 1 : suspectSlots)) : []
+    return holdsOne || some.length > 0 ? some : take('others', slots)
   }
 
   /** Whether suspects that the worker knows are where it wants jobs from, and it does not take them as any other job. */

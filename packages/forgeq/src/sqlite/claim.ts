@@ -6,7 +6,7 @@ import { finish, neverClaimed } from './finish.ts'
 import { laneOf, unparkedLane } from './place.ts'
 import { claimedPolicy, unpackPolicy } from './policy.ts'
 import { stateCodes } from './schema.ts'
-import { holdsAny, holdsSuspect } from './suspects.ts'
+import { holdsOther, holdsSuspect } from './suspects.ts'
 import type { Turn } from './turn.ts'
 
 /** The worker's record as an exchange needs it. */
@@ -28,7 +28,7 @@ interface Part {
 }
 
 // What moves must be what was read: the filter is in each statement.
-const part = (filter: string, upTo = '<=', index?: string): Part => ({
+const part = (filter: string, index?: string): Part => ({
   head: /* sql */ `
   SELECT r.lane, r.seq, r.job, r.type, r.claim, r.attempt, r.crashes, j.id, j.payload, j.created_at, j.expire_at, j.policy,
     j.attempt_base
@@ -39,9 +39,11 @@ const part = (filter: string, upTo = '<=', index?: string): Part => ({
   INSERT INTO forgeq_running (job, worker, claim, turn, queue, lane, seq, attempt, crashes, settler, started_at, keep_ms, uniq)
   SELECT r.job, ?, r.claim + 1, ?, r.queue, r.lane, r.seq, r.attempt, r.crashes, r.settler, ?,
     coalesce(j.policy ->> '$.keepResultMs', ?), j.uniq IS NOT NULL
-  FROM forgeq_ready r CROSS JOIN forgeq_job j ON j.seq = r.job
-  WHERE r.queue = ? AND r.lane = ? AND r.seq ${upTo} ? ${filter}`,
-  take: /* sql */ `DELETE FROM forgeq_ready AS r WHERE queue = ? AND lane = ? AND seq ${upTo} ? ${filter}`,
+  FROM forgeq_ready r ${index ? `INDEXED BY forgeq_ready_${index}` : ''} CROSS JOIN forgeq_job j ON j.seq = r.job
+  WHERE r.queue = ? AND r.lane = ? AND r.seq <= ? ${filter}`,
+  take: /* sql */ `
+  DELETE FROM forgeq_ready AS r ${index ? `INDEXED BY forgeq_ready_${index}` : ''}
+  WHERE queue = ? AND lane = ? AND seq <= ? ${filter}`,
   parked: /* sql */ `
   SELECT lane, seq, job, type, at, claim, attempt, crashes, settler
   FROM forgeq_parked r ${index ? `INDEXED BY forgeq_parked_${index}` : ''}
@@ -50,8 +52,8 @@ const part = (filter: string, upTo = '<=', index?: string): Part => ({
 
 const all = part('')
 const others = part('AND r.crashes = 0')
-// Others may be between two of them: only one is moved at a time.
-const suspects = part('AND r.crashes > 0', '=', 'suspect')
+// Many others may be between two of them: only their own index is walked.
+const suspects = part('AND r.crashes > 0', 'suspect')
 
 type Row = readonly [
   lane: number,
@@ -107,18 +109,19 @@ export interface Handout {
   more: boolean
 }
 
-type Wanted = Pick<ExchangeRequest, 'wants' | 'slots' | 'suspects'>
+type Wanted = Pick<ExchangeRequest, 'wants' | 'slots' | 'suspects' | 'suspectSlots'>
 
 /** `hasSuspects`: there are some that the worker knows in the queues it wants from. */
 export const claim = (turn: Turn, worker: Claimer, request: Wanted, hasSuspects: boolean): Handout => {
   const how = request.suspects ?? 'together'
   if (how === 'together') return handOut(turn, worker, request, all)
-  if (holdsSuspect(turn, worker.id)) return { claimed: [], more: false }
-  if (how === 'alone' && hasSuspects && !holdsAny(turn, worker.id)) {
-    const alone = handOut(turn, worker, { ...request, slots: Math.min(request.slots, 1) }, suspects)
-    if (alone.claimed.length > 0 || alone.more) return alone
+  const holdsOne = holdsSuspect(turn, worker.id)
+  if (how !== 'skip' && hasSuspects && !(holdsOne && how === 'alone') && !holdsOther(turn, worker.id)) {
+    const slots = Math.min(request.slots, how === 'alone' ? 1 : (request.suspectSlots ?? request.slots))
+    const some = handOut(turn, worker, { ...request, slots }, suspects)
+    if (some.claimed.length > 0 || some.more) return some
   }
-  return handOut(turn, worker, request, others)
+  return holdsOne ? { claimed: [], more: false } : handOut(turn, worker, request, others)
 }
 
 const handOut = (turn: Turn, worker: Claimer, { wants, slots }: Wanted, of: Part): Handout => {

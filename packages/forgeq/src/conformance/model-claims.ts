@@ -13,7 +13,7 @@ const knows = (worker: Registration, job: ModelJob): boolean => worker.types.som
 export class ModelClaims extends ModelPlaces {
   /** What an exchange brings, by how its worker takes suspects. */
   handOut(request: ExchangeRequest, worker: Registration, now: number): Claimed[] {
-    const { wants, slots, suspects = 'together' } = request
+    const { wants, slots, suspects = 'together', suspectSlots = slots } = request
     this.lines.putAllRight(now)
     const take = (part: Part, most: number): Claimed[] => {
       const claimed: Claimed[] = []
@@ -24,10 +24,11 @@ export class ModelClaims extends ModelPlaces {
     }
     if (suspects === 'together') return take('all', slots)
     const held = this.heldBy(worker.id)
-    if (held.some(isSuspect)) return []
-    const isAlone = suspects === 'alone' && held.length === 0 && this.leavesSuspects(request, worker, now)
-    const alone = isAlone ? take('suspects', Math.min(slots, 1)) : []
-    return alone.length > 0 ? alone : take('others', slots)
+    const holdsOne = held.some(isSuspect)
+    if (holdsOne && suspects !== 'apart') return []
+    const takesSome = suspects !== 'skip' && held.every(isSuspect) && this.leavesSuspects(request, worker, now)
+    const some = takesSome ? take('suspects', Math.min(slots, suspects === 'alone' ? 1 : suspectSlots)) : []
+    return holdsOne || some.length > 0 ? some : take('others', slots)
   }
 
   /** Whether suspects that could be handed out to the worker now are where it wants jobs from, and it is careful with them. */

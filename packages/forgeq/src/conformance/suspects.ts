@@ -1,5 +1,5 @@
-// Suspects: a job that was running in a crash is handed out alone to those who cannot keep their jobs apart, so that the
-// innocent pass and the poison takes nobody along.
+// Suspects: a job that was running in a crash is handed out alone, or with its like only, to those who cannot keep all their
+// jobs apart, so that the innocent pass and the poison takes nobody along.
 import assert from 'node:assert/strict'
 import type { ExchangeReply } from '../store/records.ts'
 import { area } from './area.ts'
@@ -10,6 +10,7 @@ import type { ExchangePart, ScriptedWorker } from './scripted-worker.ts'
 
 const wants = [{ queue: 'default', slots: 10 }]
 const alone = { wants, suspects: 'alone' } as const
+const apart = { wants, suspects: 'apart' } as const
 const skip = { wants, suspects: 'skip' } as const
 
 /** Jobs whose worker dies while it runs them; they come back in the order of `options`. */
@@ -127,6 +128,103 @@ export const suspectsCases: readonly Case[] = area('suspects', {
     assert.deepEqual(await ask(worker, { wants, suspects: 'together' }), [[other], false])
   },
 
+  'apart brings suspects, as many as there are slots, and nothing else': async (s) => {
+    const [first, second, third] = await addSuspects(s, {}, {}, {})
+    const [urgent] = await s.addMany(3, { priority: 0 })
+    const worker = await s.worker()
+    assert.deepEqual(await ask(worker, { ...apart, slots: 2 }), [[first, second], true])
+    const other = await s.worker()
+    assert.deepEqual(await ask(other, apart), [[third], false])
+    const counts = (await s.queue()).counts
+    assert.deepEqual([counts.ready, counts.running, (await s.job(urgent!)).state], [3, 3, 'ready'])
+  },
+
+  'apart brings no more suspects than it has slots for them': async (s) => {
+    const suspects = await addSuspects(s, {}, {}, {}, {})
+    const others = await s.addMany(2)
+    const worker = await s.worker()
+    assert.deepEqual(await ask(worker, { ...apart, suspectSlots: 2 }), [suspects.slice(0, 2), true])
+    assert.deepEqual(await ask(worker, { ...apart, suspectSlots: 0 }), [[], true])
+    assert.deepEqual(await ask(worker, { ...apart, suspectSlots: 5, slots: 1 }), [suspects.slice(2, 3), true])
+    const other = await s.worker()
+    assert.deepEqual(await ask(other, { ...apart, suspectSlots: 1 }), [suspects.slice(3), false])
+    const third = await s.worker()
+    assert.deepEqual(await ask(third, { ...apart, suspectSlots: 1 }), [others, false])
+  },
+
+  'apart, suspects have the order of wants, levels and returns': async (s) => {
+    const ids = await addSuspects(
+      s,
+      { priority: 7 },
+      { priority: 2 },
+      { queue: 'b', priority: 9 },
+      { priority: 5 },
+      { priority: 2 },
+    )
+    for (const queue of ['b', 'c', 'default']) await s.addMany(2, { queue })
+    const worker = await s.worker()
+    const all = [{ queue: 'c', slots: 5 }, { queue: 'b', slots: 5 }, ...wants]
+    const reply = await worker.exchange({ wants: all, suspects: 'apart' })
+    assert.deepEqual(idsOf(reply), [ids[2], ids[1], ids[4], ids[3], ids[0]])
+  },
+
+  'apart takes suspects out of the midst of others, which stay in order': async (s) => {
+    const ids = await s.addMany(12)
+    const victim = await s.worker()
+    await victim.settle(...(await victim.claim(12)).map((one, i) => (i % 3 === 1 ? crash(one) : release(one))))
+    const worker = await s.worker()
+    const suspects = ids.filter((_, i) => i % 3 === 1)
+    assert.deepEqual(await ask(worker, { ...apart, slots: 3 }), [suspects.slice(0, 3), true])
+    assert.deepEqual(await ask(worker, apart), [suspects.slice(3), false])
+    const other = await s.worker()
+    assert.deepEqual(await ask(other, { ...skip, slots: 12 }), [ids.filter((_, i) => i % 3 !== 1), false])
+  },
+
+  'apart, a worker that holds suspects gets more of them, and no others': async (s) => {
+    const [first] = await addSuspects(s, {})
+    const others = await s.addMany(2)
+    const worker = await s.worker()
+    const { claimed } = await worker.exchange(apart)
+    assert.deepEqual(idsOf({ claimed }), [first])
+    assert.deepEqual(await ask(worker, apart), [[], false])
+    // These are from a worker that takes what comes first.
+    const more = await addSuspects(s, { priority: 0 }, { priority: 0 })
+    assert.deepEqual(await ask(worker, alone), [[], true])
+    assert.deepEqual(await ask(worker, { ...apart, slots: 1 }), [more.slice(0, 1), true])
+    const settlements = [
+      { job: first!, claim: 2 },
+      { job: more[0]!, claim: 2 },
+    ].map((hold) => complete(hold))
+    assert.deepEqual(await ask(worker, { ...apart, settlements: settlements.slice(0, 1) }), [more.slice(1), false])
+    assert.deepEqual(await ask(worker, { ...apart, settlements: settlements.slice(1) }), [[], false])
+    assert.deepEqual(await ask(worker, { ...apart, settlements: [complete({ job: more[1]!, claim: 2 })] }), [
+      others,
+      false,
+    ])
+  },
+
+  'apart brings others when there is no suspect, and no suspect to those who hold others': async (s) => {
+    const others = await s.addMany(2)
+    const worker = await s.worker()
+    assert.deepEqual(await ask(worker, apart), [others, false])
+    const [suspect] = await addSuspects(s, { priority: 0 })
+    const next = await s.add()
+    assert.deepEqual(await ask(worker, apart), [[next], true])
+    assert.deepEqual(await ask(worker, { ...apart, settlements: [complete({ job: next, claim: 1 })] }), [[], true])
+    const settlements = others.map((job) => complete({ job, claim: 1 }))
+    assert.deepEqual(await ask(worker, { ...apart, settlements }), [[suspect], false])
+  },
+
+  'apart, a worker that holds suspects and others gets nothing': async (s) => {
+    await addSuspects(s, {})
+    await s.add()
+    const worker = await s.worker()
+    assert.equal((await worker.exchange({ wants, suspects: 'together' })).claimed.length, 2)
+    await addSuspects(s, { priority: 0 })
+    await s.add()
+    assert.deepEqual(await ask(worker, apart), [[], true])
+  },
+
   'skip leaves suspects where they are and brings what is behind them': async (s) => {
     const suspects = await addSuspects(s, { priority: 2 }, { priority: 5 }, { priority: 5 })
     const others = [...(await s.addMany(2, { priority: 2 })), ...(await s.addMany(3, { priority: 5 }))]
@@ -162,11 +260,11 @@ export const suspectsCases: readonly Case[] = area('suspects', {
 
   'without slots it only says whether there are suspects': async (s) => {
     const worker = await s.worker()
-    for (const suspects of ['alone', 'skip'] as const) {
+    for (const suspects of ['apart', 'alone', 'skip'] as const) {
       assert.deepEqual(await ask(worker, { wants, suspects, slots: 0 }), [[], false])
     }
     await addSuspects(s, {})
-    for (const suspects of ['alone', 'skip'] as const) {
+    for (const suspects of ['apart', 'alone', 'skip'] as const) {
       assert.deepEqual(await ask(worker, { wants, suspects, slots: 0 }), [[], true])
     }
     assert.deepEqual(await ask(worker, { wants: [], suspects: 'skip' }), [[], false])
@@ -213,14 +311,19 @@ export const suspectsCases: readonly Case[] = area('suspects', {
     assert.deepEqual(await ask(worker, alone), [[id, other], false])
   },
 
-  'the last turn again gives the same suspect': async (s) => {
-    const [first] = await addSuspects(s, {}, {})
+  'the last turn again gives the same suspects': async (s) => {
+    const [first, ...more] = await addSuspects(s, {}, {}, {})
     await s.add()
-    const worker = await s.worker()
-    const request = worker.request(alone)
-    const reply = await worker.send(request)
-    assert.deepEqual(idsOf(reply), [first])
-    assert.deepEqual(await worker.send(request), reply)
+    for (const [part, ids] of [
+      [alone, [first]],
+      [apart, more],
+    ] as const) {
+      const worker = await s.worker()
+      const request = worker.request(part)
+      const reply = await worker.send(request)
+      assert.deepEqual(idsOf(reply), ids)
+      assert.deepEqual(await worker.send(request), reply)
+    }
   },
 
   'an exchange that waits brings a suspect that comes back': async (s) => {

@@ -101,7 +101,7 @@ function explainReady(
     const was = crashes === 1 ? 'a crash' : `${crashes} crashes`
     return say(
       'suspect',
-      `It was running in ${was}. Unless its handler is isolated it runs alone: within 5 s a worker stops claiming for it, and starts it when what it runs has ended.`,
+      `It was running in ${was}, so it runs apart from other jobs: within 5 s a worker stops claiming those, and starts it when what it runs has ended.`,
     )
   }
   const slots = able.reduce((sum, worker) => sum + worker.slots, 0)

@@ -12,11 +12,14 @@ export const ring = (turn: Turn, limit: number): void => {
   let room = limit
   for (const { queue, what } of turn.sql(due).all(turn.now, limit) as { queue: number; what: string }[]) {
     if (room <= 0) return
-    room--
     turn.sql(take).run(queue, what)
     const rest = what.slice(1)
+    if (what.startsWith('v')) {
+      room = review(turn, queue, rest, room)
+      continue
+    }
+    room--
     if (what.startsWith('k')) turn.touch(queue, rest)
-    else if (what.startsWith('v')) room = review(turn, queue, rest, room)
     else openQueueAgain(turn, turn.gate(queue), what)
   }
 }

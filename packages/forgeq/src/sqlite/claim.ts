@@ -9,7 +9,7 @@ import { laneOf, levelOf, unparkedLane, type Lanes } from './lanes.ts'
 import { charge, openingOf } from './openings.ts'
 import { claimedPolicy, unpackPolicy } from './policy.ts'
 import { stateCodes } from './schema.ts'
-import { holdsAny, holdsSuspect } from './suspects.ts'
+import { holdsOther, holdsSuspect } from './suspects.ts'
 import type { Turn } from './turn.ts'
 
 /** The worker's record as an exchange needs it. */
@@ -29,7 +29,7 @@ interface Part {
 }
 
 // What moves must be what was read: the filter is in each statement.
-const part = (filter: string, upTo = '<=', index?: string): Part => ({
+const part = (filter: string, index?: string): Part => ({
   head: /* sql */ `
   SELECT r.lane, r.seq, r.job, r.type, r.claim, r.attempt, r.crashes, j.id, j.payload, j.created_at, j.expire_at, j.policy,
     j.attempt_base, r.key
@@ -40,9 +40,11 @@ const part = (filter: string, upTo = '<=', index?: string): Part => ({
   INSERT INTO forgeq_running (job, worker, claim, turn, queue, lane, seq, attempt, crashes, settler, started_at, keep_ms, uniq, key)
   SELECT r.job, ?, r.claim + 1, ?, r.queue, r.lane, r.seq, r.attempt, r.crashes, r.settler, ?,
     coalesce(j.policy ->> '$.keepResultMs', ?), j.uniq IS NOT NULL, r.key
-  FROM forgeq_ready r CROSS JOIN forgeq_job j ON j.seq = r.job
-  WHERE r.queue = ? AND r.lane = ? AND r.seq ${upTo} ? ${filter}`,
-  take: /* sql */ `DELETE FROM forgeq_ready AS r WHERE queue = ? AND lane = ? AND seq ${upTo} ? ${filter}`,
+  FROM forgeq_ready r ${index ? `INDEXED BY forgeq_ready_${index}` : ''} CROSS JOIN forgeq_job j ON j.seq = r.job
+  WHERE r.queue = ? AND r.lane = ? AND r.seq <= ? ${filter}`,
+  take: /* sql */ `
+  DELETE FROM forgeq_ready AS r ${index ? `INDEXED BY forgeq_ready_${index}` : ''}
+  WHERE queue = ? AND lane = ? AND seq <= ? ${filter}`,
   parked: /* sql */ `
   SELECT lane, seq, job, type, at, claim, attempt, crashes, settler, key
   FROM forgeq_parked r ${index ? `INDEXED BY forgeq_parked_${index}` : ''}
@@ -51,8 +53,8 @@ const part = (filter: string, upTo = '<=', index?: string): Part => ({
 
 const all = part('')
 const others = part('AND r.crashes = 0')
-// Others may be between two of them: only one is moved at a time.
-const suspects = part('AND r.crashes > 0', '=', 'suspect')
+// Many others may be between two of them: only their own index is walked.
+const suspects = part('AND r.crashes > 0', 'suspect')
 
 type Row = readonly [
   lane: number,
@@ -107,92 +109,83 @@ const pageRows = 200
 export interface Handout {
   readonly claimed: Claimed[]
   /** It stopped before it had looked at all it could hand out. */
-  more: boolean
+  readonly more: boolean
+  /** Keys gave what they had first: others of them may be in the lanes now. */
+  readonly metKeys: boolean
 }
 
-type Wanted = Pick<ExchangeRequest, 'wants' | 'slots' | 'suspects'>
+type Wanted = Pick<ExchangeRequest, 'wants' | 'slots' | 'suspects' | 'suspectSlots'>
 
 /** `hasSuspects`: there are some that the worker knows in the queues it wants from. */
 export const claim = (turn: Turn, worker: Claimer, request: Wanted, hasSuspects: boolean): Handout => {
   const how = request.suspects ?? 'together'
   if (how === 'together') return handOut(turn, worker, request, all)
-  if (holdsSuspect(turn, worker.id)) return { claimed: [], more: false }
-  if (how === 'alone' && hasSuspects && !holdsAny(turn, worker.id)) {
-    const alone = handOut(turn, worker, { ...request, slots: Math.min(request.slots, 1) }, suspects)
-    if (alone.claimed.length > 0 || alone.more) return alone
+  const holdsOne = holdsSuspect(turn, worker.id)
+  if (how !== 'skip' && hasSuspects && !(holdsOne && how === 'alone') && !holdsOther(turn, worker.id)) {
+    const slots = Math.min(request.slots, how === 'alone' ? 1 : (request.suspectSlots ?? request.slots))
+    const some = handOut(turn, worker, { ...request, slots }, suspects)
+    if (some.claimed.length > 0 || some.more) return some
   }
-  return handOut(turn, worker, request, others)
+  return holdsOne ? { claimed: [], more: false, metKeys: false } : handOut(turn, worker, request, others)
 }
 
+/** A claim at work. */
+interface Hand {
+  readonly turn: Turn
+  readonly worker: Claimer
+  readonly of: Part
+  readonly claimed: Claimed[]
+  skipsLeft: number
+  bytesLeft: number
+  metKeys: boolean
+}
+
+const isDone = ({ skipsLeft, bytesLeft }: Hand): boolean => skipsLeft <= 0 || bytesLeft <= 0
+
 const handOut = (turn: Turn, worker: Claimer, { wants, slots }: Wanted, of: Part): Handout => {
-  const handout: Handout = { claimed: [], more: false }
-  const budget: Budget = { skips: skipLimit, bytes: byteLimit }
-  const { claimed } = handout
+  const claimed: Claimed[] = []
+  const hand: Hand = { turn, worker, of, claimed, skipsLeft: skipLimit, bytesLeft: byteLimit, metKeys: false }
   for (const want of wants) {
     const limit = Math.min(want.slots, slots - claimed.length)
     if (limit <= 0) continue
     const queue = turn.names.queue.find(want.queue)
     if (queue === undefined) continue
-    claimFrom(turn, worker, turn.gate(queue), of, limit, budget, claimed)
-    if (budget.skips <= 0 || budget.bytes <= 0) {
-      handout.more = true
-      break
-    }
+    claimFrom(hand, turn.gate(queue), limit)
+    if (isDone(hand)) break
   }
-  return handout
+  return { claimed, more: isDone(hand), metKeys: hand.metKeys }
 }
-
-interface Budget {
-  skips: number
-  bytes: number
-}
-
-const hasBudget = ({ skips, bytes }: Budget): boolean => skips > 0 && bytes > 0
 
 /** What is open of a queue, level by level. */
-const claimFrom = (
-  turn: Turn,
-  worker: Claimer,
-  gate: Gate,
-  of: Part,
-  limit: number,
-  budget: Budget,
-  claimed: Claimed[],
-): void => {
+const claimFrom = (hand: Hand, gate: Gate, limit: number): void => {
+  const { turn, claimed } = hand
   const before = claimed.length
   const open = openingOf(turn, gate)
   const end = before + Math.min(limit, open.most)
   for (const part of open.parts) {
-    if (claimed.length >= end || !hasBudget(budget)) break
+    if (claimed.length >= end || isDone(hand)) break
     const target = Math.min(end, claimed.length + part.most)
-    unparkKnown(turn, gate, worker, target - claimed.length, of, part)
-    claimLanes(turn, worker, gate, of, part, target, budget, claimed)
+    unparkKnown(hand, gate, target - claimed.length, part)
+    claimLanes(hand, gate, part, target)
   }
   charge(turn, gate, claimed.slice(before))
 }
 
-const claimLanes = (
-  turn: Turn,
-  worker: Claimer,
-  gate: Gate,
-  of: Part,
-  lanes: Lanes,
-  target: number,
-  budget: Budget,
-  claimed: Claimed[],
-): void => {
+const claimLanes = (hand: Hand, gate: Gate, lanes: Lanes, target: number): void => {
+  const { turn, worker, of, claimed } = hand
   const { queue } = gate
   const name = turn.names.queue.name(queue)
-  while (claimed.length < target && hasBudget(budget)) {
+  while (claimed.length < target && !isDone(hand)) {
     const wanted = Math.min(target - claimed.length, pageRows)
     const rows = turn.tuples(of.head).all(queue, lanes.from, lanes.to, wanted) as Row[]
-    const { taken, metKeys } = sift(turn, worker, gate, rows, budget)
+    const { taken, metKeys } = sift(hand, gate, rows)
     moveRanges(turn, worker, queue, of, taken)
     for (const row of taken) {
       claimed.push(claimedOf(turn, name, row))
       const key = row[13]
       if (key !== null) tookToken(turn, { queue, key, job: row[2] })
     }
+    hand.metKeys ||= metKeys
     // Keys that were met have new tokens.
     if (rows.length < wanted && !metKeys) return
   }
@@ -204,19 +197,19 @@ interface Sifted {
 }
 
 /** Which of a page's rows are handed out; those that may not be are taken out of the lanes. */
-const sift = (turn: Turn, worker: Claimer, gate: Gate, rows: readonly Row[], budget: Budget): Sifted => {
+const sift = (hand: Hand, gate: Gate, rows: readonly Row[]): Sifted => {
   const taken: Row[] = []
   let keyLane = Infinity
   for (const row of rows) {
     // What does not fit stays where it is: the last row taken ends the range that moves. And the next job of a key that was
     // met comes before the later lanes.
-    if (budget.bytes <= 0 || row[0] > keyLane) break
+    if (hand.bytesLeft <= 0 || row[0] > keyLane) break
     if (row[13] !== null) keyLane = row[0]
-    if (isRunnable(turn, worker, gate, row)) {
-      budget.bytes -= row[8].length
+    if (isRunnable(hand, gate, row)) {
+      hand.bytesLeft -= row[8].length
       taken.push(row)
     } else {
-      budget.skips--
+      hand.skipsLeft--
     }
   }
   return { taken, metKeys: keyLane !== Infinity }
@@ -226,7 +219,7 @@ const sift = (turn: Turn, worker: Claimer, gate: Gate, rows: readonly Row[], bud
  * Parks a job that this worker does not know, or whose type is held back, ends one that is too late to start, and takes
  * the token of a key that has no room any more; whatever it is leaves the lane.
  */
-const isRunnable = (turn: Turn, worker: Claimer, gate: Gate, row: Row): boolean => {
+const isRunnable = ({ turn, worker }: Hand, gate: Gate, row: Row): boolean => {
   const { queue } = gate
   const [lane, seq, job, type, claims, , , id, , , expireAt, , , key] = row
   const hasRoom = key === null || roomOf(turn, gate, { queue, key }).isOpen
@@ -282,7 +275,7 @@ const claimedOf = (turn: Turn, queue: string, row: Row): Claimed => {
 }
 
 /** Puts parked jobs that this worker knows before the other lanes of their level, as many as it could take. */
-const unparkKnown = (turn: Turn, gate: Gate, worker: Claimer, limit: number, of: Part, lanes: Lanes): void => {
+const unparkKnown = ({ turn, worker, of }: Hand, gate: Gate, limit: number, lanes: Lanes): void => {
   const { queue, holds } = gate
   if (turn.sql(anyParked).get(queue) === undefined) return
   const rows: Parked[] = []

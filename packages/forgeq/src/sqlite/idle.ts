@@ -4,7 +4,7 @@ import type { Closed, ExchangeReply, ExchangeRequest } from '../store/records.ts
 import { nextDueAt, ordersFor } from './lease.ts'
 import { isOpenTo } from './openings.ts'
 import type { Reader } from './reader.ts'
-import { suspectsWait } from './suspects.ts'
+import { holdsSuspect, suspectsWait } from './suspects.ts'
 
 const workerByUid = /* sql */ `SELECT id, closed, turn, types FROM forgeq_worker WHERE uid = ?`
 const claimable = (filter: string): string => /* sql */ `
@@ -24,12 +24,15 @@ export const idleExchange = (db: Reader, request: ExchangeRequest): ExchangeRepl
   if (request.turn <= worker.turn) return undefined
   const wants = request.slots > 0 ? request.wants.filter((want) => want.slots > 0) : []
   const mine = request.suspects === 'skip' ? otherClaimable : anyClaimable
-  if (wants.some(({ queue }) => isOpenTo(db, queue, worker.types, mine))) return undefined
+  const suspects = suspectsWait(db, worker.types, request)
+  const getsOthers = request.suspects !== 'apart' || !holdsSuspect(db, worker.id)
+  const mayBring = getsOthers || (suspects && request.suspectSlots !== 0)
+  if (mayBring && wants.some(({ queue }) => isOpenTo(db, queue, worker.types, mine))) return undefined
   return {
     closed: false,
     verdicts: [],
     claimed: [],
-    suspects: suspectsWait(db, worker.types, request),
+    suspects,
     more: false,
     orders: ordersFor(db, worker.id),
     nextDueAt: nextDueAt(db),

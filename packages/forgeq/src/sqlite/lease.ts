@@ -158,14 +158,15 @@ export const exchange = (turn: Turn, request: ExchangeRequest): ExchangeReply | 
   const verdicts = settle(turn, { worker: worker.id, rescue: false, turn: request.turn }, request.settlements)
   putKeysRight(turn)
   const suspects = suspectsWait(turn, worker.types, request)
-  const { claimed, more } = isRepeat
+  const { claimed, more, metKeys } = isRepeat
     ? repeat(turn, worker.id, request)
     : claim(turn, { id: worker.id, turn: request.turn, types: typesOf(worker.types) }, request, suspects)
+  putKeysRight(turn)
   return {
     closed: false,
     verdicts,
     claimed,
-    suspects: suspects && suspectsWait(turn, worker.types, request),
+    suspects: (suspects || metKeys) && suspectsWait(turn, worker.types, request),
     more,
     orders: ordersFor(turn, worker.id),
     nextDueAt: nextDueAt(turn),
@@ -189,7 +190,7 @@ export const typesOf = (text: string): ReadonlySet<number> => {
 /** The lost answer may have said that there is more; asking once more than needed is harmless. */
 const repeat = (turn: Turn, worker: number, request: ExchangeRequest): Handout => {
   const claimed = heldSince(turn, worker, request)
-  return { claimed, more: claimed.length === 0 && request.slots > 0 }
+  return { claimed, more: claimed.length === 0 && request.slots > 0, metKeys: true }
 }
 
 /** What the last turn claimed, in the same order. */

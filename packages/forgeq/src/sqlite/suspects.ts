@@ -6,7 +6,7 @@ import type { Reader } from './reader.ts'
 import type { Sql } from './statements.ts'
 
 const heldSuspect = /* sql */ `SELECT 1 FROM forgeq_running INDEXED BY forgeq_running_suspect WHERE worker = ? AND crashes > 0 LIMIT 1`
-const held = /* sql */ `SELECT 1 FROM forgeq_running WHERE worker = ? LIMIT 1`
+const heldOther = /* sql */ `SELECT 1 FROM forgeq_running WHERE worker = ? AND crashes = 0 LIMIT 1`
 const waiting = /* sql */ `
   SELECT 1 WHERE EXISTS (SELECT 1 FROM forgeq_ready r INDEXED BY forgeq_ready_suspect
       WHERE r.queue = ?1 AND r.lane BETWEEN ?2 AND ?3 AND r.crashes > 0 AND r.type IN (SELECT value FROM json_each(?4)))
@@ -21,7 +21,7 @@ const anywhere = /* sql */ `
 export const holdsSuspect = (db: Sql, worker: number): boolean => db.sql(heldSuspect).get(worker) !== undefined
 
 /** Looks at what all workers hold: asked only when a suspect waits. */
-export const holdsAny = (db: Sql, worker: number): boolean => db.sql(held).get(worker) !== undefined
+export const holdsOther = (db: Sql, worker: number): boolean => db.sql(heldOther).get(worker) !== undefined
 
 /** Whether suspects wait that a worker knows, unless it takes them as any other job. `types`: as JSON text. */
 export const suspectsWait = (db: Reader, types: string, { wants, suspects = 'together' }: ExchangeRequest): boolean => {

@@ -156,11 +156,15 @@ export interface ExchangeRequest {
   readonly slots: number
   /**
    * How it takes suspects, ready jobs whose crash count is not 0. `together` (also when absent): as any other job; for a
-   * worker whose handlers cannot take each other along. `alone`: when there is one, the first of them and nothing else;
-   * while the worker holds anything, as `skip`. `skip`: none, and what is behind them is handed out. Unless it takes them
-   * together, a worker that holds a suspect gets nothing.
+   * worker whose handlers cannot take each other along. `apart`: when there are some, as many as fit and nothing else; for
+   * a worker whose suspects cannot take each other along, but its other jobs could. `alone`: when there is one, the first
+   * of them and nothing else. `skip`: none, and what is behind them is handed out. While the worker holds other jobs,
+   * `apart` and `alone` are as `skip`. One that holds a suspect gets nothing but more of them `apart`, unless it takes
+   * them together.
    */
-  readonly suspects?: 'together' | 'alone' | 'skip'
+  readonly suspects?: 'together' | 'apart' | 'alone' | 'skip'
+  /** Of the slots, so many at most for suspects that are taken apart. Default: all. */
+  readonly suspectSlots?: number
   readonly notes: readonly Note[]
   /**
    * Without anything to claim, the store may answer late: when there is something, at the latest with the worker's next

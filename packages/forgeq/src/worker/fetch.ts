@@ -20,7 +20,7 @@ import { pauseMs, willPass } from '../trouble.ts'
 import { Loop } from './loop.ts'
 import type { Run } from './run.ts'
 import type { Slots } from './slots.ts'
-import { Suspects, type Claiming } from './suspects.ts'
+import { Suspects, type Claiming, type Taking } from './suspects.ts'
 
 /** Progress and logs wait at most this long for a turn to ride on. */
 const notesMs = 250
@@ -32,8 +32,8 @@ export interface Fetching {
   readonly timers: Timers
   readonly random: () => number
   readonly slots: Slots
-  /** Every job runs in a process of its own. */
-  readonly canIsolate: boolean
+  /** How suspects are taken. */
+  readonly suspects: Taking
   readonly claimed: (claimed: Claimed) => void
   readonly settled: (run: Run, verdict: Verdict) => void
   readonly ordered: (order: Order) => void
@@ -77,7 +77,7 @@ export class Fetch {
   constructor(host: Fetching) {
     this.#host = host
     this.#loop = new Loop(() => this.#exchange(), host.timers, host.failed)
-    this.#suspects = new Suspects(host.canIsolate, host.random)
+    this.#suspects = new Suspects(host.suspects, host.random)
   }
 
   /** Nothing waits to be settled, and no turn is open that may bring more. */
@@ -176,10 +176,12 @@ export class Fetch {
     const settlements = runs.map((run) => run.settlement!)
     this.#turn += 1
     const free = wants.length === 0 || claiming === 'look' ? 0 : Math.min(slots.free, batchLimit)
-    const suspects = claiming === 'together' || claiming === 'alone' ? claiming : 'skip'
+    const suspects = claiming === 'nothing' || claiming === 'look' ? 'skip' : claiming
+    const suspectSlots = suspects === 'apart' ? Math.max(0, this.#suspects.most(timers.now()) - slots.busy) : undefined
     // It would wait past the suspects that it skips.
     const waits = this.#host.mayWait && isEmpty && suspects !== 'skip' && settlements.length + notes.length === 0
-    return { request: { worker, turn: this.#turn, settlements, wants, slots: free, suspects, notes, waits }, runs }
+    const how = { suspects, ...(suspectSlots !== undefined && { suspectSlots }) }
+    return { request: { worker, turn: this.#turn, settlements, wants, slots: free, ...how, notes, waits }, runs }
   }
 
   #wantsOf(claiming: Claiming): readonly Want[] {

@@ -70,7 +70,13 @@ export class Lease {
     await this.#loop.stop()
     const worker = this.#isRegistered ? this.#worker : undefined
     this.#forget()
-    if (worker !== undefined) await this.#host.store.leave(worker)
+    if (worker === undefined) return
+    const { store } = this.#host
+    // Once more when it got lost, which does no harm if it was heard; after that the lease tells it.
+    await store.leave(worker).catch((error: unknown) => {
+      if (!willPass(error)) throw error
+      return store.leave(worker)
+    })
   }
 
   async #turn(): Promise<number> {

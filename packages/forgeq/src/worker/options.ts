@@ -6,6 +6,7 @@ import { checkName } from '../core/name.ts'
 import type { Handler, Job } from '../job.ts'
 import type { TypeRecord } from '../store/records.ts'
 import { moduleOf } from './handler-module.ts'
+import type { Taking } from './suspects.ts'
 
 export interface WorkerOptions {
   /**
@@ -33,8 +34,11 @@ export interface WorkerOptions {
 export interface WorkerPlan {
   readonly handlers: ReadonlyMap<string, Handler>
   readonly types: readonly TypeRecord[]
-  /** Every handler always has a process of its own, so that none can take down what runs beside it, nor the worker. */
-  readonly canIsolate: boolean
+  /**
+   * How it takes jobs that were running in a crash: with others where every handler always has a process of its own, only
+   * with their like where each of them can be given one, else alone.
+   */
+  readonly suspects: Taking
   /** Some handler could be given one. */
   readonly mayIsolate: boolean
   readonly queues: Readonly<Record<string, number>>
@@ -78,8 +82,8 @@ export function readOptions(
   const types = options.handlers.map(({ job }) => describe(job))
   const queues = options.queues ?? Object.fromEntries(types.map(({ policy }) => [policy.queue, concurrency]))
   const mayIsolate = options.handlers.some((handler) => moduleOf(handler) !== undefined)
-  const canIsolate = options.handlers.every(({ job }) => job.policy.isolation === 'process')
-  return { handlers, types, canIsolate, mayIsolate, queues, concurrency, leaseMs, drain, signals }
+  const suspects = takingOf(options.handlers)
+  return { handlers, types, suspects, mayIsolate, queues, concurrency, leaseMs, drain, signals }
 }
 
 /** What can be checked before any handler is loaded. */
@@ -96,6 +100,11 @@ export function readNumbers(
   const leaseMs = lease === undefined ? defaults.leaseMs : toMs(lease, 'lease')
   if (leaseMs < caps.leaseMinMs || leaseMs > caps.leaseMaxMs) throw invalidOption('lease', 'must be 5 s to 10 min')
   return { concurrency, leaseMs, drain, signals }
+}
+
+function takingOf(handlers: readonly Handler[]): Taking {
+  if (handlers.every(({ job }) => job.policy.isolation === 'process')) return 'together'
+  return handlers.every((handler) => moduleOf(handler) !== undefined) ? 'apart' : 'alone'
 }
 
 const needsModule = (isolation: string | undefined): boolean => isolation !== undefined && isolation !== 'inline'

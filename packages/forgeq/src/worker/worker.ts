@@ -121,7 +121,7 @@ export class Worker implements AsyncDisposable {
       },
       turned: () => this.#recheck(),
       mayWait: !this.#plan.drain,
-      canIsolate: this.#plan.canIsolate,
+      suspects: this.#plan.suspects,
       idle: () => this.#idle(),
     })
     this.#lease = new Lease({

@@ -154,6 +154,27 @@ export const mutants: Readonly<Record<string, Make>> = {
   'takes alone for skip': asking((_, request) =>
     request.suspects === 'alone' ? { ...request, suspects: 'skip' } : request,
   ),
+  'takes apart for alone': asking((_, request) =>
+    request.suspects === 'apart' ? { ...request, suspects: 'alone' } : request,
+  ),
+  'takes apart for together': asking((_, request) =>
+    request.suspects === 'apart' ? { ...request, suspects: 'together' } : request,
+  ),
+  'takes alone for apart': asking((_, request) =>
+    request.suspects === 'alone' ? { ...request, suspects: 'apart' } : request,
+  ),
+  'hands out as many suspects apart as fit': asking((_, { suspectSlots: _most, ...request }) => request),
+  'leaves slots empty that suspects must not take': asking((_, request) => ({
+    ...request,
+    slots: Math.min(request.slots, request.suspectSlots ?? request.slots),
+  })),
+  'hands out suspects apart only to those who hold nothing': asking((all, request, worker) =>
+    request.suspects === 'apart' && all.heldBy(worker).length > 0 ? { ...request, suspects: 'skip' } : request,
+  ),
+  'hands out others behind the last suspect apart': claiming((all, [queue, slots, worker, now, part]) => {
+    const isOver = part === 'suspects' && slots > 1 && all.lanes(queue).every(({ crashes }) => crashes === 0)
+    return [queue, slots, worker, now, isOver ? 'all' : part]
+  }),
   'takes skip for alone': asking((_, request) =>
     request.suspects === 'skip' ? { ...request, suspects: 'alone' } : request,
   ),

@@ -165,9 +165,10 @@ export class Twin {
       settlements.push(settlement)
     }
     const notes = await this.#notes(worker, command.notes)
-    const { wants, slots, suspects } = command
+    const { wants, slots, suspects, suspectSlots } = command
     const turn = ++worker.turn
-    const request = { worker: worker.id, turn, settlements, wants, slots, notes, ...(suspects && { suspects }) }
+    const how = { ...(suspects && { suspects }), ...(suspectSlots !== undefined && { suspectSlots }) }
+    const request = { worker: worker.id, turn, settlements, wants, slots, notes, ...how }
     const reply = await this.#both((store) => store.exchange(request))
     // Closed, or refused for a follow-up with the id of another job.
     if (!('claimed' in reply)) return

@@ -1,11 +1,11 @@
 // Jobs that kill their process: they die for it, those that ran beside them do not.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { JobView } from 'forgeq'
+import type { AttemptView, JobView } from 'forgeq'
 import { risky, type Harm } from './handlers/poison.ts'
 import { handlersFile, scene, until } from './scene.ts'
 
-test('50 of 1,000 jobs kill their process: they end dead as poison, the other 950 complete', async (t) => {
+test('50 of 1,000 jobs kill their process: they end dead as poison, the other 950 complete, suspects side by side', async (t) => {
   const { forge, start } = scene(t)
   const harms = Array.from({ length: 1_000 }, (_, i): Harm =>
     i % 20 !== 10 ? 'none' : i % 40 === 10 ? 'exit' : 'kill',
@@ -34,14 +34,14 @@ test('50 of 1,000 jobs kill their process: they end dead as poison, the other 95
     harms.map((harm) => (harm === 'none' ? ['completed', undefined] : ['dead', 'poison'])),
   )
   jobs.forEach(({ attempts = [], crashes, attempt }, i) => {
-    // Once beside a poison job, then alone, and in a process of its own.
+    // Once beside a poison job, then in a process of its own.
     if (harms[i] === 'none') return assert.ok(crashes <= 1)
     assert.deepEqual([crashes, attempt], [3, 1])
     assert.deepEqual(
       attempts.map(({ outcome }) => outcome),
       ['crash', 'crash', 'crash'],
     )
-    // The first crash may be that of a neighbour; then it ran alone, and in a process of its own.
+    // The first crash may be that of a neighbour; then it ran in a process of its own.
     for (const { error } of attempts.slice(1)) {
       const { exitCode, signal } = error!.process!
       assert.deepEqual([exitCode, signal], harms[i] === 'exit' ? [7, null] : [null, 'SIGKILL'])
@@ -51,4 +51,25 @@ test('50 of 1,000 jobs kill their process: they end dead as poison, the other 95
       )
     }
   })
+
+  const runs = jobs.flatMap(({ attempts = [] }) => attempts.map((run, i): Claim => ({ ...run, isSuspect: i > 0 })))
+  const pairs = runs.flatMap((run) => (run.isSuspect ? beside(run, runs) : []))
+  assert.ok(pairs.filter(({ isSuspect }) => isSuspect).length > 100, 'suspects run side by side')
+  assert.deepEqual(
+    pairs.filter(({ isSuspect }) => !isSuspect),
+    [],
+    'and with nobody else',
+  )
 })
+
+interface Claim extends AttemptView {
+  /** It was running in a crash before. */
+  readonly isSuspect: boolean
+}
+
+/** What the same worker ran at the same time. */
+const beside = (run: Claim, all: readonly Claim[]): readonly Claim[] =>
+  all.filter(
+    (other) =>
+      other !== run && other.worker === run.worker && other.startedAt < run.endedAt && run.startedAt < other.endedAt,
+  )

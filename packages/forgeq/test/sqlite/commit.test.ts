@@ -137,6 +137,23 @@ test('with nothing to do, a worker and its duties commit nothing', async (t) => 
   assert.deepEqual(engine.counts(), { commits: 0, syncs: 0 })
 })
 
+test('with nothing but others there, an exchange of a worker that holds suspects apart commits nothing', async (t) => {
+  const engine = countedEngine(t)
+  const worker = someWorker()
+  const wants = [{ queue: 'default', slots: 5 }]
+  const request = { settlements: [], wants, slots: 5, notes: [], worker: worker.id, suspects: 'apart' } as const
+  await engine.turn(['register', worker], enqueueOne())
+  const [{ claimed }] = (await engine.turn(['exchange', { ...request, turn: 1 }])) as [ExchangeReply]
+  const error = { code: 'WORKER_LOST', name: 'WorkerLost', message: 'gone' }
+  const settlements = claimed.map(({ job, claim }): Settlement => ({ job, claim, outcome: 'crash', error }))
+  await engine.turn(['exchange', { ...request, turn: 2, settlements }])
+  await engine.turn(enqueueOne())
+  engine.counts()
+  const [reply] = (await engine.turn(['exchange', { ...request, turn: 3 }])) as [ExchangeReply]
+  assert.deepEqual([reply.claimed.length, reply.suspects], [0, false])
+  assert.deepEqual(engine.counts(), { commits: 0, syncs: 0 })
+})
+
 test('with nothing but suspects there, an exchange that skips them or has no slots commits nothing', async (t) => {
   const engine = countedEngine(t)
   const [victim, worker] = [someWorker(), someWorker()]

@@ -1,6 +1,7 @@
 // What must be true of claims: one holder at a time, numbers that rise, nothing settled by anyone else, and holders that stop
 // when they no longer are.
-import { attemptsOf, claimKey, groupBy, isWhole, type Facts } from './facts.ts'
+import { attemptsOf, groupBy, isWhole, type Facts } from './facts.ts'
+import { claimKey, type Run } from './runs.ts'
 
 type Check = (facts: Facts) => readonly string[]
 
@@ -28,28 +29,44 @@ const unasked: Check = ({ final, asked }) =>
       .map(({ claim, outcome }) => `${job.id} claim ${claim}: ended with ${outcome}, which nobody said`),
   )
 
-/** Handlers of a lost lease must be aborted before their process starts anything else. */
-const zombies: Check = ({ of, runs, events }) => {
-  const starts = groupBy(
-    events.filter(({ e }) => e === 'start'),
-    ({ pid }) => pid,
-  )
+/**
+ * Handlers of a lost lease must be aborted before their process starts anything else. Isolated ones hear of it by message, and
+ * those that do not listen must have been killed soon.
+ */
+const zombies: Check = (facts) => {
+  const { of, runs } = facts
+  const starts = groupBy(of('start'), ({ home }) => home)
   return of('lease-lost').flatMap(({ worker, pid, t }) => {
     const nextAt = starts.get(pid)?.find((start) => start.t > t)?.t ?? Infinity
+    const ranOn = (run: Run): boolean => {
+      const { abortedAt = Infinity, endedAt, hasEnded } = run
+      if (run.isIsolated) return Math.min(abortedAt, endedAt) > t + killMs && !stoodStill(facts, run, t, endedAt)
+      return (hasEnded || nextAt < Infinity) && abortedAt >= Math.min(nextAt, hasEnded ? endedAt : Infinity)
+    }
     return runs
-      .filter((run) => run.worker === worker && run.pid === pid && run.startedAt < t && run.endedAt > t)
-      .filter((run) => run.hasEnded || nextAt < Infinity)
-      .filter((run) => !((run.abortedAt ?? Infinity) < Math.min(nextAt, run.hasEnded ? run.endedAt : Infinity)))
+      .filter((run) => run.worker === worker && run.home === pid && run.startedAt < t && run.endedAt > t)
+      .filter(ranOn)
       .map(({ job, claim }) => `${job} claim ${claim}: ran on after ${worker} had lost its lease`)
   })
 }
 
+/** From its abort to the death of an isolated handler that does not listen, on a busy machine: 6 s are promised. */
+const killMs = 8_000
+/** For an isolated process to be gone after its worker, on a busy machine: a second is promised. */
+const orphanMs = 2_000
+
 /** For a process that went on to hear what has become of its lease. */
 const awakeMs = 3_000
 
-/** Whether a process stood still at some time between two instants, or shortly before. */
-export const stoodStill = ({ of }: Facts, pid: number, fromT: number, untilT: number): boolean =>
-  of('fault').some((fault) => fault.pid === pid && fault.t < untilT && fault.t + fault.ms + awakeMs > fromT)
+/** Whether the process of a run, or that of its worker, stood still at some time between two instants, or shortly before. */
+export const stoodStill = ({ of }: Facts, { pid, home }: Run, fromT: number, untilT: number): boolean =>
+  of('fault').some(
+    (fault) => [pid, home].includes(fault.pid) && fault.t < untilT && fault.t + fault.ms + awakeMs > fromT,
+  )
+
+/** Whether a run in a process of its own only had not noticed yet that its worker is gone. */
+const isOrphan = ({ lastSignOf }: Facts, run: Run, laterT: number): boolean =>
+  run.pid !== run.home && lastSignOf(run.home) < laterT && run.endedAt < laterT + orphanMs
 
 export const claimChecks: Readonly<Record<string, Check>> = {
   'I5 one holder at a time, in store time': ({ final, taken }) => {
@@ -81,7 +98,8 @@ export const claimChecks: Readonly<Record<string, Check>> = {
         runs
           .slice(i + 1)
           .filter((later) => later.startedAt < run.endedAt)
-          .filter((later) => ![run, later].some(({ pid }) => stoodStill(facts, pid, run.startedAt, run.endedAt)))
+          .filter((later) => ![run, later].some((one) => stoodStill(facts, one, run.startedAt, run.endedAt)))
+          .filter((later) => !isOrphan(facts, run, later.startedAt))
           .map((later) => `${claimKey(run)} in ${run.pid} and claim ${later.claim} in ${later.pid} ran at a time`),
       ),
     ),

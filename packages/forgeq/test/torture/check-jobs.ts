@@ -1,7 +1,8 @@
 // What must be true of every job whatever happened: nothing lost, nothing made up, ended once, within its tries.
 import { isEnded } from '#src/core/states.js'
 import type { AttemptRecord, JobRecord } from '#src/store/records.js'
-import { attemptsOf, claimKey, groupBy, isWhole, type Facts } from './facts.ts'
+import { attemptsOf, groupBy, isWhole, type Facts } from './facts.ts'
+import { claimKey } from './runs.ts'
 
 type Check = (facts: Facts) => readonly string[]
 

@@ -71,7 +71,10 @@ export const orderChecks: Readonly<Record<string, Check>> = {
     const groups = [...groupBy(keyed, ({ type, unique }) => `${type} ${unique}`).values()]
     return [
       ...groups.flatMap((group) => {
-        const sorted = [...group].sort((a, b) => a.createdAt - b.createdAt)
+        // Of those that came in one instant, the first ended in it.
+        const sorted = [...group].sort(
+          (a, b) => a.createdAt - b.createdAt || (a.finishedAt ?? Infinity) - (b.finishedAt ?? Infinity),
+        )
         return sorted.flatMap((job, i) => {
           const before = sorted[i - 1]
           if (before === undefined || (before.finishedAt !== null && before.finishedAt <= job.createdAt)) return []
@@ -95,8 +98,7 @@ export const orderChecks: Readonly<Record<string, Check>> = {
         const state = facts.byId.get(id)?.state
         const late = (facts.runsOf.get(id) ?? []).filter(({ startedAt }) => startedAt > t)
         // One that was claimed by a process which then stood still may begin when it goes on.
-        const wrong =
-          was === 'cancelled' ? late.filter(({ pid, startedAt }) => !stoodStill(facts, pid, t, startedAt)) : []
+        const wrong = was === 'cancelled' ? late.filter((run) => !stoodStill(facts, run, t, run.startedAt)) : []
         return [
           ...(state === 'cancelled' ? [] : [`${id} was cancelled and is ${state ?? 'gone'}`]),
           ...wrong.map(

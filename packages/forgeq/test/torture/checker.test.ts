@@ -11,6 +11,11 @@ import type { Event, Fact, History, Sent } from './events.ts'
 const { queue, priority, maxAttempts } = defaultPolicy
 const someJob: Sent = { id: '', type: 'work', queue, priority, payload: '{}', maxAttempts, once: false }
 
+interface Place {
+  readonly pid: number
+  readonly thread?: number
+}
+
 /** Instants are those of the store and of the processes alike. */
 class Story {
   readonly #events: Event[] = []
@@ -18,7 +23,7 @@ class Story {
   leftovers: string[] = []
   isDrained = true
 
-  note(t: number, pid: number, fact: Fact): this {
+  note(t: number, pid: number, fact: Fact & Partial<Place>): this {
     this.#events.push({ t, pid, ...fact })
     return this
   }
@@ -37,11 +42,11 @@ class Story {
     return this.note(t, 1, { e: 'enqueue', op, job }).note(t, 1, { e: 'enqueued', op, id, duplicate: false })
   }
 
-  /** A claim from `from` to `to` by a worker in process `pid`. */
-  claim(id: string, pid: number, from: number, to: number, outcome: Outcome): this {
+  /** A claim from `from` to `to` by a worker in process `home`, its handler in that or elsewhere. */
+  claim(id: string, home: number, from: number, to: number, outcome: Outcome, place: Place = { pid: home }): this {
     const job = this.#jobs.get(id)!
     const claim = job.claim + 1
-    const worker = `w${pid}`
+    const worker = `w${home}`
     const turn = this.#events.length
     const held = { job: id, claim }
     const settlements = [{ ...held, outcome }]
@@ -63,7 +68,7 @@ class Story {
       verdicts: [],
       claimed: [{ ...held, payload }],
     } as const
-    this.note(from, pid, taken).note(from, pid, { e: 'start', ...held, worker, payload })
+    this.note(from, home, taken).note(from, place.pid, { ...place, e: 'start', ...held, home, payload })
     if (outcome === 'crash') {
       return this.note(to, 9, { e: 'rescue', settlements: [{ ...held, outcome, worker }] }).note(to, 9, {
         e: 'rescued',
@@ -71,9 +76,9 @@ class Story {
         verdicts: ['applied'],
       })
     }
-    return this.note(to, pid, { e: 'end', ...held })
-      .note(to, pid, { e: 'exchange', worker, turn: turn + 1, settlements })
-      .note(to, pid, {
+    return this.note(to, place.pid, { ...place, e: 'end', ...held })
+      .note(to, home, { e: 'exchange', worker, turn: turn + 1, settlements })
+      .note(to, home, {
         e: 'exchanged',
         worker,
         turn: turn + 1,
@@ -147,6 +152,23 @@ function record(t: number, { id, type, queue, priority, payload, maxAttempts, un
 }
 
 const done = (story: Story, id = 'a'): Story => story.claim(id, 10, 100, 200, 'complete')
+
+/** A worker dies, and the handler in its process goes on for a while. */
+const orphan = (forMs: number): Story =>
+  new Story()
+    .job(1, 'a')
+    .claim('a', 10, 100, 200, 'crash', { pid: 20 })
+    .claim('a', 11, 250, 260, 'complete')
+    .note(200 + forMs, 20, { e: 'sign', job: 'a', claim: 1 })
+
+/** A thread is killed, its process works on. */
+const inThread = (): Story =>
+  new Story()
+    .job(1, 'a')
+    .job(2, 'b')
+    .claim('a', 10, 100, 200, 'crash', { pid: 10, thread: 5 })
+    .claim('a', 12, 300, 400, 'complete')
+    .claim('b', 10, 340, 380, 'complete')
 
 const stories: Readonly<Record<string, [violated: string, story: Story]>> = {
   'an accepted job is not there': ['I1', done(new Story().job(1, 'a')).job(2, 'b').forget('b')],
@@ -224,6 +246,22 @@ const stories: Readonly<Record<string, [violated: string, story: Story]>> = {
       .claim('a', 11, 300, 400, 'complete')
       .note(350, 10, { e: 'end', job: 'a', claim: 1 }),
   ],
+  'an isolated handler ran on long after its worker had died': ['I7', orphan(3_000)],
+  'an isolated handler ran beside the next one, and its worker lived': [
+    'I7',
+    orphan(300).job(250, 'b').claim('b', 10, 350, 360, 'complete'),
+  ],
+  'a handler in a thread ran beside the next one': [
+    'I7',
+    inThread().note(350, 10, { e: 'sign', job: 'a', claim: 1, thread: 5 }),
+  ],
+  'an isolated handler was neither aborted nor killed when its lease was lost': [
+    'I6',
+    new Story()
+      .job(1, 'a')
+      .claim('a', 10, 100, 9_000, 'complete', { pid: 20 })
+      .note(150, 10, { e: 'lease-lost', worker: 'w10' }),
+  ],
   'a follow-up is missing': [
     'I8',
     done(new Story().job(1, 'a')).note(200, 10, {
@@ -291,6 +329,24 @@ test('a sound history violates nothing', () => {
     .claim('a', 11, 80, 90, 'bury')
     .note(95, 1, { e: 'cancelled', id: 'a', was: 'refused' })
   assert.deepEqual(story.violated(), [])
+})
+
+test('a key may change hands within an instant', () => {
+  const story = done(new Story().job(1, 'a', { unique: 'k' })).job(1, 'b', { unique: 'k' })
+  assert.deepEqual(story.change('b', { state: 'cancelled', finishedAt: 1 }).violated(), [])
+})
+
+test('an isolated handler may outlive its worker for a moment, and notice late that its lease is lost', () => {
+  assert.deepEqual(orphan(500).violated(), [])
+  assert.deepEqual(inThread().violated(), [])
+  const aborted = new Story()
+    .job(1, 'a')
+    .job(2, 'b')
+    .claim('a', 10, 100, 400, 'complete', { pid: 20 })
+    .note(150, 10, { e: 'lease-lost', worker: 'w10' })
+    .claim('b', 10, 160, 200, 'complete')
+    .note(170, 20, { e: 'abort', job: 'a', claim: 1, code: 'LEASE_LOST' })
+  assert.deepEqual(aborted.violated(), [])
 })
 
 for (const [name, [violated, story]] of Object.entries(stories)) {

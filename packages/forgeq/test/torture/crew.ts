@@ -26,7 +26,7 @@ async function runCrew({ processes, failpoints, ...task }: CrewTask): Promise<vo
   }
   arm()
   setFailpoints(failpoints[0] ?? '')
-  const { store } = recorded(await openStore(task.url), note)
+  const store = recorded(await openStore(task.url), note)
   const supervisor = new Supervisor({
     entry: new URL('./worker-process.js', import.meta.url),
     task: task satisfies WorkerTask,

@@ -64,9 +64,12 @@ export type Fact =
       readonly e: 'start'
       readonly job: string
       readonly claim: number
-      readonly worker: string
+      /** The worker process; an isolated handler may be in another one. */
+      readonly home: number
       readonly payload: string
     }
+  /** A handler that lets nothing else run is still at it. */
+  | { readonly e: 'sign'; readonly job: string; readonly claim: number }
   | { readonly e: 'effect'; readonly job: string; readonly claim: number }
   | { readonly e: 'abort'; readonly job: string; readonly claim: number; readonly code: string }
   | { readonly e: 'end'; readonly job: string; readonly claim: number }
@@ -79,6 +82,8 @@ export type Event = Fact & {
   /** Milliseconds of the monotonic clock, which all processes of a machine share. */
   readonly t: number
   readonly pid: number
+  /** Of that process; absent: its main thread. */
+  readonly thread?: number
 }
 
 /** What the store holds when all is over. */

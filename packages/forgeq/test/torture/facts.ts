@@ -1,22 +1,9 @@
 // A history put in order for the checks: everything about one job together, and who did it.
 import type { AttemptRecord, JobRecord } from '#src/store/records.js'
-import type { Event, Final, History, Sent, Settled, Taken } from './events.ts'
+import type { Event, Final, History, Sent, Settled } from './events.ts'
+import { claimKey, runsIn, type Handout, type Run } from './runs.ts'
 
 type Of<E extends Event['e']> = Extract<Event, { readonly e: E }>
-
-/** A claim as its handler lived it. */
-export interface Run {
-  readonly job: string
-  readonly claim: number
-  readonly worker: string
-  readonly payload: string
-  readonly pid: number
-  readonly startedAt: number
-  /** The last sign of life of its process when the handler never ended. */
-  readonly endedAt: number
-  readonly hasEnded: boolean
-  readonly abortedAt: number | undefined
-}
 
 /** Something a holder or a rescuer was told by the store about a claim. */
 export interface Told {
@@ -37,11 +24,11 @@ export interface Facts {
   readonly told: readonly Told[]
   /** Every settlement that was ever sent, `job claim` -> what it said. */
   readonly asked: ReadonlyMap<string, readonly Settled[]>
-  readonly taken: readonly (Taken & { readonly worker: string })[]
+  readonly taken: readonly Handout[]
+  /** That a process, any of its threads, gave itself. */
+  readonly lastSignOf: (pid: number) => number
   readonly of: <E extends Event['e']>(e: E) => readonly Of<E>[]
 }
-
-export const claimKey = ({ job, claim }: { readonly job: string; readonly claim: number }): string => `${job} ${claim}`
 
 /** How the claims of a job ended, in the order of their numbers. */
 export const attemptsOf = (job: JobRecord): readonly AttemptRecord[] =>
@@ -72,7 +59,11 @@ export function factsOf({ events, final }: History): Facts {
       verdicts.map((verdict, i): Told => ({ settled: settlements[i]!, verdict, by: settlements[i]!.worker! })),
     ),
   ]
-  const runs = runsIn(events)
+  const taken = of('exchanged').flatMap(({ worker, pid, claimed }) => claimed.map((one) => ({ ...one, worker, pid })))
+  const runs = runsIn(events, taken)
+  // Its death and what is done to it are told by others.
+  const signs = events.filter(({ e }) => e !== 'died' && e !== 'fault')
+  const lastSigns = new Map(signs.map(({ pid, t }) => [pid, t]))
   return {
     final,
     events,
@@ -83,28 +74,10 @@ export function factsOf({ events, final }: History): Facts {
     runsOf: groupBy(runs, ({ job }) => job),
     told,
     asked,
-    taken: of('exchanged').flatMap(({ worker, claimed }) => claimed.map((one) => ({ ...one, worker }))),
+    taken,
+    lastSignOf: (pid) => lastSigns.get(pid) ?? -Infinity,
     of,
   }
-}
-
-function runsIn(events: readonly Event[]): Run[] {
-  const lastSign = new Map<number, number>()
-  const ends = new Map<string, number>()
-  const aborts = new Map<string, number>()
-  for (const event of events) {
-    lastSign.set(event.pid, event.t)
-    if (event.e === 'end') ends.set(`${event.pid} ${claimKey(event)}`, event.t)
-    if (event.e === 'abort') aborts.set(`${event.pid} ${claimKey(event)}`, event.t)
-  }
-  return events.flatMap((event): Run[] => {
-    if (event.e !== 'start') return []
-    const { job, claim, worker, payload, pid, t } = event
-    const key = `${pid} ${claimKey(event)}`
-    const endedAt = ends.get(key) ?? lastSign.get(pid)!
-    const hasEnded = ends.has(key)
-    return [{ job, claim, worker, payload, pid, startedAt: t, endedAt, hasEnded, abortedAt: aborts.get(key) }]
-  })
 }
 
 /** `Map.groupBy` is younger than the oldest Node we run on. */

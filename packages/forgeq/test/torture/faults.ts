@@ -14,6 +14,7 @@ export interface Victims {
 
 const roles = {
   'kill worker': 'worker',
+  'kill child': 'child',
   'stop worker': 'worker',
   'kill crew': 'crew',
   'kill producer': 'producer',
@@ -23,7 +24,8 @@ const roles = {
 export function alive(folder: string, role: string): number[] {
   return pidsOf(folder, role).filter((pid) => {
     try {
-      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('torture')
+      // Children for isolated handlers name themselves.
+      return /torture|forgeq isolated/.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8'))
     } catch {
       return false
     }

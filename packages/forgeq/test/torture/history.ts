@@ -2,6 +2,7 @@
 // of, so that the death of a process loses none.
 import { openSync, readdirSync, readFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import { isMainThread, threadId } from 'node:worker_threads'
 import type { Event, Fact } from './events.ts'
 
 export type Note = (fact: Fact) => void
@@ -11,7 +12,8 @@ export const monotonicMs = (): number => Number(process.hrtime.bigint()) / 1e6
 /** Opens the file of this process; `role` is in its name. */
 export function openHistory(folder: string, role: string): Note {
   const fd = openSync(join(folder, `${role}-${process.pid}.jsonl`), 'a')
-  return (fact) => void writeSync(fd, `${JSON.stringify({ t: monotonicMs(), pid: process.pid, ...fact })}\n`)
+  const who = { pid: process.pid, ...(!isMainThread && { thread: threadId }) }
+  return (fact) => void writeSync(fd, `${JSON.stringify({ t: monotonicMs(), ...who, ...fact })}\n`)
 }
 
 /** Every event of the processes whose role begins with `role`, in the order of their instants. */

@@ -25,7 +25,7 @@ export type Op = { readonly at: number } & (
 
 export interface FaultOp {
   readonly at: number
-  readonly kind: 'kill worker' | 'kill crew' | 'kill producer' | 'stop worker' | 'lock store'
+  readonly kind: 'kill worker' | 'kill child' | 'kill crew' | 'kill producer' | 'stop worker' | 'lock store'
   /** Which of those that are there, modulo their number. */
   readonly which: number
   /** How long it lasts, where it does. */
@@ -98,15 +98,29 @@ function jobOf(random: Random, n: string): EnqueueOp {
   const job = { do: 'enqueue', queue: random.pick(queues), priority: random.pick(levels) } as const
   const short = random.between(0, 80)
   const dice = random.between(0, 999)
-  if (dice < 3) return { ...job, kind: 'poison', load }
-  if (dice < 6) return { ...job, kind: 'blocking', load: { ...load, ms: random.between(5_500, 11_000) } }
-  if (dice < 90) return { ...job, kind: 'plain', load: { ...load, ms: random.between(400, 4_000) } }
-  if (dice < 200) return { ...job, kind: 'failing', load: { ...load, ms: short, failures: random.between(1, 5) } }
-  if (dice < 290) return { ...job, kind: 'parent', load: { ...load, ms: short, children: random.between(1, 3) } }
-  if (dice < 350) return { ...job, kind: 'once', load: { ...load, ms: short * 4 } }
-  if (dice < 500) return { ...job, kind: 'plain', load: { ...load, ms: short }, delayMs: random.between(100, 4_000) }
-  if (dice < 620) return { ...job, kind: 'plain', load: { ...load, ms: short }, unique: `key-${random.between(1, 5)}` }
-  if (dice < 680) return { ...job, kind: 'plain', load: { ...load, ms: short }, expireMs: random.between(50, 800) }
+  const pick = (...kinds: Kind[]): Kind => random.pick(kinds)
+  if (dice < 4) return { ...job, kind: pick('poison', 'poison-thread', 'poison-process'), load }
+  if (dice < 8) {
+    return { ...job, kind: pick('blocking', 'blocking-thread'), load: { ...load, ms: random.between(5_500, 11_000) } }
+  }
+  if (dice < 11) return { ...job, kind: pick('endless-thread', 'endless-process'), load }
+  if (dice < 90) {
+    const kind = pick('plain', 'plain', 'plain-thread', 'plain-process')
+    return { ...job, kind, load: { ...load, ms: random.between(400, 4_000) } }
+  }
+  if (dice < 200) {
+    const kind = pick('failing', 'failing', 'failing-thread', 'failing-process')
+    return { ...job, kind, load: { ...load, ms: short, failures: random.between(1, 5) } }
+  }
+  if (dice < 290) {
+    const kind = pick('parent', 'parent', 'parent-thread', 'parent-process')
+    return { ...job, kind, load: { ...load, ms: short, children: random.between(1, 3) } }
+  }
+  if (dice < 350) return { ...job, kind: pick('once', 'once-process'), load: { ...load, ms: short * 4 } }
+  if (dice < 420) return { ...job, kind: pick('plain-thread', 'plain-process'), load: { ...load, ms: short } }
+  if (dice < 530) return { ...job, kind: 'plain', load: { ...load, ms: short }, delayMs: random.between(100, 4_000) }
+  if (dice < 640) return { ...job, kind: 'plain', load: { ...load, ms: short }, unique: `key-${random.between(1, 5)}` }
+  if (dice < 700) return { ...job, kind: 'plain', load: { ...load, ms: short }, expireMs: random.between(50, 800) }
   return { ...job, kind: 'plain', load: { ...load, ms: short } }
 }
 
@@ -114,6 +128,8 @@ function faultOf(random: Random, at: number): FaultOp {
   const kinds = [
     'kill worker',
     'kill worker',
+    'kill child',
+    'kill child',
     'kill crew',
     'kill producer',
     'stop worker',

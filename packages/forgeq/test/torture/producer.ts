@@ -6,7 +6,7 @@ import { idSource } from '#src/core/id.js'
 import type { Sent } from './events.ts'
 import { monotonicMs, openHistory, readHistory, type Note } from './history.ts'
 import type { EnqueueOp, Op } from './plan.ts'
-import { jobs } from './workload.ts'
+import { behaviourOf, jobs } from './workload.ts'
 
 export interface ProducerTask {
   readonly url: string
@@ -41,7 +41,7 @@ async function enqueue(forge: ForgeQ, note: Note, op: number, given: EnqueueOp, 
     priority: typeof priority === 'number' ? priority : levels[priority],
     payload: JSON.stringify(load),
     maxAttempts: retries + 1,
-    once: kind === 'once',
+    once: behaviourOf(kind) === 'once',
     delayMs,
     expireMs,
     unique,

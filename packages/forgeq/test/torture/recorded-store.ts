@@ -4,9 +4,6 @@ import type { Store } from '#src/store/store.js'
 import type { Sent, Settled } from './events.ts'
 import type { Note } from './history.ts'
 
-/** What this process was handed: the number and worker of a job's newest claim. */
-export type Holds = ReadonlyMap<string, { readonly claim: number; readonly worker: string }>
-
 export const sentOf = ({ id, type, payload, policy, delayMs, expireMs, unique }: NewJob): Sent => {
   const { queue, priority, maxAttempts, delivery } = policy
   return {
@@ -32,9 +29,7 @@ const settledOf = (settlement: Settlement & { readonly worker?: string }): Settl
   ...('followUps' in settlement && { followUps: settlement.followUps?.map(sentOf) }),
 })
 
-export function recorded(store: Store, note: Note): { store: Store; holds: Holds } {
-  const holds = new Map<string, { claim: number; worker: string }>()
-
+export function recorded(store: Store, note: Note): Store {
   const register: Store['register'] = async (worker) => {
     const answer = await store.register(worker)
     note({ e: 'registered', worker: worker.id, pid: worker.pid })
@@ -51,7 +46,6 @@ export function recorded(store: Store, note: Note): { store: Store; holds: Holds
     if (closed || verdicts.length + claimed.length > 0) {
       note({ e: 'exchanged', worker, turn, closed, settlements, verdicts, claimed })
     }
-    for (const { job, claim } of claimed) holds.set(job, { claim, worker })
     return reply
   }
   const settle: Store['settle'] = async (given) => {
@@ -63,5 +57,5 @@ export function recorded(store: Store, note: Note): { store: Store; holds: Holds
   }
 
   const own: Partial<Store> = { register, exchange, settle }
-  return { holds, store: new Proxy(store, { get: (it, name: keyof Store) => own[name] ?? it[name].bind(it) }) }
+  return new Proxy(store, { get: (it, name: keyof Store) => own[name] ?? it[name].bind(it) })
 }

@@ -11,7 +11,7 @@ import { batchLimit, type Store } from '#src/store/store.js'
 import type { Event, Final, History } from './events.ts'
 import type { Note } from './history.ts'
 import { randomOf, type Random } from './random.ts'
-import { recorded, sentOf, type Holds } from './recorded-store.ts'
+import { recorded, sentOf } from './recorded-store.ts'
 
 /** How the actors go about it; the engine's way unless a test wants to see it noticed. */
 export interface Habits {
@@ -40,7 +40,6 @@ interface Actor {
   pid: number
   note: Note
   store: Store
-  holds: Holds
   worker: string
   turn: number
   held: Held[]
@@ -110,8 +109,8 @@ export class Rehearsal {
   #newActor(): Actor {
     const pid = (this.#pids += 1)
     const note = this.#noteOf(pid)
-    const { store, holds } = recorded(this.#store, note)
-    return { pid, note, store, holds, worker: '', turn: 0, held: [], open: undefined, stillUntil: 0 }
+    const store = recorded(this.#store, note)
+    return { pid, note, store, worker: '', turn: 0, held: [], open: undefined, stillUntil: 0 }
   }
 
   /** Every tenth answer gets lost after the call was carried out. */
@@ -238,7 +237,7 @@ export class Rehearsal {
     actor.open = undefined
     if (reply.closed) return this.#lose(actor)
     for (const { job, claim, payload, attempt } of reply.claimed) {
-      actor.note({ e: 'start', job, claim, worker: actor.worker, payload })
+      actor.note({ e: 'start', job, claim, home: actor.pid, payload })
       actor.held.push({ job, claim, failures: attempt - 1, worker: actor.worker })
     }
   }

@@ -1,6 +1,8 @@
 // What a run amounted to, in numbers.
 import type { History, Violation } from './events.ts'
-import { factsOf, groupBy, type Facts, type Run } from './facts.ts'
+import { behaviourOf } from './workload.ts'
+import { factsOf, groupBy, type Facts } from './facts.ts'
+import type { Run } from './runs.ts'
 
 export interface Report {
   /** Jobs that producers tried to enqueue, and those that were accepted under their own id. */
@@ -18,9 +20,12 @@ export interface Report {
   readonly crashedClaims: number
   /** Ended as poison although it was none: others took it along three times. */
   readonly innocentsBuried: number
+  /** Of workers, supervisors and producers. */
   readonly deaths: number
+  /** Of threads and processes of isolated handlers, in the middle of a job. */
+  readonly childDeaths: number
   readonly faults: Readonly<Record<string, number>>
-  /** From the last sign of a dead process to the next start of a job it had, ms. */
+  /** From the last sign of what died to the next start of a job it had, ms. */
   readonly recoveryMs: { readonly count: number; readonly p50: number; readonly p99: number; readonly max: number }
   readonly violations: readonly Violation[]
 }
@@ -47,20 +52,25 @@ export function reportOf(history: History, violations: readonly Violation[]): Re
       told.filter(({ verdict }) => verdict === 'lost').length +
       refused.reduce((sum, { settlements }) => sum + settlements.length, 0),
     crashedClaims: final.jobs.reduce((sum, { crashes }) => sum + crashes, 0),
-    innocentsBuried: final.jobs.filter(({ reason, type }) => reason === 'poison' && type !== 'poison').length,
+    innocentsBuried: final.jobs.filter(({ reason, type }) => reason === 'poison' && behaviourOf(type) !== 'poison')
+      .length,
     deaths: of('died').filter(({ how }) => how !== 'exit code 0').length,
+    childDeaths: of('exchanged').flatMap(({ settlements }) => settlements.filter(({ outcome }) => outcome === 'crash'))
+      .length,
     faults: Object.fromEntries([...groupBy(of('fault'), ({ kind }) => kind)].map(([kind, all]) => [kind, all.length])),
     recoveryMs: recovery(facts),
     violations,
   }
 }
 
-function recovery({ runsOf }: Facts): Report['recoveryMs'] {
+function recovery({ byId, runsOf }: Facts): Report['recoveryMs'] {
+  const hasCrashed = ({ job, claim }: Run): boolean =>
+    byId.get(job)?.attempts?.some((attempt) => attempt.claim === claim && attempt.outcome === 'crash') === true
   const takenMs = [...runsOf.values()]
     .flatMap((list: readonly Run[]) =>
       list.flatMap((run, i) => {
         const next = list[i + 1]
-        return run.hasEnded || next === undefined ? [] : [Math.max(0, next.startedAt - run.endedAt)]
+        return next === undefined || !hasCrashed(run) ? [] : [Math.max(0, next.startedAt - run.endedAt)]
       }),
     )
     .sort((a, b) => a - b)

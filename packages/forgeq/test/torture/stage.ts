@@ -92,7 +92,7 @@ const historiesIn = (folder: string): string => join(folder, 'history')
 
 /** Ends what is left of a run, the ones that were stopped too. */
 export function endAll(folder: string): void {
-  for (const role of ['crew', 'producer', 'worker']) {
+  for (const role of ['crew', 'producer', 'worker', 'child']) {
     for (const pid of alive(historiesIn(folder), role)) signal(pid, 'SIGKILL')
   }
 }

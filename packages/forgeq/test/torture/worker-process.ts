@@ -5,7 +5,7 @@ import { runSupervised } from '#src/worker/supervised.js'
 import { openHistory } from './history.ts'
 import { queues } from './plan.ts'
 import { recorded } from './recorded-store.ts'
-import { handlersOf } from './workload.ts'
+import { setSurroundings } from './surroundings.ts'
 
 export interface WorkerTask {
   readonly url: string
@@ -17,13 +17,13 @@ const slots = 6
 runSupervised(async (given) => {
   const { url, folder } = given as WorkerTask
   const note = openHistory(folder, 'worker')
-  const { store, holds } = recorded(await openStore(url), note)
-  const forge = new ForgeQ({ store })
+  const forge = new ForgeQ({ store: recorded(await openStore(url), note) })
+  setSurroundings(folder)
   forge.on('worker:closed', ({ worker, reason }) => {
     if (reason === 'lost') note({ e: 'lease-lost', worker })
   })
   const worker = forge.worker({
-    handlers: handlersOf(note, holds),
+    handlers: [new URL('./handlers.js', import.meta.url)],
     queues: Object.fromEntries(queues.map((queue) => [queue, slots])),
     concurrency: slots,
     lease: '5s',

@@ -1,8 +1,5 @@
-// The jobs of a torture run: a type per behaviour. What a job does follows from its input alone.
-import { setTimeout as wait } from 'node:timers/promises'
-import { defineJob, ForgeError, typed, type Context, type Handler, type Job, type Policy } from 'forgeq'
-import type { Note } from './history.ts'
-import type { Holds } from './recorded-store.ts'
+// The jobs of a torture run: a type per behaviour and place where it runs. What they do: handlers.ts.
+import { defineJob, typed, type Job, type Policy } from 'forgeq'
 
 export interface Load {
   /** Of the producer; children count on under their parent's number. */
@@ -16,58 +13,48 @@ export interface Load {
   readonly text: string
 }
 
-const policy: Policy = {
+const base: Policy = {
   retries: 3,
   backoff: { type: 'fixed', delay: '300ms', jitter: false },
   timeout: '60s',
   keepResult: '1d',
 }
 const define = (name: string, more: Policy = {}): Job<Load> =>
-  defineJob(name, { input: typed<Load>(), ...policy, ...more })
+  defineJob(name, { input: typed<Load>(), ...base, ...more })
+
+const thread: Policy = { isolation: 'thread' }
+const process: Policy = { isolation: 'process' }
+const once: Policy = { delivery: 'at-most-once', retries: 0 }
+/** With the grace after its abort, a try takes six seconds. */
+const endless: Policy = { timeout: '1s', retries: 1 }
 
 export const jobs = {
   /** Works for a while: delays, levels, keys, expiries and cancels come from how it is enqueued. */
   plain: define('plain'),
+  'plain-thread': define('plain-thread', thread),
+  'plain-process': define('plain-process', process),
   failing: define('failing'),
+  'failing-thread': define('failing-thread', thread),
+  'failing-process': define('failing-process', process),
   parent: define('parent'),
-  once: define('once', { delivery: 'at-most-once', retries: 0 }),
+  'parent-thread': define('parent-thread', thread),
+  'parent-process': define('parent-process', process),
+  once: define('once', once),
+  'once-process': define('once-process', { ...once, ...process }),
   /** Lets nothing else in its thread run, for longer than a lease. */
   blocking: define('blocking'),
-  /** Kills its process. */
+  'blocking-thread': define('blocking-thread', thread),
+  /** Never lets go of its thread. */
+  'endless-thread': define('endless-thread', { ...endless, ...thread }),
+  'endless-process': define('endless-process', { ...endless, ...process }),
+  /** Kills its process, which from a thread is that of the worker. */
   poison: define('poison'),
+  'poison-thread': define('poison-thread', thread),
+  'poison-process': define('poison-process', process),
 } as const
 
 export type Kind = keyof typeof jobs
 
-/** The handlers, writing the history of every start, effect, abort and end. */
-export function handlersOf(note: Note, holds: Holds): readonly Handler[] {
-  return (Object.keys(jobs) as Kind[]).map((kind) =>
-    jobs[kind].handler(async (context: Context<Load>) => {
-      const { input, signal } = context
-      const { id: job } = context.job
-      const { claim, worker } = holds.get(job)!
-      note({ e: 'start', job, claim, worker, payload: JSON.stringify(input) })
-      signal.addEventListener('abort', () => {
-        const code = ForgeError.is(signal.reason) ? signal.reason.code : 'unknown'
-        note({ e: 'abort', job, claim, code })
-      })
-      try {
-        await behave(kind, context)
-        note({ e: 'effect', job, claim })
-      } finally {
-        note({ e: 'end', job, claim })
-      }
-    }),
-  )
-}
+export type Behaviour = 'plain' | 'failing' | 'parent' | 'once' | 'blocking' | 'endless' | 'poison'
 
-async function behave(kind: Kind, { input, job, signal, enqueue }: Context<Load>): Promise<void> {
-  if (kind === 'poison') process.kill(process.pid, 'SIGKILL')
-  if (kind === 'blocking') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, input.ms)
-  else if (input.ms > 0) await wait(input.ms, undefined, { signal })
-  if (kind === 'failing' && job.attempt <= input.failures)
-    throw new Error(`try ${job.attempt} of ${input.failures} fails`)
-  for (let i = 1; i <= input.children; i += 1) {
-    enqueue(jobs.plain, { ...input, n: `${input.n}.${i}`, children: 0 }, i === 1 ? {} : { delay: 200 * i })
-  }
-}
+export const behaviourOf = (type: string): Behaviour => type.split('-')[0] as Behaviour

@@ -10,8 +10,8 @@ import { bench, Gate, type Bench } from './bench.ts'
 const suspect = { crashes: 1 } as Claimed
 const innocent = { crashes: 0 } as Claimed
 
-test('an empty worker takes suspects alone, a busy one lets them wait for a part of 5 s, then only looks', () => {
-  const suspects = new Suspects(false, () => 0.5)
+test('an empty worker takes a suspect alone, a busy one lets them wait for a part of 5 s, then only looks', () => {
+  const suspects = new Suspects('alone', () => 0.5)
   assert.equal(suspects.next(true, 0), 'alone')
   suspects.hear({ claimed: [innocent], suspects: false }, true, 0)
   assert.equal(suspects.next(false, 100_000), 'skip')
@@ -25,7 +25,7 @@ test('an empty worker takes suspects alone, a busy one lets them wait for a part
 })
 
 test('its patience begins anew when no suspect waits any more, which an answer about some queues does not say', () => {
-  const suspects = new Suspects(false, () => 1)
+  const suspects = new Suspects('alone', () => 1)
   suspects.hear({ claimed: [], suspects: true }, false, 0)
   suspects.hear({ claimed: [], suspects: false }, false, 1_000)
   assert.equal(suspects.next(false, 5_000), 'look')
@@ -36,8 +36,8 @@ test('its patience begins anew when no suspect waits any more, which an answer a
   assert.equal(suspects.next(false, 65_000), 'look')
 })
 
-test('beside a suspect it claims nothing until it is empty; then others come before the next suspect', () => {
-  const suspects = new Suspects(false, () => 1)
+test('beside one that runs alone it claims nothing until it is empty; then others come before the next suspect', () => {
+  const suspects = new Suspects('alone', () => 1)
   suspects.hear({ claimed: [suspect], suspects: true }, true, 0)
   assert.equal(suspects.next(false, 1), 'nothing')
   assert.equal(suspects.next(true, 2), 'skip')
@@ -50,8 +50,54 @@ test('beside a suspect it claims nothing until it is empty; then others come bef
   assert.equal(suspects.next(true, 6), 'alone')
 })
 
+test('apart, it fills free slots with suspects for 5 s, then waits until they ended', () => {
+  const suspects = new Suspects('apart', () => 1)
+  assert.equal(suspects.next(true, 0), 'apart')
+  suspects.hear({ claimed: [suspect, suspect], suspects: true }, true, 0)
+  assert.equal(suspects.next(false, 1_000), 'apart')
+  suspects.hear({ claimed: [suspect], suspects: true }, true, 1_000)
+  assert.equal(suspects.next(true, 2_000), 'apart', 'it became empty in between')
+  suspects.hear({ claimed: [suspect], suspects: true }, true, 2_000)
+  assert.equal(suspects.next(false, 4_999), 'apart')
+  assert.equal(suspects.next(false, 5_000), 'nothing')
+})
+
+test('apart, it begins with two suspects and has twice as many every 250 ms, at most ten', () => {
+  const suspects = new Suspects('apart', () => 1)
+  assert.equal(suspects.most(70_000), 2)
+  suspects.hear({ claimed: [suspect, suspect], suspects: true }, true, 0)
+  assert.deepEqual(
+    [0, 249, 250, 500, 750, 4_000].map((now) => suspects.most(now)),
+    [2, 2, 4, 8, 10, 10],
+  )
+})
+
+test('apart, others have as long a time before the next suspects', () => {
+  const suspects = new Suspects('apart', () => 1)
+  suspects.hear({ claimed: [innocent], suspects: true }, true, 0)
+  assert.equal(suspects.next(false, 5_000), 'look')
+  suspects.hear({ claimed: [suspect], suspects: true }, true, 6_000)
+  assert.equal(suspects.next(true, 11_000), 'skip')
+  suspects.hear({ claimed: [innocent], suspects: true }, true, 11_000)
+  assert.equal(suspects.next(false, 15_999), 'skip')
+  assert.equal(suspects.next(false, 16_000), 'look')
+  assert.equal(suspects.next(true, 17_000), 'apart')
+})
+
+test('apart, a batch is over when none is left; the next one has its own time', () => {
+  const suspects = new Suspects('apart', () => 1)
+  suspects.hear({ claimed: [suspect], suspects: false }, true, 0)
+  assert.equal(suspects.next(true, 3_000), 'apart')
+  suspects.hear({ claimed: [innocent], suspects: false }, true, 3_000)
+  assert.equal(suspects.next(false, 4_000), 'skip')
+  assert.equal(suspects.next(true, 6_000), 'apart')
+  suspects.hear({ claimed: [suspect], suspects: true }, true, 6_000)
+  assert.equal(suspects.next(false, 10_999), 'apart')
+  assert.equal(suspects.next(true, 11_000), 'skip')
+})
+
 test('a worker that can give each job a process of its own takes suspects like any other job', () => {
-  const suspects = new Suspects(true, () => 0)
+  const suspects = new Suspects('together', () => 0)
   suspects.hear({ claimed: [suspect], suspects: false }, true, 0)
   for (const isEmpty of [true, false]) assert.equal(suspects.next(isEmpty, 60_000), 'together')
 })

@@ -122,7 +122,7 @@ const command = fc.oneof(
     arbitrary: fc.record({ do: fc.constant('setQueue'), queue, settings: fc.record({ paused: fc.boolean() }) }),
   },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('setQueue'), queue, settings: fc.record(limits) }) },
-  { weight: 5, arbitrary: fc.record({ do: fc.constant('advance'), ms: fc.constantFrom(1, 500, 1000, 5000) }) },
+  { weight: 5, arbitrary: fc.record({ do: fc.constant('advance'), ms: fc.constantFrom(1, 500, 999, 1000, 5000) }) },
   {
     weight: 1,
     arbitrary: fc.record({ do: fc.constant('stay away'), ms: fc.constantFrom(20_000, 700_000, 90_000_000) }),
@@ -141,7 +141,7 @@ const busyJob = fc.record({
   priority: fc.constantFrom(2, 5, 5, 5),
   delayMs: rarely(fc.constantFrom(1000)),
   expireMs: rarely(rarely(fc.constantFrom(1000))),
-  unique: fc.constant(undefined),
+  unique: rarely(fc.constantFrom('u')),
   key: fc.constantFrom(undefined, 'k', 'k', 'k', 'l'),
   tags: fc.constant([] as const),
   keepResultMs: fc.constant(5000),
@@ -171,7 +171,7 @@ const busySettlement = fc.record({
 const busySettings = fc.record({
   do: fc.constant('setQueue'),
   queue: fc.constant('a'),
-  settings: fc.record({ ...limits, accepting: fc.constant(undefined), paused: fc.constant(undefined) }),
+  settings: fc.record({ ...limits, accepting: rarely(limits.accepting), paused: fc.constant(undefined) }),
 })
 
 const busyCommand: fc.Arbitrary<Command> = fc.oneof(
@@ -191,7 +191,7 @@ const busyCommand: fc.Arbitrary<Command> = fc.oneof(
   },
   { weight: 3, arbitrary: busySettings },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('promote') }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('advance'), ms: fc.constantFrom(1, 500, 1000, 1000) }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('advance'), ms: fc.constantFrom(1, 500, 999, 1000, 1000) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('prune') }) },
   {
     weight: 2,

@@ -66,6 +66,15 @@ export const depthCases: readonly Case[] = area('depth', {
     assert.deepEqual(await codes(s, some(s, 1)), ['QUEUE_FULL'])
   },
 
+  'a job that is retried or promoted by hand is not refused': async (s) => {
+    const id = await s.add()
+    const later = await s.add({ delayMs: 1000 })
+    await s.act('cancel', id)
+    await s.limit({ maxDepth: 1, accepting: false })
+    assert.deepEqual(await s.act('retry', id), { id, done: true, state: 'ready' })
+    assert.deepEqual(await s.act('promote', later), { id: later, done: true, state: 'ready' })
+  },
+
   'a queue that is closed takes nothing new and hands out what it has': async (s) => {
     const [id] = await s.addMany(1)
     await s.limit({ accepting: false })

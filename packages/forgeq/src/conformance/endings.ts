@@ -23,12 +23,7 @@ export const retry = (hold: Hold, delayMs = 0, error: Failure = boom): Settlemen
   error,
 })
 
-export const snooze = (
-  hold: Hold,
-  delayMs = 0,
-  error: Failure | null = null,
-  holdBack: Scope | undefined = undefined,
-): Settlement => ({
+export const snooze = (hold: Hold, delayMs = 0, error: Failure | null = null, holdBack?: Scope): Settlement => ({
   ...held(hold),
   outcome: 'snooze',
   delayMs,

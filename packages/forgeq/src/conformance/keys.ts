@@ -182,7 +182,7 @@ export const keysCases: readonly Case[] = area('keys', {
     assert.equal(again?.crashes, 2)
     const reply = await worker.exchange({ wants, suspects: 'skip' })
     assert.deepEqual([reply.claimed, reply.suspects], [[], false])
-    await bold.settle(release(again!))
+    await bold.settle(release(again))
     const next = await worker.exchange({ wants, suspects: 'alone' })
     assert.deepEqual([next.claimed.map(({ crashes }) => crashes), next.suspects], [[2], false])
   },

@@ -119,14 +119,51 @@ export const limitsCases: readonly Case[] = area('limits', {
     await s.limit({ concurrency: 1 })
     await s.addMany(2)
     const victim = await s.worker()
-    const [one] = await victim.claim(1)
-    await victim.settle(crash(one!))
+    await victim.settle(crash(await victim.claimOne()))
     const bold = await s.worker()
-    const [held] = await bold.claim(1)
+    const held = await bold.claimOne()
     const worker = await s.worker()
     const ask = { wants: [{ queue: 'default', slots: 9 }], suspects: 'alone' } as const
     assert.equal((await worker.exchange(ask)).suspects, false)
-    await bold.settle(crash(held!))
+    await bold.settle(crash(held))
     assert.deepEqual((await worker.exchange(ask)).claimed.length, 1)
+  },
+
+  'an exchange that waits brings a job when its queue opens, by time or by hand': async (s) => {
+    await s.limit({ rate })
+    await s.addMany(8)
+    const worker = await s.worker()
+    const wants = [{ queue: 'default', slots: 9 }]
+    assert.equal((await worker.exchange({ wants })).claimed.length, 2)
+    const opens = [
+      async () => {
+        await s.advance(1000)
+        await s.promote()
+      },
+      () => s.limit({ rate: null }),
+    ]
+    for (const open of opens) {
+      const waiting = worker.exchange({ wants, waits: true })
+      await open()
+      // At the latest the next beat ends the wait.
+      await s.store.beat(worker.id, null, [])
+      const claimed = [...(await waiting).claimed, ...(await worker.exchange({ wants })).claimed]
+      assert.ok(claimed.length > 0)
+    }
+  },
+
+  // The contract keeps the later of two alarms of one gate, so a window that was made shorter is told of too late; what is
+  // claimed goes by the window itself.
+  'a shorter window opens when it is over': async (s) => {
+    await s.limit({ rate: { max: 1, perMs: 5000 } })
+    await s.addMany(2)
+    const worker = await s.worker()
+    await worker.claimOne()
+    await s.limit({ rate: { max: 1, perMs: 1000 } })
+    assert.deepEqual((await s.queue()).fill.rate, { left: 0, opensAt: s.now() + 1000 })
+    await s.advance(999)
+    assert.deepEqual(await worker.claim(9), [])
+    await s.advance(1)
+    assert.equal((await worker.claim(9)).length, 1)
   },
 })

@@ -123,7 +123,7 @@ const command = fc.oneof(
     arbitrary: fc.record({ do: fc.constant('setQueue'), queue, settings: fc.record({ paused: fc.boolean() }) }),
   },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('setQueue'), queue, settings: fc.record(limits) }) },
-  { weight: 5, arbitrary: fc.record({ do: fc.constant('advance'), ms: fc.constantFrom(1, 500, 1000, 5000) }) },
+  { weight: 5, arbitrary: fc.record({ do: fc.constant('advance'), ms: fc.constantFrom(1, 500, 999, 1000, 5000) }) },
   {
     weight: 1,
     arbitrary: fc.record({ do: fc.constant('stay away'), ms: fc.constantFrom(20_000, 700_000, 90_000_000) }),
@@ -133,3 +133,90 @@ const command = fc.oneof(
 export type Command = typeof command extends fc.Arbitrary<infer C> ? C : never
 
 export const commands: fc.Arbitrary<Command[]> = fc.array(command, { maxLength: 50, size: 'max' })
+
+// One queue whose jobs have keys, one worker that never leaves, settlements of what runs, limits early: what several of them
+// lead to together is met far more often than among all commands.
+const busyJob = fc.record({
+  type: fc.constantFrom('work', 'work', 'work', 'mail', 'strange'),
+  queue: fc.constant('a'),
+  priority: fc.constantFrom(2, 5, 5, 5),
+  delayMs: rarely(fc.constantFrom(1000)),
+  expireMs: rarely(rarely(fc.constantFrom(1000))),
+  unique: rarely(fc.constantFrom('u')),
+  key: fc.constantFrom(undefined, 'k', 'k', 'k', 'l'),
+  tags: fc.constant([] as const),
+  keepResultMs: fc.constant(5000),
+  maxAttempts: fc.constant(3),
+  again: fc.constant(undefined),
+  hasBadId: fc.constant(false),
+})
+
+const busyEnqueue = fc.record({
+  do: fc.constant('enqueue'),
+  jobs: fc.array(busyJob, { minLength: 2, maxLength: 4 }),
+  atomic: fc.boolean(),
+})
+
+const busySettlement = fc.record({
+  index,
+  isStale: fc.nat({ max: 9 }).map((n) => n === 0),
+  outcome: fc.constantFrom('complete', 'retry', 'snooze', 'snooze', 'release', 'bury', 'cancel', 'crash'),
+  delayMs: fc.constantFrom(0, 2000, 2000),
+  hasError: fc.boolean(),
+  hasFollowUp: fc.boolean(),
+  followUpKey: fc.constantFrom(undefined, 'k', 'l'),
+  holdBack: fc.constantFrom(undefined, 'key', 'key', 'type', 'queue'),
+  isPoison: fc.boolean(),
+})
+
+const busySettings = fc.record({
+  do: fc.constant('setQueue'),
+  queue: fc.constant('a'),
+  settings: fc.record({ ...limits, accepting: rarely(limits.accepting), paused: fc.constant(undefined) }),
+})
+
+const busyCommand: fc.Arbitrary<Command> = fc.oneof(
+  { weight: 4, arbitrary: busyEnqueue },
+  {
+    weight: 10,
+    arbitrary: fc.record({
+      do: fc.constant('exchange'),
+      worker: fc.constantFrom(0, 0, 0, 1, 2),
+      settlements: fc.array(busySettlement, { maxLength: 2 }),
+      wants: fc.record({ queue: fc.constant('a'), slots: fc.integer({ min: 1, max: 4 }) }).map((want) => [want]),
+      slots: fc.constant(5),
+      suspects: fc.constantFrom(undefined, undefined, 'together', 'alone', 'skip'),
+      notes: fc.array(note, { maxLength: 0 }),
+      isSentTwice: fc.nat({ max: 9 }).map((n) => n === 0),
+    }),
+  },
+  { weight: 3, arbitrary: busySettings },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('promote') }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('advance'), ms: fc.constantFrom(1, 500, 999, 1000, 1000) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('prune') }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('act'),
+      action: fc.constantFrom('cancel', 'retry', 'delete', 'promote'),
+      jobs: fc.array(index, { minLength: 1, maxLength: 2 }),
+      payload: fc.constant(undefined),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('register'), isExpert: fc.boolean() }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('leave'), worker: fc.constantFrom(1, 2), end: fc.constant(undefined) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('rescue'), how: fc.constantFrom('crash', 'retry'), isLate: fc.boolean() }),
+  },
+)
+
+export const busyCommands: fc.Arbitrary<Command[]> = fc
+  .tuple(busySettings, busyEnqueue, fc.array(busyCommand, { maxLength: 40, size: 'max' }))
+  .map(([settings, jobs, rest]) => [settings, jobs, ...rest])

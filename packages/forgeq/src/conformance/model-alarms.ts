@@ -27,10 +27,9 @@ export class ModelAlarms {
   readonly #alarms = new Map<string, Alarm>()
   readonly #reviews = new Map<string, Review>()
 
-  /** One alarm for each gate; a new one never makes it ring earlier. */
+  /** One alarm for each gate: whoever sets it knows when that opens. */
   note(gate: Gate, at: number): void {
-    const known = this.#alarms.get(idOf(gate))
-    if (!known || known.at < at) this.#alarms.set(idOf(gate), { ...gate, at })
+    this.#alarms.set(idOf(gate), { ...gate, at })
   }
 
   /** Takes out what is due: the earliest first, at one instant by queue and name. */

@@ -9,20 +9,22 @@ const nextKey = /* sql */ `SELECT key FROM forgeq_line WHERE queue = ? AND key >
 
 /** Touches the keys whose alarm is due; others hear that their queue may be open. Looks at `limit` of them at most. */
 export const ring = (turn: Turn, limit: number): void => {
-  let room = limit
-  for (const { queue, what } of turn.sql(due).all(turn.now, limit) as { queue: number; what: string }[]) {
-    if (room <= 0) return
+  const rows = turn.sql(due).all(turn.now, limit) as { queue: number; what: string }[]
+  const [reviews, others] = [rows.filter(isReview), rows.filter((row) => !isReview(row))]
+  for (const { queue, what } of others) {
     turn.sql(take).run(queue, what)
-    const rest = what.slice(1)
-    if (what.startsWith('v')) {
-      room = review(turn, queue, rest, room)
-      continue
-    }
-    room--
-    if (what.startsWith('k')) turn.touch(queue, rest)
+    if (what.startsWith('k')) turn.touch(queue, what.slice(1))
     else openQueueAgain(turn, turn.gate(queue), what)
   }
+  let room = limit - others.length
+  for (const { queue, what } of reviews) {
+    if (room <= 0) return
+    turn.sql(take).run(queue, what)
+    room = review(turn, queue, what.slice(1), room)
+  }
 }
+
+const isReview = ({ what }: { readonly what: string }): boolean => what.startsWith('v')
 
 /** Limits of keys have changed: looks at the keys behind `from`, and leaves an alarm for those that it did not reach. */
 const review = (turn: Turn, queue: number, from: string, limit: number): number => {

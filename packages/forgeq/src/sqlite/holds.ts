@@ -5,21 +5,21 @@ import type { Sql } from './statements.ts'
 import type { Turn } from './turn.ts'
 
 // Keys come before the rest in binary order: what holds the queue and its types is read as a range.
+const heldQueue = 'q'
+const heldType = (type: number): string => `t${type}`
 export const heldKey = (key: string): string => `k${key}`
-export const heldQueue = 'q'
 /** The alarm of a queue that is held back; that of its rate is `q`. */
 const queueAlarm = 'h'
-export const heldType = (type: number): string => `t${type}`
 
 const addHold = /* sql */ `
   INSERT INTO forgeq_hold (queue, what, until) VALUES (?, ?, ?)
-  ON CONFLICT (queue, what) DO UPDATE SET until = max(until, excluded.until)`
+  ON CONFLICT (queue, what) DO UPDATE SET until = max(until, excluded.until) RETURNING until`
 const holdOf = /* sql */ `SELECT until FROM forgeq_hold WHERE queue = ? AND what = ? AND until > ?`
 const forget = /* sql */ `DELETE FROM forgeq_hold WHERE until <= ?`
 const anyOver = /* sql */ `SELECT 1 FROM forgeq_hold WHERE until <= ? LIMIT 1`
 const addAlarm = /* sql */ `
   INSERT INTO forgeq_alarm (queue, what, at) VALUES (?, ?, ?)
-  ON CONFLICT (queue, what) DO UPDATE SET at = max(at, excluded.at)`
+  ON CONFLICT (queue, what) DO UPDATE SET at = excluded.at`
 
 export const keyHeldUntil = (db: Sql, queue: number, key: string, now: number): number | null =>
   (db.sql(holdOf).get(queue, heldKey(key), now) as { until: number } | undefined)?.until ?? null
@@ -33,11 +33,11 @@ export const holdBack = (
 ): void => {
   if (scope === 'key' && job.key === null) return
   const what = scope === 'key' ? heldKey(job.key!) : scope === 'type' ? heldType(job.type) : heldQueue
-  turn.sql(addHold).run(job.queue, what, until)
+  const longest = turn.sql(addHold).get(job.queue, what, until) as { until: number }
   // A key sets its alarm itself, when somebody waits for it.
   if (scope === 'key') return turn.touch(job.queue, job.key!)
   turn.forgetGate(job.queue)
-  setAlarm(turn, job.queue, scope === 'type' ? what : queueAlarm, until)
+  setAlarm(turn, job.queue, scope === 'type' ? what : queueAlarm, longest.until)
 }
 
 export const setAlarm = (turn: Turn, queue: number, what: string, at: number): void => {

@@ -22,7 +22,7 @@ const shut: Opening = { most: 0, parts: [] }
 const hasRates = ({ rate, rates }: QueueLimits): boolean => rate !== null || Object.keys(rates).length > 0
 
 /** Whether the whole queue is open, as it is when nobody limited it. */
-export const isWideOpen = ({ limits, holds, isPaused }: Gate): boolean =>
+const isWideOpen = ({ limits, holds, isPaused }: Gate): boolean =>
   !isPaused && holds.queue === null && limits.concurrency === null && !hasRates(limits)
 
 export const openingOf = (db: Reader, gate: Gate): Opening => {

@@ -64,9 +64,15 @@ export const stoodStill = ({ of }: Facts, { pid, home }: Run, fromT: number, unt
     (fault) => [pid, home].includes(fault.pid) && fault.t < untilT && fault.t + fault.ms + awakeMs > fromT,
   )
 
-/** Whether a run in a process of its own only had not noticed yet that its worker is gone. */
-const isOrphan = ({ lastSignOf }: Facts, run: Run, laterT: number): boolean =>
-  run.pid !== run.home && lastSignOf(run.home) < laterT && run.endedAt < laterT + orphanMs
+/**
+ * Whether a run in a process of its own only had not noticed yet that its worker is gone. One that its worker settled must have
+ * been dead before.
+ */
+const isOrphan = ({ asked, lastSignOf }: Facts, run: Run, laterT: number): boolean =>
+  run.pid !== run.home &&
+  lastSignOf(run.home) < laterT &&
+  run.endedAt < laterT + orphanMs &&
+  (asked.get(claimKey(run)) ?? []).every(({ worker }) => worker !== undefined)
 
 export const claimChecks: Readonly<Record<string, Check>> = {
   'I5 one holder at a time, in store time': ({ final, taken }) => {

@@ -251,6 +251,15 @@ const stories: Readonly<Record<string, [violated: string, story: Story]>> = {
     'I7',
     orphan(300).job(250, 'b').claim('b', 10, 350, 360, 'complete'),
   ],
+  'an isolated handler ran on although its worker had settled its claim': [
+    'I7',
+    orphan(500).note(200, 10, {
+      e: 'exchange',
+      worker: 'w10',
+      turn: 9,
+      settlements: [{ job: 'a', claim: 1, outcome: 'crash' }],
+    }),
+  ],
   'a handler in a thread ran beside the next one': [
     'I7',
     inThread().note(350, 10, { e: 'sign', job: 'a', claim: 1, thread: 5 }),

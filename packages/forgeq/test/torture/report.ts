@@ -70,7 +70,8 @@ function recovery({ byId, runsOf }: Facts): Report['recoveryMs'] {
     .flatMap((list: readonly Run[]) =>
       list.flatMap((run, i) => {
         const next = list[i + 1]
-        return next === undefined || !hasCrashed(run) ? [] : [Math.max(0, next.startedAt - run.endedAt)]
+        // One that had ended waited for its process to tell so, not for another.
+        return next === undefined || run.hasEnded || !hasCrashed(run) ? [] : [Math.max(0, next.startedAt - run.endedAt)]
       }),
     )
     .sort((a, b) => a - b)

@@ -76,7 +76,8 @@ export class ModelClaims extends ModelPlaces {
     const fitting = this.parked(queue).filter((job) => isIn(part, job) && this.fits(job, worker, now))
     const open = fitting.filter((job) => this.isLevelOpen(job, now)).sort(byOrder)
     for (const job of open.slice(0, Math.max(0, most))) this.unpark(job)
-    this.lines.putAllRight(now)
+    // From here on keys take turns: whose turn comes with a claim goes to the end.
+    this.lines.endCall(now)
   }
 
   protected meet(job: ModelJob, worker: Registration, now: number): Claimed[] {

@@ -93,10 +93,18 @@ export class ModelLimits {
     const ofQueue = [rateGate(queue), levelGate(queue, priority)]
     for (const gate of key === null ? ofQueue : [...ofQueue, keyGate(queue, key)]) {
       const rate = this.#rateOf(gate)
-      if (rate) this.#starts.push({ gate: idOf(gate), at: now, until: now + rate.perMs })
+      if (rate) this.#remember(idOf(gate), now, now + rate.perMs)
     }
     // That of a key is noted when its token is put right.
     for (const gate of ofQueue) this.noteClosed(gate, now)
+  }
+
+  /** All starts of an instant are remembered as long as the last of them. */
+  #remember(gate: string, at: number, until: number): void {
+    const together = this.#starts.filter((start) => start.gate === gate && start.at === at)
+    const longest = Math.max(until, ...together.map((start) => start.until))
+    this.#starts = this.#starts.map((start) => (together.includes(start) ? { ...start, until: longest } : start))
+    this.#starts.push({ gate, at, until: longest })
   }
 
   protected noteClosed(gate: Gate, now: number): void {

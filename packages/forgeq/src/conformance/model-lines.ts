@@ -128,7 +128,13 @@ export class ModelLines {
   }
 
   forgetTurns(queue: string): void {
-    for (const [name, turn] of this.#turns) if (turn.queue === queue) this.#turns.delete(name)
+    for (const [name, turn] of this.#turns) {
+      if (turn.queue !== queue) continue
+      this.#turns.delete(name)
+      // Others may come first now: the review of keys gives one of them the token.
+      const key = this.pool.all((job) => job.id === turn.job)[0]?.key
+      if (key) for (const job of this.line(queue, key)) job.token = null
+    }
   }
 
   /** What a job waits for; `undefined` when it is not in a line. */

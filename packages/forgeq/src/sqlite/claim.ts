@@ -162,10 +162,10 @@ const claimFrom = (hand: Hand, gate: Gate, limit: number): void => {
   const before = claimed.length
   const open = openingOf(turn, gate)
   const end = before + Math.min(limit, open.most)
+  unparkKnown(hand, gate, end - before, open.parts)
   for (const part of open.parts) {
     if (claimed.length >= end || isDone(hand)) break
     const target = Math.min(end, claimed.length + part.most)
-    unparkKnown(hand, gate, target - claimed.length, part)
     claimLanes(hand, gate, part, target)
   }
   charge(turn, gate, claimed.slice(before))
@@ -275,13 +275,13 @@ const claimedOf = (turn: Turn, queue: string, row: Row): Claimed => {
 }
 
 /** Puts parked jobs that this worker knows before the other lanes of their level, as many as it could take. */
-const unparkKnown = ({ turn, worker, of }: Hand, gate: Gate, limit: number, lanes: Lanes): void => {
+const unparkKnown = ({ turn, worker, of }: Hand, gate: Gate, limit: number, open: readonly Lanes[]): void => {
   const { queue, holds } = gate
-  if (turn.sql(anyParked).get(queue) === undefined) return
+  if (limit <= 0 || turn.sql(anyParked).get(queue) === undefined) return
   const rows: Parked[] = []
   for (const type of worker.types) {
-    if (!holds.types.has(type))
-      rows.push(...(turn.sql(of.parked).all(queue, type, lanes.from, lanes.to, limit) as Parked[]))
+    if (holds.types.has(type)) continue
+    for (const { from, to } of open) rows.push(...(turn.sql(of.parked).all(queue, type, from, to, limit) as Parked[]))
   }
   rows.sort((a, b) => a.lane - b.lane || a.seq - b.seq)
   for (const row of rows.slice(0, limit)) {

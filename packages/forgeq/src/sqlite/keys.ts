@@ -132,10 +132,10 @@ export const parkFromLine = (turn: Turn, job: KeyOf & { readonly job: number }):
   if (turn.gate(job.queue).limits.perKey.ordered) turn.sql(giveTurn).run(job.queue, job.key, job.job)
 }
 
-/** A job with a key has ended, whatever became of it. */
-export const endOfKeyed = (turn: Turn, job: KeyOf & { readonly seq: number }): void => {
-  if (turn.gate(job.queue).limits.perKey.ordered) turn.sql(endTurn).run(job.queue, job.key, job.seq)
-  turn.touch(job.queue, job.key)
+/** A job with a key has ended, whatever became of it: it has no turn any more. */
+export const endOfKeyed = (turn: Turn, { queue, key, seq }: KeyOf & { readonly seq: number }): void => {
+  if (!turn.gate(queue).limits.perKey.ordered) return
+  if (Number(turn.sql(endTurn).run(queue, key, seq).changes) > 0) turn.touch(queue, key)
 }
 
 export const lineOf = (db: Reader, queue: number, key: string, job: number): KeyLine => {

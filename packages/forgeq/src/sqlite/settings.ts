@@ -5,6 +5,9 @@ import { alarmIfClosed } from './openings.ts'
 import type { Turn } from './turn.ts'
 
 const save = /* sql */ `UPDATE forgeq_queue SET paused = ?, accepting = ?, limits = ? WHERE id = ?`
+// Who had the turn may have a token before those who come first in the line: the review gives it to them.
+const dropTokens = /* sql */ `
+  DELETE FROM forgeq_ready WHERE queue = ?1 AND key IN (SELECT key FROM forgeq_key_turn WHERE queue = ?1)`
 const forgetTurns = /* sql */ `DELETE FROM forgeq_key_turn WHERE queue = ?`
 const forgetReview = /* sql */ `DELETE FROM forgeq_alarm WHERE queue = ? AND what >= 'v'`
 
@@ -25,7 +28,10 @@ export const setQueue = (turn: Turn, name: string, settings: QueueSettings): voi
   if (settings.rate) alarmIfClosed(turn, gate, 'q')
   for (const level of Object.keys(settings.rates ?? {})) alarmIfClosed(turn, gate, `l${Number(level)}`)
   if (settings.perKey !== undefined) {
-    if (!limits.perKey.ordered) turn.sql(forgetTurns).run(queue)
+    if (!limits.perKey.ordered) {
+      turn.sql(dropTokens).run(queue)
+      turn.sql(forgetTurns).run(queue)
+    }
     turn.sql(forgetReview).run(queue)
     reviewFrom(turn, queue, '')
   }

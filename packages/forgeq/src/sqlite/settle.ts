@@ -94,7 +94,10 @@ const complete = (turn: Turn, row: HeldRow, settlement: Completion): void => {
   turn.tally(queue, stateCodes.completed, 1)
   turn.expire(seq, keepMs)
   if (uniq !== 0) releaseUnique(turn, seq)
-  if (key !== null) endOfKeyed(turn, { queue, key, seq })
+  if (key !== null) {
+    turn.touch(queue, key)
+    endOfKeyed(turn, { queue, key, seq })
+  }
   turn.hintEnded(settlement.job)
   if (settlement.followUps === undefined) return
   const refused = place(turn, settlement.followUps, true).find((answer) => 'refused' in answer)

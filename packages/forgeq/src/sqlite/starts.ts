@@ -12,7 +12,7 @@ export type Measured = 'q' | `l${number}` | `k${string}`
 const addStarts = /* sql */ `
   INSERT INTO forgeq_start (queue, what, at, n, total, until)
   SELECT ?1, ?2, ?3, ?4, ?4 + coalesce((SELECT total FROM forgeq_start WHERE queue = ?1 AND what = ?2 ORDER BY at DESC LIMIT 1), 0), ?5
-  ON CONFLICT (queue, what, at) DO UPDATE SET n = n + excluded.n, total = excluded.total, until = excluded.until`
+  ON CONFLICT (queue, what, at) DO UPDATE SET n = n + excluded.n, total = excluded.total, until = max(until, excluded.until)`
 const inWindow = /* sql */ `
   SELECT f.at, l.total - f.total + f.n AS count
   FROM (SELECT at, n, total FROM forgeq_start WHERE queue = ?1 AND what = ?2 AND at > ?3 ORDER BY at LIMIT 1) f,

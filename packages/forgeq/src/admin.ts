@@ -18,6 +18,7 @@ import type {
   Progress,
   QueueRecord,
   TypeRecord,
+  Unique,
   WorkerRecord,
 } from './store/records.ts'
 import { batchLimit, type Store } from './store/store.ts'
@@ -65,7 +66,7 @@ export interface JobView {
   readonly worker?: string
   readonly cancelRequested: boolean
   readonly tags: readonly string[]
-  readonly unique?: string
+  readonly unique?: Unique
   /** Where asked for: the last 20 claims, oldest first. */
   readonly attempts?: readonly AttemptView[]
   /** Where asked for. */

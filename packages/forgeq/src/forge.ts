@@ -75,8 +75,8 @@ export class ForgeQ implements AsyncDisposable {
   }
 
   /**
-   * Stores a job; it is accepted once this resolves. INVALID_INPUT, INVALID_JSON, TOO_LARGE, INVALID_OPTION, ID_CONFLICT
-   * and STORE_UNAVAILABLE stored nothing; after OUTCOME_UNKNOWN enqueue again with the `id` of the error.
+   * Stores a job; it is accepted once this resolves. INVALID_INPUT, INVALID_JSON, TOO_LARGE, INVALID_OPTION, ID_CONFLICT,
+   * UNIQUE_CONFLICT and STORE_UNAVAILABLE stored nothing; after OUTCOME_UNKNOWN enqueue again with the `id` of the error.
    */
   enqueue<Out>(job: Job<void, any, Out>): Promise<Handle<Out>>
   enqueue<In, Out>(job: Job<In, any, Out>, input: NoInfer<In>, options?: EnqueueOptions): Promise<Handle<Out>>
@@ -187,8 +187,8 @@ export class ForgeQ implements AsyncDisposable {
     await this.store.close()
   }
 
-  #handleOf({ id, duplicate }: Accepted, isKnown: boolean): Handle<unknown> {
-    return new JobHandle({ store: this.store, ended: this.#ended }, id, { duplicate, isKnown })
+  #handleOf(accepted: Accepted, isKnown: boolean): Handle<unknown> {
+    return new JobHandle({ store: this.store, ended: this.#ended }, accepted, isKnown)
   }
 }
 

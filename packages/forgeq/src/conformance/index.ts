@@ -20,6 +20,8 @@ import { resizeCases } from './resize.ts'
 import { settleCases } from './settle.ts'
 import { suspectsCases } from './suspects.ts'
 import { uniqueCases } from './unique.ts'
+import { uniqueConflictCases } from './unique-conflict.ts'
+import { uniqueHoldCases } from './unique-hold.ts'
 
 export type { Case, CaseTools } from './case.ts'
 
@@ -37,6 +39,8 @@ export const conformance: readonly Case[] = [
   ...expireCases,
   ...attemptsCases,
   ...uniqueCases,
+  ...uniqueHoldCases,
+  ...uniqueConflictCases,
   ...actCases,
   ...notesCases,
   ...queryCases,

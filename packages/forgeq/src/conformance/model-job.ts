@@ -2,7 +2,17 @@
 // Which job a step is done to, and in what order, is the model's.
 import { caps } from '../core/caps.ts'
 import { isPending, type State, transitions } from '../core/states.ts'
-import type { AttemptRecord, JobRecord, LogRecord, NewJob, Note, Settlement, Verdict } from '../store/records.ts'
+import type {
+  AttemptRecord,
+  JobRecord,
+  LogRecord,
+  NewJob,
+  NewUnique,
+  Note,
+  Settlement,
+  Unique,
+  Verdict,
+} from '../store/records.ts'
 
 export type Verb = keyof typeof transitions
 
@@ -10,6 +20,8 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
 export interface ModelJob extends Mutable<Omit<JobRecord, 'attempts' | 'logs'>> {
   attemptBase: number
+  /** The payload may be another than the one it was enqueued with. */
+  edited: boolean
   /** A claim met it whose worker does not know the type. */
   parked: boolean
   /** Orders jobs of one lane, and due jobs of one instant. */
@@ -20,6 +32,12 @@ export interface ModelJob extends Mutable<Omit<JobRecord, 'attempts' | 'logs'>> 
   attempts: readonly AttemptRecord[]
   readonly logs: LogRecord[]
 }
+
+const startOf = (job: NewJob, now: number): number => Math.max(now + (job.delayMs ?? 0), job.runAt ?? 0)
+
+const expiryOf = (job: NewJob, now: number): number | null => (job.expireMs === undefined ? null : now + job.expireMs)
+
+const withoutConflict = ({ onConflict: _how, ...unique }: NewUnique): Unique => unique
 
 export const newModelJob = (job: NewJob, now: number): ModelJob => ({
   id: job.id,
@@ -35,16 +53,17 @@ export const newModelJob = (job: NewJob, now: number): ModelJob => ({
   claim: 0,
   attempt: 1,
   attemptBase: 0,
+  edited: false,
   crashes: 0,
   createdAt: now,
-  runAt: Math.max(now + (job.delayMs ?? 0), job.runAt ?? 0),
+  runAt: startOf(job, now),
   startedAt: null,
   finishedAt: null,
-  expireAt: job.expireMs === undefined ? null : now + job.expireMs,
+  expireAt: expiryOf(job, now),
   worker: null,
   cancelRequested: false,
   tags: job.tags ?? [],
-  unique: job.unique ?? null,
+  unique: job.unique ? withoutConflict(job.unique) : null,
   parked: false,
   seq: 0,
   readyAt: 0,
@@ -101,6 +120,22 @@ export function recordAttempt(job: ModelJob, settlement: Settlement, now: number
   ].slice(-caps.attemptsKept)
 }
 
+const edit = (job: ModelJob, payload: string): void => {
+  job.edited ||= payload !== job.payload
+  job.payload = payload
+}
+
+/** It does the work of another enqueue from now on; whether it must be moved for that. */
+export function replaceWork(job: ModelJob, by: NewJob, now: number): boolean {
+  const { queue, priority } = job.policy
+  edit(job, by.payload)
+  job.policy = { ...by.policy, maxAttempts: job.attemptBase + by.policy.maxAttempts }
+  job.runAt = startOf(by, now)
+  job.expireAt = expiryOf(by, now)
+  job.tags = by.tags ?? []
+  return job.state !== 'ready' || job.runAt > now || queue !== by.policy.queue || priority !== by.policy.priority
+}
+
 /** A fresh set of tries; the numbers go on, so that no try ever has the number of another. */
 export function renew(job: ModelJob, payload: string | undefined): void {
   // Cancelled while it waited, it never made the try that it waited for.
@@ -109,7 +144,7 @@ export function renew(job: ModelJob, payload: string | undefined): void {
   job.attempt = used + 1
   job.attemptBase = used
   job.policy = { ...job.policy, maxAttempts: used + tries }
-  job.payload = payload ?? job.payload
+  edit(job, payload ?? job.payload)
   job.crashes = 0
   job.result = job.resultUntil = job.reason = job.finishedAt = job.expireAt = null
 }
@@ -128,6 +163,7 @@ export function write(job: ModelJob, note: Note, now: number): void {
 export function toRecord(job: ModelJob, now: number, include: readonly ('attempts' | 'logs')[]): JobRecord {
   const {
     attemptBase: _base,
+    edited: _edited,
     parked: _parked,
     seq: _seq,
     readyAt: _at,

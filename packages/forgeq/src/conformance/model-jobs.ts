@@ -1,8 +1,8 @@
 // The jobs of the reference store: who is next, who holds what, and what each verb does to them.
 // One job's own life: model-job.ts. Who may speak for a worker: model-crew.ts.
 import { caps } from '../core/caps.ts'
-import { ForgeError } from '../core/errors.ts'
 import { idTime, isId } from '../core/id.ts'
+import { followUpRefused } from '../core/refusal.ts'
 import { keptMs, rememberMs } from '../core/retention.ts'
 import { allows, isEnded, isPending, type State } from '../core/states.ts'
 import type {
@@ -17,6 +17,7 @@ import type {
   Refusal,
   Registration,
   Settlement,
+  Unique,
   Verdict,
 } from '../store/records.ts'
 import type { Topic } from '../store/store.ts'
@@ -29,9 +30,11 @@ import {
   obey,
   recordAttempt,
   renew,
+  replaceWork,
   type Verb,
   write,
 } from './model-job.ts'
+import { ModelKeys } from './model-keys.ts'
 
 /** Of the ready jobs, those that were in a crash, those that were not, or both. */
 type Part = 'all' | 'suspects' | 'others'
@@ -42,8 +45,12 @@ const knows = (worker: Registration, job: ModelJob): boolean => worker.types.som
 
 const refuse = (id: string, code: Refusal['code'], message: string): Enqueued => ({ id, refused: { code, message } })
 
+const holdsUntil = ({ unique }: ModelJob, until: 'done' | 'start'): boolean =>
+  unique !== null && 'until' in unique && unique.until === until
+
 export class ModelJobs {
   readonly byId: Map<string, ModelJob> = new Map()
+  readonly keys: ModelKeys = new ModelKeys()
   readonly paused: Set<string> = new Set()
   readonly #hint: (topic: Topic) => void
   #seq = 0
@@ -83,38 +90,78 @@ export class ModelJobs {
   }
 
   enqueue(jobs: readonly NewJob[], atomic: boolean, now: number): readonly Enqueued[] {
+    const undo = atomic ? this.undo() : undefined
     const answers = jobs.map((job) => this.add(job, now))
-    if (!atomic || !answers.some((answer) => 'refused' in answer)) return answers
-    return answers.map((answer, index) => {
-      if ('refused' in answer) return answer
-      if (!answer.duplicate) this.byId.delete(answer.id)
-      return refuse(jobs[index]!.id, 'BATCH_REFUSED', 'not stored: another job of this call was refused')
-    })
+    if (!undo || !answers.some((answer) => 'refused' in answer)) return answers
+    undo()
+    return answers.map((answer, index) =>
+      'refused' in answer
+        ? answer
+        : refuse(jobs[index]!.id, 'BATCH_REFUSED', 'not stored: another job of this call was refused'),
+    )
+  }
+
+  /** Gives what takes back all that is done from now on. */
+  undo(): () => void {
+    const maps: readonly Map<string, unknown>[] = [this.byId, this.keys.held, this.keys.replacements]
+    const before = structuredClone(maps)
+    return () =>
+      maps.forEach((map, index) => {
+        map.clear()
+        for (const [key, value] of before[index]!) map.set(key, value)
+      })
   }
 
   /** A follow-up may be old: its claim, not its age, proves that it is no late repetition. */
   protected add(job: NewJob, now: number, isFollowUp = false): Enqueued {
-    const known = this.byId.get(job.id)
-    if (known?.type === job.type && known.payload === job.payload) return { id: job.id, duplicate: true }
-    if (known)
-      return refuse(
-        job.id,
-        'ID_CONFLICT',
-        'this id belongs to a job with another type or payload; make a new id for a new job',
-      )
+    const known = this.known(job)
+    if (known) return known
     if (!isFollowUp && (!isId(job.id) || Math.abs(idTime(job.id) - now) > caps.idDriftMs)) {
       return refuse(job.id, 'INVALID_ID', 'it is no UUIDv7 made within a day of the time of the store; make a new id')
     }
-    const holder = this.holder(job.type, job.unique ?? null)
-    if (holder) return { id: holder.id, duplicate: true }
+    const holder = job.unique && this.holder(job.type, job.unique, now)
+    if (holder !== undefined) return this.meet(holder, job, now)
     const added = newModelJob(job, now)
     this.byId.set(job.id, added)
+    this.keys.take(added, now)
     this.wait(added, null, added.runAt, now)
     return { id: job.id, duplicate: false }
   }
 
-  protected holder(type: string, unique: string | null): ModelJob | undefined {
-    return this.all((job) => job.type === type && unique !== null && job.unique === unique && !isEnded(job.state))[0]
+  /** The answer to an enqueue that was made before, or has the id of another one. */
+  protected known(job: NewJob): Enqueued | undefined {
+    const known = this.byId.get(job.id)
+    if (known?.type === job.type && (known.edited || known.payload === job.payload)) {
+      return { id: job.id, duplicate: true }
+    }
+    const replacement = job.unique?.onConflict === 'replace' ? this.keys.replacements.get(job.id) : undefined
+    if (!known && replacement?.type === job.type) return { id: replacement.holder, duplicate: true, replaced: true }
+    if (!known && !replacement) return undefined
+    return refuse(job.id, 'ID_CONFLICT', 'this id belongs to another type or payload; make a new id for a new job')
+  }
+
+  /** The id of the job that holds the key; it may be gone. */
+  protected holder(type: string, unique: Unique, now: number): string | undefined {
+    return this.keys.holder(type, unique, now)
+  }
+
+  /** What becomes of an enqueue whose key is held. */
+  protected meet(id: string, job: NewJob, now: number): Enqueued {
+    const holder = this.byId.get(id)
+    const how = job.unique!.onConflict
+    if (how === 'error') {
+      const refused: Refusal = { code: 'UNIQUE_CONFLICT', message: `job ${id} holds the key`, holder: id }
+      return { id: job.id, refused }
+    }
+    if (how === 'keep' || !holder || !allows(holder.state, 'replace')) return { id, duplicate: true }
+    this.replace(holder, job, now)
+    this.keys.remember(job.id, job.type, id, now)
+    return { id, duplicate: true, replaced: true }
+  }
+
+  /** A ready job that need not move keeps its place in line, so that updates cannot hold it up for ever. */
+  protected replace(holder: ModelJob, job: NewJob, now: number): void {
+    if (replaceWork(holder, job, now)) this.wait(holder, 'replace', holder.runAt, now)
   }
 
   /** Ready when `runAt` has come, else scheduled for then. */
@@ -181,6 +228,7 @@ export class ModelJobs {
     job.claim += 1
     job.worker = worker
     job.startedAt = now
+    if (holdsUntil(job, 'start')) this.keys.free(job)
     const { id, claim, type, payload, attempt, attemptBase, crashes, createdAt, policy } = job
     return { job: id, claim, type, payload, attempt, attemptBase, crashes, createdAt, policy }
   }
@@ -193,19 +241,6 @@ export class ModelJobs {
   note(worker: string, note: Note, now: number): void {
     const job = this.fenced(worker, note)
     if (job) write(job, note, now)
-  }
-
-  /** A completion that brings a job under the id of another is refused with all of its call. */
-  checkFollowUps(worker: string, settlements: readonly Settlement[]): void {
-    for (const settlement of settlements) {
-      const job = this.fenced(worker, settlement)
-      if (settlement.outcome !== 'complete' || !job || job.cancelRequested) continue
-      for (const { id, type, payload } of settlement.followUps ?? []) {
-        const known = this.byId.get(id)
-        if (!known || (known.type === type && known.payload === payload)) continue
-        throw new ForgeError('ID_CONFLICT', `the follow-up ${id} has the id of another job`, { id: job.id })
-      }
-    }
   }
 
   /** `isRescue`: not by the holder itself, which must not take it for its own later. */
@@ -228,7 +263,10 @@ export class ModelJobs {
       case 'complete':
         job.result = settlement.result
         this.end(job, verb, 'completed', null, now)
-        for (const next of settlement.followUps ?? []) this.add(next, now, true)
+        for (const next of settlement.followUps ?? []) {
+          const answer = this.add(next, now, true)
+          if ('refused' in answer) throw followUpRefused(job.id, answer.refused)
+        }
         break
       case 'retry':
         job.attempt += 1
@@ -261,6 +299,8 @@ export class ModelJobs {
     job.resultUntil = state === 'completed' ? now + job.policy.keepResultMs : null
     job.worker = null
     job.cancelRequested = false
+    // Of a job that was cancelled or came too late, nothing was done that a window is there for.
+    if (holdsUntil(job, 'done') || state === 'cancelled') this.keys.free(job)
     this.#hint(`ended:${job.id}`)
   }
 
@@ -278,6 +318,7 @@ export class ModelJobs {
   prune(limit: number, now: number): { readonly removed: number; readonly more: boolean } {
     const over = this.all((job) => isEnded(job.state) && job.finishedAt! + this.keepMs(job) <= now)
     for (const job of over.slice(0, limit)) this.byId.delete(job.id)
+    this.keys.prune(now)
     return { removed: Math.min(over.length, limit), more: over.length > limit }
   }
 
@@ -303,8 +344,9 @@ export class ModelJobs {
         }
         return done(job.state)
       case 'retry': {
-        const holder = this.holder(job.type, job.unique)
-        if (holder) return { id, done: false, code: 'UNIQUE_CONFLICT', holder: holder.id }
+        const holder = job.unique ? this.holder(job.type, job.unique, now) : undefined
+        if (holder !== undefined && holder !== id) return { id, done: false, code: 'UNIQUE_CONFLICT', holder }
+        this.keys.take(job, now)
         renew(job, request.payload)
         this.wait(job, 'retry', now, now)
         return done('ready')
@@ -313,6 +355,7 @@ export class ModelJobs {
         this.enterLane(job, 'promote', now)
         return done('ready')
       case 'delete':
+        this.keys.free(job)
         this.byId.delete(id)
         return done('gone')
     }

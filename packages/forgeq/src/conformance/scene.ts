@@ -4,10 +4,12 @@ import { idSource } from '../core/id.ts'
 import type { Action } from '../core/states.ts'
 import type {
   ActVerdict,
+  Enqueued,
   JobFilter,
   JobRecord,
   LostJob,
   NewJob,
+  NewUnique,
   QueueRecord,
   Registration,
   Settlement,
@@ -20,7 +22,10 @@ import { crash } from './endings.ts'
 import { ScriptedWorker } from './scripted-worker.ts'
 
 /** A job to enqueue; what is left out gets a sensible value. The policy's members stand beside the job's. */
-export type JobOptions = Partial<Omit<NewJob, 'policy'> & StoredPolicy>
+export type JobOptions = Partial<Omit<NewJob, 'policy' | 'unique'> & StoredPolicy> & {
+  /** A key alone is held until its job has ended, and keeps its holder. */
+  readonly unique?: string | NewUnique
+}
 
 type WorkerOptions = Partial<Omit<Registration, 'types'>> & { readonly types?: readonly string[] }
 
@@ -35,6 +40,8 @@ export const policy: StoredPolicy = {
   keepResultMs: 3_600_000,
   delivery: 'at-least-once',
 }
+
+const untilDone = (key: string): NewUnique => ({ key, until: 'done', onConflict: 'keep' })
 
 export class Scene {
   readonly store: Store
@@ -69,6 +76,7 @@ export class Scene {
       backoff = policy.backoff,
       keepResultMs = policy.keepResultMs,
       delivery = policy.delivery,
+      unique,
       ...job
     } = options
     return {
@@ -76,6 +84,7 @@ export class Scene {
       type: 'work',
       payload: '{}',
       ...job,
+      ...(unique !== undefined && { unique: typeof unique === 'string' ? untilDone(unique) : unique }),
       policy: { queue, priority, maxAttempts, timeoutMs, backoff, keepResultMs, delivery },
     }
   }
@@ -115,6 +124,18 @@ export class Scene {
     }
     await this.store.register(registration)
     return new ScriptedWorker(this.store, registration.id)
+  }
+
+  /** Enqueues one job, whatever comes of it. */
+  async enqueue(options: JobOptions = {}): Promise<Enqueued> {
+    return this.send(this.newJob(options))
+  }
+
+  /** Sends one job as it is. */
+  async send(job: NewJob): Promise<Enqueued> {
+    const [answer] = await this.store.enqueue([job], { atomic: false })
+    assert.ok(answer)
+    return answer
   }
 
   async job(id: string): Promise<JobRecord> {

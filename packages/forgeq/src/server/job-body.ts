@@ -3,8 +3,9 @@ import * as z from 'zod'
 import { longestMs } from '../core/duration.ts'
 import { ForgeError } from '../core/errors.ts'
 import { rawMember } from '../core/json.ts'
-import { checkName, checkTags, checkUnique } from '../core/name.ts'
+import { checkName, checkTags } from '../core/name.ts'
 import { checkRetries, readPriority, type EnqueueOptions, type Priority } from '../core/policy.ts'
+import { readUnique, type UniqueRule } from '../core/unique.ts'
 import { check, parse } from './body.ts'
 
 export interface WrittenJob {
@@ -12,6 +13,13 @@ export interface WrittenJob {
   /** As it was written, so that no digit is lost. */
   readonly payload: string | undefined
   readonly options: EnqueueOptions
+}
+
+interface WrittenUnique {
+  readonly key: string
+  readonly until?: 'done' | 'start'
+  readonly forMs?: number
+  readonly onConflict?: 'keep' | 'replace' | 'error'
 }
 
 /** A member that the library judges itself, so that both say the same of it: `judge` throws INVALID_OPTION. */
@@ -46,7 +54,7 @@ const newJob = z.strictObject(
     timeoutMs: durationMs,
     expireMs: durationMs,
     keepResultMs: durationMs,
-    unique: judged<string>(checkUnique).exactOptional(),
+    unique: judged<string | WrittenUnique>((value) => readUnique(value, 'forMs')).exactOptional(),
     tags: judged<readonly string[]>(checkTags).exactOptional(),
   },
   'must be an object',
@@ -55,12 +63,13 @@ const newJob = z.strictObject(
 /** INVALID_JSON, or INVALID_OPTION naming each member that is wrong; `what` is where the text came from. */
 export function readJob(written: string, what: string): WrittenJob {
   const { type, payload: _payload, ...members } = check(newJob, parse(written, what), what)
-  const { delayMs, runAt, timeoutMs, expireMs, keepResultMs, ...options } = members
+  const { delayMs, runAt, timeoutMs, expireMs, keepResultMs, unique, ...options } = members
   return {
     type,
     payload: rawMember(written, 'payload'),
     options: {
       ...options,
+      ...(unique !== undefined && { unique: typeof unique === 'string' ? unique : ruleOf(unique) }),
       ...(delayMs !== undefined && { delay: delayMs }),
       ...(runAt !== undefined && { at: new Date(runAt) }),
       ...(timeoutMs !== undefined && { timeout: timeoutMs }),
@@ -69,3 +78,6 @@ export function readJob(written: string, what: string): WrittenJob {
     },
   }
 }
+
+const ruleOf = ({ forMs, until, ...rule }: WrittenUnique): UniqueRule =>
+  forMs === undefined ? { ...rule, ...(until && { until }) } : { ...rule, for: forMs }

@@ -1,6 +1,7 @@
 // How jobs, queues and workers look as JSON, for HTTP and for the command line's --json. Times become RFC 3339 texts;
 // payload and result stay the texts they were stored as, so that no digit is lost.
 import type { Explanation } from '../core/why.ts'
+import type { Accepted } from '../enqueue.ts'
 import type { ActVerdict, Crew, JobRecord, QueueRecord, WorkerRecord } from '../store/records.ts'
 
 /** A job as JSON text; `why` and, where the record has them, attempts and logs come last. */
@@ -68,6 +69,10 @@ const crewView = ({ loops, ...crew }: Crew): object => ({
 
 /** A list without pages as JSON text. */
 export const listJson = (items: readonly string[]): string => `{"data":[${items.join(',')}]}`
+
+/** What an enqueue is answered with. */
+export const acceptedJson = ({ id, duplicate, replaced }: Accepted): string =>
+  JSON.stringify({ id, duplicate, ...(replaced === true && { replaced }) })
 
 /** What became of a job that was acted on. */
 export const actedJson = ({ id, state }: Extract<ActVerdict, { done: true }>): string => JSON.stringify({ id, state })

@@ -8,6 +8,7 @@ import { claimedPolicy, unpackPolicy } from './policy.ts'
 import { stateCodes } from './schema.ts'
 import { holdsAny, holdsSuspect } from './suspects.ts'
 import type { Turn } from './turn.ts'
+import { releaseUnique, untilStart } from './unique.ts'
 
 /** The worker's record as an exchange needs it. */
 export interface Claimer {
@@ -31,14 +32,14 @@ interface Part {
 const part = (filter: string, upTo = '<=', index?: string): Part => ({
   head: /* sql */ `
   SELECT r.lane, r.seq, r.job, r.type, r.claim, r.attempt, r.crashes, j.id, j.payload, j.created_at, j.expire_at, j.policy,
-    j.attempt_base
+    j.attempt_base, j.uniq_for
   FROM forgeq_ready r ${index ? `INDEXED BY forgeq_ready_${index}` : ''} CROSS JOIN forgeq_job j ON j.seq = r.job
   WHERE r.queue = ? ${filter} ORDER BY r.lane, r.seq LIMIT ?`,
   // What of the range was not taken out before is exactly what was read: this transaction has the write lock.
   run: /* sql */ `
   INSERT INTO forgeq_running (job, worker, claim, turn, queue, lane, seq, attempt, crashes, settler, started_at, keep_ms, uniq)
   SELECT r.job, ?, r.claim + 1, ?, r.queue, r.lane, r.seq, r.attempt, r.crashes, r.settler, ?,
-    coalesce(j.policy ->> '$.keepResultMs', ?), j.uniq IS NOT NULL
+    coalesce(j.policy ->> '$.keepResultMs', ?), j.uniq IS NOT NULL AND j.uniq_for IS NOT ${untilStart}
   FROM forgeq_ready r CROSS JOIN forgeq_job j ON j.seq = r.job
   WHERE r.queue = ? AND r.lane = ? AND r.seq ${upTo} ? ${filter}`,
   take: /* sql */ `DELETE FROM forgeq_ready AS r WHERE queue = ? AND lane = ? AND seq ${upTo} ? ${filter}`,
@@ -67,6 +68,7 @@ type Row = readonly [
   expireAt: number | null,
   policy: string | null,
   attemptBase: number,
+  uniqFor: number | null,
 ]
 
 const takeOne = /* sql */ `DELETE FROM forgeq_ready WHERE queue = ? AND lane = ? AND seq = ?`
@@ -176,10 +178,11 @@ const claimFrom = (
 
 /** Parks a job that this worker does not know and ends one that is too late to start; takes both out of the lane. */
 const isRunnable = (turn: Turn, worker: Claimer, queue: number, row: Row): boolean => {
-  const [lane, seq, job, type, claims, , , id, , , expireAt] = row
+  const [lane, seq, job, type, claims, , , id, , , expireAt, , , uniqFor] = row
   const isLate = claims === 0 && expireAt !== null && expireAt <= turn.now
   if (worker.types.has(type) && !isLate) {
     if (claims === 0 && expireAt !== null) turn.sql(meetDeadline).run(expireAt, job)
+    if (uniqFor === untilStart) releaseUnique(turn, job)
     return true
   }
   if (worker.types.has(type)) expire(turn, queue, job, id)

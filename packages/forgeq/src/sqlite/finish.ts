@@ -4,7 +4,7 @@ import { keptMs } from '../core/retention.ts'
 import type { State } from '../core/states.ts'
 import { stateCodes } from './schema.ts'
 import type { Turn } from './turn.ts'
-import { releaseUnique } from './unique.ts'
+import { endUnique, releaseUnique } from './unique.ts'
 import type { Counters } from './place.ts'
 
 const addDone = /* sql */ `
@@ -55,6 +55,7 @@ export const finish = (turn: Turn, end: End): void => {
       end.result,
     )
   turn.tally(end.queue, state, 1)
-  if (end.holdsUnique) releaseUnique(turn, end.seq)
+  // Of a job that was cancelled or came too late, nothing was done that a time to hold the key is there for.
+  if (end.holdsUnique) (end.state === 'cancelled' ? releaseUnique : endUnique)(turn, end.seq)
   turn.hintEnded(end.id)
 }

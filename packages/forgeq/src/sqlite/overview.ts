@@ -1,11 +1,10 @@
 // Reads what is not a job: queues with their depths, workers, announced types.
 import type { State } from '../core/states.ts'
 import type { QueueRecord, TypeRecord, WorkerFacts, WorkerRecord } from '../store/records.ts'
-import { stateName } from './act.ts'
 import { typesOf } from './lease.ts'
 import { unpackPolicy } from './policy.ts'
 import type { Reader } from './reader.ts'
-import { stateCodes } from './schema.ts'
+import { stateCodes, stateName } from './schema.ts'
 import type { Turn } from './turn.ts'
 
 const allQueues = /* sql */ `SELECT id, name, paused FROM forgeq_queue ORDER BY name`

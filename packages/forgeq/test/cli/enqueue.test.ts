@@ -60,7 +60,14 @@ test('every option ends up with the job', async (t) => {
   const { queue, priority, state, unique, tags, maxAttempts } = job
   assert.deepEqual(
     { queue, priority, state, unique, tags, maxAttempts },
-    { queue: 'mails', priority: 2, state: 'scheduled', unique: 'u1', tags: ['a', 'b'], maxAttempts: 4 },
+    {
+      queue: 'mails',
+      priority: 2,
+      state: 'scheduled',
+      unique: { key: 'u1', until: 'done' },
+      tags: ['a', 'b'],
+      maxAttempts: 4,
+    },
   )
   const at = (name: string): number => Date.parse(String(job[name]))
   assert.equal(at('runAt') - at('createdAt'), 600_000)

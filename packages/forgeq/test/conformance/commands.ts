@@ -6,13 +6,28 @@ const queue = fc.constantFrom('a', 'b')
 const rarely = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
   fc.oneof({ weight: 3, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: value })
 
+const unique = fc
+  .record({
+    key: fc.constantFrom('u', 'v'),
+    hold: fc.constantFrom(
+      { until: 'done' } as const,
+      { until: 'start' } as const,
+      { forMs: 1500 } as const,
+      { forMs: 20_000 } as const,
+      // Longer than any job is kept.
+      { forMs: 100_000_000 } as const,
+    ),
+    onConflict: fc.constantFrom('keep', 'replace', 'replace', 'error'),
+  })
+  .map(({ key, hold, onConflict }) => ({ key, ...hold, onConflict }))
+
 const newJob = fc.record({
   type: fc.constantFrom('work', 'work', 'mail', 'strange'),
   queue,
   priority: fc.constantFrom(2, 5, 5, 9),
   delayMs: rarely(fc.constantFrom(0, 1000, 4000, 20_000)),
   expireMs: rarely(fc.constantFrom(1000, 6000)),
-  unique: rarely(fc.constantFrom('u', 'v')),
+  unique: rarely(unique),
   tags: fc.constantFrom([], ['x'], ['x', 'y']),
   keepResultMs: fc.constantFrom(0, 5000, 3_600_000),
   maxAttempts: fc.constantFrom(1, 3),
@@ -31,6 +46,7 @@ const settlement = fc.record({
   delayMs: fc.constantFrom(0, 0, 2000, 10_000),
   hasError: fc.boolean(),
   hasFollowUp: fc.boolean(),
+  followUpUnique: rarely(unique),
   isPoison: fc.boolean(),
 })
 

@@ -179,7 +179,7 @@ export class Twin {
     const error = failure(`no ${hold.claim}`)
     switch (given.outcome) {
       case 'complete':
-        return complete(hold, '{"ok":true}', given.hasFollowUp ? [this.#followUp()] : undefined)
+        return complete(hold, '{"ok":true}', given.hasFollowUp ? [this.#followUp(given.followUpUnique)] : undefined)
       case 'retry':
         return retry(hold, given.delayMs, error)
       case 'snooze':
@@ -195,8 +195,14 @@ export class Twin {
     }
   }
 
-  #followUp(): records.NewJob {
-    const job = { id: this.#nextId(), type: 'work', payload: '"next"', policy: { ...policy, queue: 'a' } }
+  #followUp(unique?: records.NewUnique): records.NewJob {
+    const job: records.NewJob = {
+      id: this.#nextId(),
+      type: 'work',
+      payload: '"next"',
+      policy: { ...policy, queue: 'a' },
+      ...(unique && { unique }),
+    }
     this.#jobs.push(job)
     return job
   }

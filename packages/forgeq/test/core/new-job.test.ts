@@ -30,9 +30,18 @@ test('options become numbers and plain texts', () => {
     delayMs: 600_000,
     runAt: 5,
     expireMs: 86_400_000,
-    unique: 'welcome:42',
+    unique: { key: 'welcome:42', until: 'done', onConflict: 'keep' },
     tags: ['a', 'ü😀'],
   })
+})
+
+test('a unique key is held until the end of its job, or as it is said', () => {
+  const read = (unique: NonNullable<EnqueueOptions['unique']>): unknown => make({ unique }).unique
+  const key = 'welcome:42'
+  assert.deepEqual(read({ key }), { key, until: 'done', onConflict: 'keep' })
+  assert.deepEqual(read({ key, until: 'start' }), { key, until: 'start', onConflict: 'keep' })
+  assert.deepEqual(read({ key, for: '10m', onConflict: 'error' }), { key, forMs: 600_000, onConflict: 'error' })
+  assert.deepEqual(read({ key, for: 0.5, onConflict: 'replace' }), { key, forMs: 1, onConflict: 'replace' })
 })
 
 test('an option that does not exist is refused: it would silently do nothing', () => {
@@ -60,7 +69,18 @@ test('what is out of range is refused under the name of its option', () => {
     [{ unique: 'x'.repeat(257) }, 'INVALID_OPTION', 'unique'],
     [{ unique: 'a\0b' }, 'INVALID_OPTION', 'unique'],
     [{ unique: '\ud800' }, 'INVALID_OPTION', 'unique'],
-    [{ unique: { key: 'a' } }, 'INVALID_OPTION', 'unique'],
+    [{ unique: 7 }, 'INVALID_OPTION', 'unique'],
+    [{ unique: null }, 'INVALID_OPTION', 'unique'],
+    [{ unique: ['a'] }, 'INVALID_OPTION', 'unique'],
+    [{ unique: {} }, 'INVALID_OPTION', 'unique.key'],
+    [{ unique: { key: '' } }, 'INVALID_OPTION', 'unique.key'],
+    [{ unique: { key: 'a', untill: 'start' } }, 'INVALID_OPTION', 'unique.untill'],
+    [{ unique: { key: 'a', forMs: 5 } }, 'INVALID_OPTION', 'unique.forMs'],
+    [{ unique: { key: 'a', until: 'end' } }, 'INVALID_OPTION', 'unique.until'],
+    [{ unique: { key: 'a', onConflict: 'drop' } }, 'INVALID_OPTION', 'unique.onConflict'],
+    [{ unique: { key: 'a', for: 'ever' } }, 'INVALID_OPTION', 'unique.for'],
+    [{ unique: { key: 'a', for: 0 } }, 'INVALID_OPTION', 'unique.for'],
+    [{ unique: { key: 'a', for: '1m', until: 'start' } }, 'INVALID_OPTION', 'unique.for'],
     [{ tags: 'a' }, 'INVALID_OPTION', 'tags'],
     [{ tags: Array.from({ length: 11 }, (_, i) => `t${i}`) }, 'INVALID_OPTION', 'tags'],
     [{ tags: ['a', 'x'.repeat(65)] }, 'INVALID_OPTION', 'tags.1'],

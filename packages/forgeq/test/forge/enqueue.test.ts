@@ -34,7 +34,7 @@ test('the job is stored with its payload as it came and its policy resolved', as
       runAt: '2026-01-01T00:01:00.000Z',
       cancelRequested: false,
       tags: ['a', 'b'],
-      unique: 'u',
+      unique: { key: 'u', until: 'done' },
     },
   )
 })

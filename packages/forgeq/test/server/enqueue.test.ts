@@ -62,7 +62,7 @@ test('every option arrives', async (t) => {
   assert.equal(job!.state, 'scheduled')
   assert.equal(job!.runAt, at)
   assert.equal(job!.expireAt, job!.createdAt + 7_200_000)
-  assert.equal(job!.unique, 'one')
+  assert.deepEqual(job!.unique, { key: 'one', until: 'done' })
   assert.deepEqual(job!.tags, ['a', 'b'])
   const { queue, priority, maxAttempts, timeoutMs, keepResultMs } = job!.policy
   assert.deepEqual(
@@ -209,7 +209,10 @@ test('what is wrong with a member is said as the library says it', async (t) => 
     ['queue', 'a b'],
     ['queue', 7],
     ['unique', ''],
-    ['unique', { key: 'a' }],
+    ['unique', 7],
+    ['unique', { key: '' }],
+    ['unique', { key: 'a', until: 'end' }],
+    ['unique', { key: 'a', onConflict: 'drop' }],
     ['tags', 'a'],
     ['tags', ['', 'b']],
   ] as const) {

@@ -68,20 +68,20 @@ export const orderChecks: Readonly<Record<string, Check>> = {
   'I18 one job at a time holds a key': ({ final, of, byId, sent }) => {
     const keyed = final.jobs.filter(({ unique }) => unique !== null)
     const questions = new Map(of('enqueue').map((one) => [`${one.pid} ${one.op}`, one]))
-    const groups = [...groupBy(keyed, ({ type, unique }) => `${type} ${unique}`).values()]
+    const groups = [...groupBy(keyed, ({ type, unique }) => `${type} ${unique?.key}`).values()]
     return [
       ...groups.flatMap((group) => {
         const sorted = [...group].sort((a, b) => a.createdAt - b.createdAt)
         return sorted.flatMap((job, i) => {
           const before = sorted[i - 1]
           if (before === undefined || (before.finishedAt !== null && before.finishedAt <= job.createdAt)) return []
-          return [`${job.id} came while ${before.id} held ${job.unique}`]
+          return [`${job.id} came while ${before.id} held ${job.unique?.key}`]
         })
       }),
       ...of('enqueued').flatMap(({ id, op, pid }) => {
         const asked = questions.get(`${pid} ${op}`)?.job
         if (asked === undefined || asked.id === id) return []
-        if (byId.get(id)?.unique === sent.get(asked.id)?.unique) return []
+        if (byId.get(id)?.unique?.key === sent.get(asked.id)?.unique) return []
         return [`${asked.id} was answered with ${id}, which does not hold its key`]
       }),
     ]

@@ -138,7 +138,7 @@ function record(t: number, { id, type, queue, priority, payload, maxAttempts, un
     worker: null,
     cancelRequested: false,
     tags: [],
-    unique: unique ?? null,
+    unique: unique === undefined ? null : { key: unique, until: 'done' },
     attempts: [] as AttemptRecord[],
   }
 }

@@ -19,7 +19,7 @@ export const sentOf = ({ id, type, payload, policy, delayMs, expireMs, unique }:
     once: delivery === 'at-most-once',
     delayMs,
     expireMs,
-    unique,
+    unique: unique?.key,
   }
 }
 

@@ -1,5 +1,5 @@
 // Stores new jobs: bodies one by one (ids and unique keys decide), places by one statement for the whole batch.
-import type { Enqueued, NewJob, NewUnique, Refusal, StoredPolicy } from '../store/records.ts'
+import type { Enqueued, NewJob, Refusal, StoredPolicy } from '../store/records.ts'
 import { caps } from '../core/caps.ts'
 import { idTime, isId } from '../core/id.ts'
 import { freshLane } from './place.ts'
@@ -114,7 +114,7 @@ export const place = (turn: Turn, jobs: readonly NewJob[], checkAge: boolean): E
       const known = duplicateOf(turn, job)
       if (known !== undefined) return known
       const holder = holderOf(turn, type, job.unique.key)
-      if (holder !== undefined) return meet(turn, batch, holder, { ...job, unique: job.unique }, type, work)
+      if (holder !== undefined) return meet(turn, batch, holder, job, type, work)
     }
     return store(turn, batch, job, type, work) ?? duplicateOf(turn, job)!
   })
@@ -165,11 +165,11 @@ const meet = (
   turn: Turn,
   batch: Batch,
   holder: { readonly seq: number; readonly id: string },
-  job: NewJob & { readonly unique: NewUnique },
+  job: NewJob,
   type: number,
   work: Work,
 ): Enqueued => {
-  switch (job.unique.onConflict) {
+  switch (job.unique!.onConflict) {
     case 'keep':
       return { id: holder.id, duplicate: true }
     case 'error': {

@@ -1,5 +1,5 @@
-// Any language enqueues with an INSERT into this view, in its own transaction. The trigger does what enqueue.ts does. There
-// is one text of it: it is made anew whenever the tables below it have changed.
+// Any language enqueues with an INSERT into this view, in its own transaction. The trigger does what enqueue.ts does. It is
+// made anew whenever a file is migrated: a change of its text needs a step, if only an empty one (schema.ts).
 import { stateCodes } from './schema.ts'
 
 // Not unixepoch('subsec'): distributions ship SQLite older than 3.42 to other languages.

@@ -74,14 +74,14 @@ export const orderChecks: Readonly<Record<string, Check>> = {
         const sorted = [...group].sort((a, b) => a.createdAt - b.createdAt)
         return sorted.flatMap((job, i) => {
           const before = sorted[i - 1]
-          if (before === undefined || (before.finishedAt !== null && before.finishedAt <= job.createdAt)) return []
+          if (before === undefined || freedAt(before) <= job.createdAt) return []
           return [`${job.id} came while ${before.id} held ${job.unique?.key}`]
         })
       }),
       ...of('enqueued').flatMap(({ id, op, pid }) => {
         const asked = questions.get(`${pid} ${op}`)?.job
         if (asked === undefined || asked.id === id) return []
-        if (byId.get(id)?.unique?.key === sent.get(asked.id)?.unique) return []
+        if (byId.get(id)?.unique?.key === sent.get(asked.id)?.unique?.key) return []
         return [`${asked.id} was answered with ${id}, which does not hold its key`]
       }),
     ]
@@ -129,4 +129,11 @@ export const orderChecks: Readonly<Record<string, Check>> = {
         .map((state) => `${queue}: ${counts[state]} ${state} counted, ${sum(final.jobs, queue, state)} found`),
     ),
   ],
+}
+
+/** When a job no longer held its key; Infinity: it holds it still. */
+function freedAt({ unique, attempts = [], finishedAt }: JobRecord): number {
+  const startedAt =
+    unique !== null && 'until' in unique && unique.until === 'start' ? attempts[0]?.startedAt : undefined
+  return startedAt ?? finishedAt ?? Infinity
 }

@@ -12,7 +12,7 @@ export interface EnqueueOp {
   readonly priority: Priority
   readonly delayMs?: number
   readonly expireMs?: number
-  readonly unique?: string
+  readonly unique?: { readonly key: string; readonly until: 'done' | 'start' }
 }
 
 /** An operation of a producer, `at` ms after its start. */
@@ -105,7 +105,10 @@ function jobOf(random: Random, n: string): EnqueueOp {
   if (dice < 290) return { ...job, kind: 'parent', load: { ...load, ms: short, children: random.between(1, 3) } }
   if (dice < 350) return { ...job, kind: 'once', load: { ...load, ms: short * 4 } }
   if (dice < 500) return { ...job, kind: 'plain', load: { ...load, ms: short }, delayMs: random.between(100, 4_000) }
-  if (dice < 620) return { ...job, kind: 'plain', load: { ...load, ms: short }, unique: `key-${random.between(1, 5)}` }
+  if (dice < 620) {
+    const unique = { key: `key-${random.between(1, 5)}`, until: random.pick(['done', 'start'] as const) }
+    return { ...job, kind: 'plain', load: { ...load, ms: short }, unique }
+  }
   if (dice < 680) return { ...job, kind: 'plain', load: { ...load, ms: short }, expireMs: random.between(50, 800) }
   return { ...job, kind: 'plain', load: { ...load, ms: short } }
 }

@@ -11,6 +11,12 @@ const first = await forge.enqueue(invoice, { order: 42 }, { unique: 'order:42' }
 const second = await forge.enqueue(invoice, { order: 42 }, { unique: 'order:42' })
 console.log(second.id === first.id, second.duplicate) // true true
 
+// Of many changes in a row only the last one is worth a run: each takes the place of the one that still waits.
+const onlyLast = { delay: '1h', unique: { key: 'order:7', until: 'start', onConflict: 'replace' } } as const
+const draft = await forge.enqueue(invoice, { order: 7 }, onlyLast)
+const final = await forge.enqueue(invoice, { order: 77 }, onlyLast)
+console.log(final.id === draft.id, final.replaced, (await forge.admin.job(draft.id))?.payload) // true true { order: 77 }
+
 // An id is for good: the same again is the same job, even when that has ended.
 const again = await forge.enqueue(invoice, { order: 42 }, { id: first.id })
 console.log(again.duplicate) // true

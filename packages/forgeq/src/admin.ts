@@ -20,6 +20,7 @@ import type {
   LogRecord,
   Progress,
   TypeRecord,
+  Unique,
   WorkerRecord,
 } from './store/records.ts'
 import { batchLimit, type Store } from './store/store.ts'
@@ -67,7 +68,7 @@ export interface JobView {
   readonly worker?: string
   readonly cancelRequested: boolean
   readonly tags: readonly string[]
-  readonly unique?: string
+  readonly unique?: Unique
   readonly key?: string
   /** Where asked for: the last 20 claims, oldest first. */
   readonly attempts?: readonly AttemptView[]

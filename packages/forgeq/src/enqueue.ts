@@ -168,10 +168,11 @@ function answer({ resolve, reject }: Waiting, enqueued: Enqueued): void {
 /** Throws what a refusal says; `at` is the place in the caller's list. */
 function refuse(enqueued: Enqueued, at?: string): void {
   if (!('refused' in enqueued) || enqueued.refused.code === 'BATCH_REFUSED') return
-  const { code, message } = enqueued.refused
-  const { id } = enqueued
-  if (at === undefined) throw new ForgeError(code, message, { id })
-  throw new ForgeError(code, `${at}: ${message}`, { id, problems: [{ path: at, message }] })
+  const { code, message, holder } = enqueued.refused
+  // Where a key is held, the job that there is to speak of is its holder.
+  const about = holder === undefined ? { id: enqueued.id } : { id: holder, holder }
+  if (at === undefined) throw new ForgeError(code, message, about)
+  throw new ForgeError(code, `${at}: ${message}`, { ...about, problems: [{ path: at, message }] })
 }
 
 /** Each caller learns the id of its own job. */
@@ -183,6 +184,7 @@ const tellProgress = (error: unknown, stored: number, all: number): unknown =>
     ? new ForgeError(error.code, `${error.message} (${stored} of the ${all} jobs are stored)`, {
         cause: error,
         ...(error.id !== undefined && { id: error.id }),
+        ...(error.holder !== undefined && { holder: error.holder }),
         ...(error.problems !== undefined && { problems: error.problems }),
       })
     : error

@@ -76,8 +76,8 @@ export class ForgeQ implements AsyncDisposable {
 
   /**
    * Stores a job; it is accepted once this resolves. INVALID_INPUT, INVALID_JSON, TOO_LARGE, INVALID_OPTION, ID_CONFLICT,
-   * QUEUE_FULL, QUEUE_CLOSED, TOO_MANY_WAITING and STORE_UNAVAILABLE stored nothing; after OUTCOME_UNKNOWN enqueue again
-   * with the `id` of the error.
+   * UNIQUE_CONFLICT, QUEUE_FULL, QUEUE_CLOSED, TOO_MANY_WAITING and STORE_UNAVAILABLE stored nothing; after
+   * OUTCOME_UNKNOWN enqueue again with the `id` of the error.
    */
   enqueue<Out>(job: Job<void, any, Out>): Promise<Handle<Out>>
   enqueue<In, Out>(job: Job<In, any, Out>, input: NoInfer<In>, options?: EnqueueOptions): Promise<Handle<Out>>
@@ -188,8 +188,8 @@ export class ForgeQ implements AsyncDisposable {
     await this.store.close()
   }
 
-  #handleOf({ id, duplicate }: Accepted, isKnown: boolean): Handle<unknown> {
-    return new JobHandle({ store: this.store, ended: this.#ended }, id, { duplicate, isKnown })
+  #handleOf(accepted: Accepted, isKnown: boolean): Handle<unknown> {
+    return new JobHandle({ store: this.store, ended: this.#ended }, accepted, isKnown)
   }
 }
 

@@ -3,6 +3,7 @@ import { toMs, type Duration } from './core/duration.ts'
 import { ForgeError, unknownJob } from './core/errors.ts'
 import type { Stored } from './core/json.ts'
 import type { EndedJobs } from './await-results.ts'
+import type { Accepted } from './enqueue.ts'
 import type { Failure, JobRecord } from './store/records.ts'
 import type { Store } from './store/store.ts'
 
@@ -11,6 +12,8 @@ export interface Handle<Out> {
   readonly id: string
   /** The job was there before: the same id was enqueued again, or another job held the unique key. */
   readonly duplicate: boolean
+  /** That job was still waiting, and does what this enqueue asked for: its `unique` says `onConflict: 'replace'`. */
+  readonly replaced: boolean
   /**
    * What the handler returned, as JSON gives it back. JOB_DEAD (its cause is a `Death`), CANCELLED, RESULT_EXPIRED,
    * NOT_FOUND, and TIMEOUT when it has not ended after `timeout` (default: waits for ever).
@@ -34,15 +37,17 @@ export interface HandleParts {
 export class JobHandle<Out> implements Handle<Out> {
   readonly id: string
   readonly duplicate: boolean
+  readonly replaced: boolean
   readonly #parts: HandleParts
   /** The store has confirmed the job: when it is not found any more, its time is over. */
   readonly #isKnown: boolean
 
-  constructor(parts: HandleParts, id: string, state: { readonly duplicate: boolean; readonly isKnown: boolean }) {
+  constructor(parts: HandleParts, { id, duplicate, replaced }: Accepted, isKnown: boolean) {
     this.#parts = parts
     this.id = id
-    this.duplicate = state.duplicate
-    this.#isKnown = state.isKnown
+    this.duplicate = duplicate
+    this.replaced = replaced ?? false
+    this.#isKnown = isKnown
   }
 
   async result(options: { readonly timeout?: Duration } = {}): Promise<Stored<Out>> {

@@ -65,7 +65,8 @@ export interface Context<Arg> {
   readonly progress: (done: number, total?: number, label?: string) => void
   /**
    * Enqueues in the name of this job: committed with its completion, never without it. Gives the id that the new job will
-   * have; with `unique`, no job will have it when another one holds the key by then.
+   * have; with `unique`, no job will have it when another one holds the key by then. Where that is to be an error, this try
+   * fails with UNIQUE_CONFLICT.
    */
   readonly enqueue: <In>(job: Job<In, any, any>, input: NoInfer<In>, options?: EnqueueOptions) => string
 }

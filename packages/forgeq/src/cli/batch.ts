@@ -3,8 +3,10 @@ import { createReadStream } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { errorCodes, ForgeError } from '../core/errors.ts'
 import type { ForgeQ } from '../forge.ts'
+import type { Accepted } from '../enqueue.ts'
 import type { Intake } from '../server/intake.ts'
 import { readJob } from '../server/job-body.ts'
+import { acceptedJson } from '../server/view.ts'
 import { batchLimit } from '../store/store.ts'
 import { intakeOf } from './intake-of.ts'
 import { partly } from './job-acts.ts'
@@ -18,8 +20,7 @@ interface Line {
 
 interface Answer {
   readonly line: number
-  readonly id?: string
-  readonly duplicate?: boolean
+  readonly accepted?: Accepted
   readonly error?: ForgeError
 }
 
@@ -27,39 +28,39 @@ interface Answer {
 export async function enqueueBatch(forge: ForgeQ, file: string, asJson: boolean): Promise<number> {
   const intake = await intakeOf(forge)
   const progress = progressLine('enqueued')
-  const tally = { stored: 0, duplicates: 0, refused: 0 }
+  const tally = { stored: 0, replaced: 0, duplicates: 0, refused: 0 }
   const results: string[] = []
   let exitCode = 0
   for await (const lines of chunksOf(file)) {
     const answers = await Promise.all(lines.map((line) => send(intake, line)))
-    for (const { line, id, duplicate, error } of answers) {
-      if (error === undefined) {
-        tally[duplicate === true ? 'duplicates' : 'stored'] += 1
-        if (!asJson) console.log(id)
-        else results.push(JSON.stringify({ line, id, duplicate }))
-      } else {
+    for (const { line, accepted, error } of answers) {
+      if (accepted !== undefined) {
+        tally[accepted.replaced ? 'replaced' : accepted.duplicate ? 'duplicates' : 'stored'] += 1
+        if (asJson) results.push(`{"line":${line},${acceptedJson(accepted).slice(1)}`)
+        else console.log(accepted.id)
+      } else if (error !== undefined) {
+        const { code, message, holder } = error
         tally.refused += 1
-        exitCode ||= errorCodes[error.code].exit
-        say(`line ${line}: ${error.message}`)
-        results.push(JSON.stringify({ line, code: error.code, message: error.message }))
+        exitCode ||= errorCodes[code].exit
+        say(`line ${line}: ${message}`)
+        results.push(JSON.stringify({ line, code, message, holder }))
       }
     }
     const outage = answers.find(({ error }) => error !== undefined && errorCodes[error.code].status === 503)
     if (outage?.error !== undefined) throw stopped(outage.error, lines, tally)
-    progress.show(tally.stored + tally.duplicates)
+    progress.show(acceptedOf(tally))
   }
   progress.end()
   if (asJson) console.log(`{"results":[${results.join(',')}]}`)
   say(inWords(tally))
-  return tally.refused > 0 && tally.stored + tally.duplicates > 0 ? partly : exitCode
+  return tally.refused > 0 && acceptedOf(tally) > 0 ? partly : exitCode
 }
 
 /** The answers of one chunk are asked for in one turn, and so travel together. */
 async function send(intake: Intake, { number, text }: Line): Promise<Answer> {
   try {
     const { type, payload, options } = readJob(text, 'line')
-    const { id, duplicate } = await intake.enqueue(type, payload, options)
-    return { line: number, id, duplicate }
+    return { line: number, accepted: await intake.enqueue(type, payload, options) }
   } catch (error) {
     if (!ForgeError.is(error)) throw error
     return { line: number, error }
@@ -87,20 +88,25 @@ async function* chunksOf(file: string): AsyncGenerator<Line[]> {
 
 interface Tally {
   readonly stored: number
+  /** Taken over by a job that was still waiting. */
+  readonly replaced: number
   readonly duplicates: number
   readonly refused: number
 }
 
-const stopped = (error: ForgeError, lines: readonly Line[], { stored, duplicates }: Tally): ForgeError =>
+const acceptedOf = ({ stored, replaced, duplicates }: Tally): number => stored + replaced + duplicates
+
+const stopped = (error: ForgeError, lines: readonly Line[], tally: Tally): ForgeError =>
   new ForgeError(
     error.code,
-    `${error.message}; stopped in lines ${lines[0]!.number} to ${lines.at(-1)!.number}, ${stored + duplicates} jobs are ` +
+    `${error.message}; stopped in lines ${lines[0]!.number} to ${lines.at(-1)!.number}, ${acceptedOf(tally)} jobs are ` +
       'stored; lines that carry an id of their own can be sent again without making a second job',
     { cause: error },
   )
 
-function inWords({ stored, duplicates, refused }: Tally): string {
+function inWords({ stored, replaced, duplicates, refused }: Tally): string {
   const parts = [`${stored.toLocaleString('en')} enqueued`]
+  if (replaced > 0) parts.push(`${replaced.toLocaleString('en')} taken over by jobs that still waited`)
   if (duplicates > 0) parts.push(`${duplicates.toLocaleString('en')} there already`)
   if (refused > 0) parts.push(`${refused.toLocaleString('en')} refused`)
   return parts.join(', ')

@@ -2,6 +2,7 @@
 import { InvalidArgumentError, type Command } from 'commander'
 import { ForgeError } from '../core/errors.ts'
 import type { EnqueueOptions, Priority } from '../core/policy.ts'
+import type { UniqueRule } from '../core/unique.ts'
 import type { ForgeQ } from '../forge.ts'
 import { awaitJob } from './await-job.ts'
 import { configOf, withForge } from './connect.ts'
@@ -10,6 +11,8 @@ import { collect, duration, lookOptions, oneOf, wholeNumber, type LookFlags } fr
 import { say } from './output.ts'
 import { readPayload } from './payload.ts'
 
+const conflicts = ['keep', 'replace', 'error'] as const
+
 interface JobFlags {
   readonly queue?: string
   readonly priority?: Priority
@@ -17,6 +20,9 @@ interface JobFlags {
   readonly at?: Date
   readonly id?: string
   readonly unique?: string
+  readonly uniqueUntil?: 'done' | 'start'
+  readonly uniqueFor?: number
+  readonly onConflict?: 'keep' | 'replace' | 'error'
   readonly key?: string
   readonly tag?: readonly string[]
   readonly retries?: number
@@ -39,6 +45,9 @@ const jobFlags: readonly (keyof JobFlags)[] = [
   'at',
   'id',
   'unique',
+  'uniqueUntil',
+  'uniqueFor',
+  'onConflict',
   'key',
   'tag',
   'retries',
@@ -58,6 +67,9 @@ export function define(command: Command): void {
     .option('--at <instant>', 'not before this instant: 2027-01-31T08:00:00Z', readInstant)
     .option('--id <uuid>', 'UUIDv7 of the job: the same again answers with the stored job')
     .option('--unique <key>', 'at most one job of the type with this key that has not ended')
+    .option('--unique-until <end>', 'the key is held until done, or start (default: done)', oneOf(['done', 'start']))
+    .option('--unique-for <duration>', 'the key is held for this time, whatever becomes of the job', duration)
+    .option('--on-conflict <how>', 'when the key is held: keep, replace, error (default: keep)', oneOf(conflicts))
     .option('--key <key>', 'partition of its queue for limits, order and fairness: a tenant, an order, an account')
     .option('--tag <tag>', 'to find it by; may be repeated', collect)
     .option('--retries <n>', 'tries after the first one', wholeNumber(0, 10_000))
@@ -76,12 +88,14 @@ export function define(command: Command): void {
 }
 
 async function sendOne(forge: ForgeQ, type: string, payload: string | undefined, flags: EnqueueFlags): Promise<void> {
-  const { intakeOf } = await import('./intake-of.ts')
-  const { id, duplicate } = await (await intakeOf(forge)).enqueue(type, payload, optionsOf(flags))
-  if (duplicate) say(`${id} was there already: nothing new was stored.`)
+  const [{ intakeOf }, { acceptedJson }] = await Promise.all([import('./intake-of.ts'), import('../server/view.ts')])
+  const accepted = await (await intakeOf(forge)).enqueue(type, payload, optionsOf(flags))
+  const { id, duplicate, replaced } = accepted
+  if (replaced) say(`${id} was still waiting: it does this now instead.`)
+  else if (duplicate) say(`${id} was there already: nothing new was stored.`)
   await sayIfUnknown(forge, type)
   const asJson = flags.json === true
-  if (flags.wait === undefined) return console.log(asJson ? JSON.stringify({ id, duplicate }) : id)
+  if (flags.wait === undefined) return console.log(asJson ? acceptedJson(accepted) : id)
   if (!asJson) say(`enqueued ${id}, waiting for it`)
   await awaitJob(forge, id, flags.wait, asJson)
 }
@@ -91,13 +105,15 @@ async function sendBatch(file: string, type: string | undefined, flags: EnqueueF
   if (type !== undefined || extra !== undefined) {
     throw new ForgeError(
       'USAGE',
-      `with --batch each line says everything about its job; leave out ${extra === undefined ? type : `--${extra}`}`,
+      `with --batch each line says everything about its job; leave out ${extra === undefined ? type : `--${dashed(extra)}`}`,
     )
   }
   const { enqueueBatch } = await import('./batch.ts')
   const config = await configOf(storeFlag(flags))
   process.exitCode = await withForge(config, (forge) => enqueueBatch(forge, file, flags.json === true))
 }
+
+const dashed = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 
 /** `-q` names one queue here: it is no setting. */
 const storeFlag = ({ store }: EnqueueFlags): LookFlags => (store === undefined ? {} : { store })
@@ -109,7 +125,7 @@ function one(what: string, argument: string | undefined, flag: string | undefine
 
 function optionsOf(flags: JobFlags): EnqueueOptions {
   const { in: delay, tag: tags, ...same } = flags
-  const options = { delay, tags, ...same }
+  const options = { delay, tags, ...same, unique: uniqueOf(flags) }
   const wanted = [
     'id',
     'delay',
@@ -124,6 +140,18 @@ function optionsOf(flags: JobFlags): EnqueueOptions {
     'timeout',
   ] as const
   return Object.fromEntries(wanted.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])))
+}
+
+function uniqueOf({ unique: key, uniqueUntil, uniqueFor, onConflict }: JobFlags): UniqueRule | undefined {
+  if (key !== undefined) {
+    const rule = { key, ...(onConflict && { onConflict }) }
+    if (uniqueFor === undefined) return { ...rule, ...(uniqueUntil && { until: uniqueUntil }) }
+    if (uniqueUntil === undefined) return { ...rule, for: uniqueFor }
+    throw new ForgeError('USAGE', '--unique-until and --unique-for exclude each other: leave out one of them')
+  }
+  const extra = uniqueUntil ? 'unique-until' : uniqueFor === undefined ? onConflict && 'on-conflict' : 'unique-for'
+  if (extra === undefined) return undefined
+  throw new ForgeError('USAGE', `--${extra} says nothing without a key: add --unique <key>`)
 }
 
 /** No fault: the worker may come later. But a mistyped name would wait for ever. */

@@ -4,7 +4,7 @@ import { isEnded } from '../core/states.ts'
 import { formatMs } from '../core/duration.ts'
 import { harmless, oneLine } from '../observe/printable.ts'
 import { jobJson } from '../server/view.ts'
-import type { AttemptRecord, JobRecord, LogRecord } from '../store/records.ts'
+import type { AttemptRecord, JobRecord, LogRecord, Unique } from '../store/records.ts'
 import { jobOf } from './job-of.ts'
 import { paint, printFacts, printTable } from './output.ts'
 import { paintState } from './paint.ts'
@@ -32,7 +32,7 @@ export async function showJob(forge: ForgeQ, id: string, asJson: boolean): Promi
     ['finished', job.finishedAt === null ? undefined : `${iso(job.finishedAt)} (${when(job.finishedAt, now)})`],
     ['expires', job.expireAt === null ? undefined : `${iso(job.expireAt)} (${when(job.expireAt, now)})`],
     ['worker', job.worker ?? undefined],
-    ['unique', job.unique === null ? undefined : oneLine(job.unique)],
+    ['unique', job.unique === null ? undefined : uniqueIn(job.unique)],
     ['key', job.key === null ? undefined : oneLine(job.key)],
     ['tags', job.tags.map(oneLine).join(', ')],
     ['progress', progressOf(job)],
@@ -86,3 +86,6 @@ const short = (text: string): string =>
   harmless(text.length > longestText ? `${text.slice(0, longestText)}… (${text.length} characters)` : text)
 
 const iso = (at: number): string => new Date(at).toISOString()
+
+const uniqueIn = (unique: Unique): string =>
+  `${oneLine(unique.key)}, held ${'forMs' in unique ? `for ${formatMs(unique.forMs)}` : `until ${unique.until}`}`

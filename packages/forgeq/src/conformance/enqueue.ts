@@ -53,7 +53,7 @@ export const enqueueCases: readonly Case[] = area('enqueue', {
       worker: null,
       cancelRequested: false,
       tags: ['a', 'b'],
-      unique: 'key',
+      unique: { key: 'key', until: 'done' },
       key: 'tenant:7',
       attempts: [],
       logs: [],
@@ -98,6 +98,28 @@ export const enqueueCases: readonly Case[] = area('enqueue', {
       assert.equal(answer.id, job.id)
     }
     assert.equal((await s.job(job.id)).payload, '{"n":1}')
+  },
+
+  'a job with another payload than its own since it was edited still answers for its id': async (s) => {
+    const job = s.newJob({ payload: '1' })
+    await s.send(job)
+    const worker = await s.worker()
+    await worker.settle(complete(await worker.claimOne()))
+    await s.store.act({ action: 'retry', ids: [job.id], payload: '2' })
+    assert.deepEqual(await s.send(job), { id: job.id, duplicate: true })
+    assert.deepEqual(await s.send({ ...job, payload: '2' }), { id: job.id, duplicate: true })
+    const other = await s.send({ ...job, type: 'other' })
+    assert.equal('refused' in other && other.refused.code, 'ID_CONFLICT')
+    assert.equal((await s.job(job.id)).payload, '2')
+  },
+
+  'a job that was retried with the payload it had is not edited': async (s) => {
+    const job = s.newJob({ payload: '1' })
+    await s.send(job)
+    await s.act('cancel', job.id)
+    await s.store.act({ action: 'retry', ids: [job.id], payload: '1' })
+    const other = await s.send({ ...job, payload: '2' })
+    assert.equal('refused' in other && other.refused.code, 'ID_CONFLICT')
   },
 
   'options that differ do not make the same id another job': async (s) => {

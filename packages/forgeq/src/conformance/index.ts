@@ -28,6 +28,8 @@ import { resizeCases } from './resize.ts'
 import { settleCases } from './settle.ts'
 import { suspectsCases } from './suspects.ts'
 import { uniqueCases } from './unique.ts'
+import { uniqueConflictCases } from './unique-conflict.ts'
+import { uniqueHoldCases } from './unique-hold.ts'
 
 export type { Case, CaseTools } from './case.ts'
 
@@ -45,6 +47,8 @@ export const conformance: readonly Case[] = [
   ...expireCases,
   ...attemptsCases,
   ...uniqueCases,
+  ...uniqueHoldCases,
+  ...uniqueConflictCases,
   ...actCases,
   ...notesCases,
   ...queryCases,

@@ -1,6 +1,6 @@
 // How the reference store hands out jobs: level by level, what has room, suspects as the exchange takes them.
 import type { Claimed, ExchangeRequest, Registration } from '../store/records.ts'
-import { byOrder, isExpired, type ModelJob, move } from './model-job.ts'
+import { byOrder, holdsUntil, isExpired, type ModelJob, move } from './model-job.ts'
 import { ModelPlaces } from './model-places.ts'
 
 /** Of the ready jobs, those that were in a crash, those that were not, or both. */
@@ -99,6 +99,7 @@ export class ModelClaims extends ModelPlaces {
     job.claim += 1
     job.worker = worker
     job.startedAt = now
+    if (holdsUntil(job, 'start')) this.keys.free(job)
     const { id, claim, type, payload, attempt, attemptBase, crashes, createdAt, policy } = job
     return { job: id, claim, type, payload, attempt, attemptBase, crashes, createdAt, policy }
   }

@@ -9,8 +9,10 @@ import type {
   JobRecord,
   LogRecord,
   NewJob,
+  NewUnique,
   Note,
   Settlement,
+  Unique,
   Verdict,
 } from '../store/records.ts'
 
@@ -20,6 +22,8 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
 export interface ModelJob extends Mutable<Omit<JobRecord, 'attempts' | 'logs' | 'line'>> {
   attemptBase: number
+  /** The payload may be another than the one it was enqueued with. */
+  edited: boolean
   /** A claim met it whose worker does not know the type, or the type was held back: it stands aside. */
   parked: boolean
   /** It stood aside and came back: first of its level. */
@@ -35,6 +39,12 @@ export interface ModelJob extends Mutable<Omit<JobRecord, 'attempts' | 'logs' | 
   readonly logs: LogRecord[]
 }
 
+const startOf = (job: NewJob, now: number): number => Math.max(now + (job.delayMs ?? 0), job.runAt ?? 0)
+
+const expiryOf = (job: NewJob, now: number): number | null => (job.expireMs === undefined ? null : now + job.expireMs)
+
+const withoutConflict = ({ onConflict: _how, ...unique }: NewUnique): Unique => unique
+
 export const newModelJob = (job: NewJob, now: number): ModelJob => ({
   id: job.id,
   type: job.type,
@@ -49,16 +59,17 @@ export const newModelJob = (job: NewJob, now: number): ModelJob => ({
   claim: 0,
   attempt: 1,
   attemptBase: 0,
+  edited: false,
   crashes: 0,
   createdAt: now,
-  runAt: Math.max(now + (job.delayMs ?? 0), job.runAt ?? 0),
+  runAt: startOf(job, now),
   startedAt: null,
   finishedAt: null,
-  expireAt: job.expireMs === undefined ? null : now + job.expireMs,
+  expireAt: expiryOf(job, now),
   worker: null,
   cancelRequested: false,
   tags: job.tags ?? [],
-  unique: job.unique ?? null,
+  unique: job.unique ? withoutConflict(job.unique) : null,
   key: job.key ?? null,
   parked: false,
   unparked: false,
@@ -126,6 +137,30 @@ export function recordAttempt(job: ModelJob, settlement: Settlement, now: number
   ].slice(-caps.attemptsKept)
 }
 
+const edit = (job: ModelJob, payload: string): void => {
+  job.edited ||= payload !== job.payload
+  job.payload = payload
+}
+
+/** It does the work of another enqueue from now on; whether it must be moved for that. */
+export const holdsUntil = ({ unique }: ModelJob, until: 'done' | 'start'): boolean =>
+  unique !== null && 'until' in unique && unique.until === until
+
+export function replaceWork(job: ModelJob, by: NewJob, now: number): boolean {
+  const {
+    key,
+    policy: { queue, priority },
+  } = job
+  edit(job, by.payload)
+  job.policy = { ...by.policy, maxAttempts: job.attemptBase + by.policy.maxAttempts }
+  job.runAt = startOf(by, now)
+  job.expireAt = expiryOf(by, now)
+  job.tags = by.tags ?? []
+  job.key = by.key ?? null
+  const isInPlace = queue === by.policy.queue && priority === by.policy.priority && key === job.key
+  return job.state !== 'ready' || job.runAt > now || !isInPlace
+}
+
 /** A fresh set of tries; the numbers go on, so that no try ever has the number of another. */
 export function renew(job: ModelJob, payload: string | undefined): void {
   // Cancelled while it waited, it never made the try that it waited for.
@@ -134,7 +169,7 @@ export function renew(job: ModelJob, payload: string | undefined): void {
   job.attempt = used + 1
   job.attemptBase = used
   job.policy = { ...job.policy, maxAttempts: used + tries }
-  job.payload = payload ?? job.payload
+  edit(job, payload ?? job.payload)
   job.crashes = 0
   job.result = job.resultUntil = job.reason = job.finishedAt = job.expireAt = null
 }
@@ -153,6 +188,7 @@ export function write(job: ModelJob, note: Note, now: number): void {
 export function toRecord(job: ModelJob, now: number, include: readonly Include[], line?: KeyLine): JobRecord {
   const {
     attemptBase: _base,
+    edited: _edited,
     parked: _parked,
     unparked: _unparked,
     seq: _seq,

@@ -1,9 +1,9 @@
 // The verbs of the reference store: what enqueueing, settling, time and operators do to its jobs. Where jobs wait:
 // model-places.ts; how they are handed out: model-claims.ts; who may speak for a worker: model-crew.ts.
 import { caps } from '../core/caps.ts'
-import { ForgeError } from '../core/errors.ts'
 import { idTime, isId } from '../core/id.ts'
 import type { QueueSettings } from '../core/limit.ts'
+import { followUpRefused } from '../core/refusal.ts'
 import { keptMs, rememberMs } from '../core/retention.ts'
 import { allows, isEnded, isPending, type State } from '../core/states.ts'
 import type {
@@ -15,10 +15,11 @@ import type {
   Order,
   Refusal,
   Settlement,
+  Unique,
   Verdict,
 } from '../store/records.ts'
 import { ModelClaims } from './model-claims.ts'
-import { isExpired, type ModelJob, newModelJob, obey, recordAttempt, renew, write } from './model-job.ts'
+import { isExpired, type ModelJob, newModelJob, obey, recordAttempt, renew, replaceWork, write } from './model-job.ts'
 
 const refuse = (id: string, code: Refusal['code'], message: string): Enqueued => ({ id, refused: { code, message } })
 
@@ -30,37 +31,87 @@ export class ModelJobs extends ModelClaims {
   }
 
   enqueue(jobs: readonly NewJob[], atomic: boolean, now: number): readonly Enqueued[] {
+    const undo = atomic ? this.undo() : undefined
     const answers = jobs.map((job) => this.add(job, now))
-    if (!atomic || !answers.some((answer) => 'refused' in answer)) return answers
+    if (!undo || !answers.some((answer) => 'refused' in answer)) return answers
+    undo()
     this.lines.undo()
-    return answers.map((answer, index) => {
-      if ('refused' in answer) return answer
-      if (!answer.duplicate) this.byId.delete(answer.id)
-      return refuse(jobs[index]!.id, 'BATCH_REFUSED', 'not stored: another job of this call was refused')
-    })
+    return answers.map((answer, index) =>
+      'refused' in answer
+        ? answer
+        : refuse(jobs[index]!.id, 'BATCH_REFUSED', 'not stored: another job of this call was refused'),
+    )
+  }
+
+  /** Gives what takes back all that is done from now on. */
+  undo(): () => void {
+    const maps: readonly Map<string, unknown>[] = [this.byId, this.keys.held, this.keys.replacements]
+    const before = structuredClone(maps)
+    return () =>
+      maps.forEach((map, index) => {
+        map.clear()
+        for (const [key, value] of before[index]!) map.set(key, value)
+      })
   }
 
   /** A follow-up may be old: its claim, not its age, proves that it is no late repetition. */
   protected add(job: NewJob, now: number, isFollowUp = false): Enqueued {
-    const known = this.byId.get(job.id)
-    if (known?.type === job.type && known.payload === job.payload) return { id: job.id, duplicate: true }
-    if (known)
-      return refuse(
-        job.id,
-        'ID_CONFLICT',
-        'this id belongs to a job with another type or payload; make a new id for a new job',
-      )
+    const known = this.known(job)
+    if (known) return known
     if (!isFollowUp && (!isId(job.id) || Math.abs(idTime(job.id) - now) > caps.idDriftMs)) {
       return refuse(job.id, 'INVALID_ID', 'it is no UUIDv7 made within a day of the time of the store; make a new id')
     }
-    const holder = this.holder(job.type, job.unique ?? null)
-    if (holder) return { id: holder.id, duplicate: true }
+    const holder = job.unique && this.holder(job.type, job.unique, now)
+    if (holder !== undefined) return this.meetHolder(holder, job, now)
     const refused = isFollowUp ? null : this.refusal(job)
     if (refused) return refused
     const added = newModelJob(job, now)
     this.byId.set(job.id, added)
+    this.keys.take(added, now)
     this.wait(added, null, added.runAt, now)
     return { id: job.id, duplicate: false }
+  }
+
+  /** The answer to an enqueue that was made before, or has the id of another one. */
+  protected known(job: NewJob): Enqueued | undefined {
+    const known = this.byId.get(job.id)
+    if (known?.type === job.type && (known.edited || known.payload === job.payload)) {
+      return { id: job.id, duplicate: true }
+    }
+    const replacement = job.unique?.onConflict === 'replace' ? this.keys.replacements.get(job.id) : undefined
+    if (!known && replacement?.type === job.type) return { id: replacement.holder, duplicate: true, replaced: true }
+    if (!known && !replacement) return undefined
+    return refuse(job.id, 'ID_CONFLICT', 'this id belongs to another type or payload; make a new id for a new job')
+  }
+
+  /** The id of the job that holds the key; it may be gone. */
+  protected holder(type: string, unique: Unique, now: number): string | undefined {
+    return this.keys.holder(type, unique, now)
+  }
+
+  /** What becomes of an enqueue whose key is held. */
+  protected meetHolder(id: string, job: NewJob, now: number): Enqueued {
+    const holder = this.byId.get(id)
+    const how = job.unique!.onConflict
+    if (how === 'error') {
+      const refused: Refusal = { code: 'UNIQUE_CONFLICT', message: `job ${id} holds the key`, holder: id }
+      return { id: job.id, refused }
+    }
+    if (how === 'keep' || !holder || !allows(holder.state, 'replace')) return { id, duplicate: true }
+    this.replace(holder, job, now)
+    this.keys.remember(job.id, job.type, id, now)
+    return { id, duplicate: true, replaced: true }
+  }
+
+  /** A ready job that need not move keeps its place in line, so that updates cannot hold it up for ever. */
+  protected replace(holder: ModelJob, job: NewJob, now: number): void {
+    const before = { ...holder }
+    if (!replaceWork(holder, job, now)) return
+    if (before.state === 'ready' && !before.parked) this.lines.leave(before)
+    holder.token = null
+    const isSameKey = before.key === holder.key && before.policy.queue === holder.policy.queue
+    if (!isSameKey) this.lines.giveTurn(before)
+    this.wait(holder, 'replace', holder.runAt, now)
   }
 
   /** What the queue has against one more job. */
@@ -86,19 +137,6 @@ export class ModelJobs extends ModelClaims {
     if (job) write(job, note, now)
   }
 
-  /** A completion that brings a job under the id of another is refused with all of its call. */
-  checkFollowUps(worker: string, settlements: readonly Settlement[]): void {
-    for (const settlement of settlements) {
-      const job = this.fenced(worker, settlement)
-      if (settlement.outcome !== 'complete' || !job || job.cancelRequested) continue
-      for (const { id, type, payload } of settlement.followUps ?? []) {
-        const known = this.byId.get(id)
-        if (!known || (known.type === type && known.payload === payload)) continue
-        throw new ForgeError('ID_CONFLICT', `the follow-up ${id} has the id of another job`, { id: job.id })
-      }
-    }
-  }
-
   /** `isRescue`: not by the holder itself, which must not take it for its own later. */
   settle(worker: string, settlement: Settlement, isRescue: boolean, now: number): Verdict {
     const last = this.byId.get(settlement.job)?.settled
@@ -121,7 +159,10 @@ export class ModelJobs extends ModelClaims {
       case 'complete':
         job.result = settlement.result
         this.end(job, verb, 'completed', null, now)
-        for (const next of settlement.followUps ?? []) this.add(next, now, true)
+        for (const next of settlement.followUps ?? []) {
+          const answer = this.add(next, now, true)
+          if ('refused' in answer) throw followUpRefused(job.id, answer.refused)
+        }
         break
       case 'retry':
         job.attempt += 1
@@ -180,6 +221,7 @@ export class ModelJobs extends ModelClaims {
     const over = this.all((job) => isEnded(job.state) && job.finishedAt! + this.keepMs(job) <= now)
     for (const job of over.slice(0, limit)) this.byId.delete(job.id)
     this.limits.forgetStarts(now)
+    this.keys.prune(now)
     return { removed: Math.min(over.length, limit), more: over.length > limit }
   }
 
@@ -205,8 +247,9 @@ export class ModelJobs extends ModelClaims {
         }
         return done(job.state)
       case 'retry': {
-        const holder = this.holder(job.type, job.unique)
-        if (holder) return { id, done: false, code: 'UNIQUE_CONFLICT', holder: holder.id }
+        const holder = job.unique ? this.holder(job.type, job.unique, now) : undefined
+        if (holder !== undefined && holder !== id) return { id, done: false, code: 'UNIQUE_CONFLICT', holder }
+        this.keys.take(job, now)
         renew(job, request.payload)
         this.wait(job, 'retry', now, now)
         return done('ready')

@@ -1,8 +1,9 @@
 // Where the jobs of the reference store are: which wait, in which order, and the steps that bring one there. What is handed
 // out of it: model-claims.ts; the verbs that move jobs: model-jobs.ts.
-import { isEnded, type State } from '../core/states.ts'
+import type { State } from '../core/states.ts'
 import type { Topic } from '../store/store.ts'
-import { byLane, dueAt, type ModelJob, move, type Verb } from './model-job.ts'
+import { byLane, dueAt, holdsUntil, type ModelJob, move, type Verb } from './model-job.ts'
+import { ModelKeys } from './model-keys.ts'
 import { ModelLimits } from './model-limits.ts'
 import { ModelLines } from './model-lines.ts'
 
@@ -13,6 +14,7 @@ export interface Parts {
 
 export class ModelPlaces {
   readonly byId: Map<string, ModelJob> = new Map()
+  readonly keys: ModelKeys = new ModelKeys()
   readonly limits: ModelLimits
   readonly lines: ModelLines
   protected readonly hint: (topic: Topic) => void
@@ -55,10 +57,6 @@ export class ModelPlaces {
   nextDueAt(): number | null {
     const next = Math.min(...this.all(() => true).map(dueAt), this.limits.alarms.nextAt())
     return next === Infinity ? null : next
-  }
-
-  protected holder(type: string, unique: string | null): ModelJob | undefined {
-    return this.all((job) => job.type === type && unique !== null && job.unique === unique && !isEnded(job.state))[0]
   }
 
   /** Ready when `runAt` has come, else scheduled for then. */
@@ -104,11 +102,14 @@ export class ModelPlaces {
     job.resultUntil = state === 'completed' ? now + job.policy.keepResultMs : null
     job.worker = null
     job.cancelRequested = false
+    // Of a job that was cancelled or came too late, nothing was done that a window is there for.
+    if (holdsUntil(job, 'done') || state === 'cancelled') this.keys.free(job)
     this.hint(`ended:${job.id}`)
   }
 
   protected remove(job: ModelJob): void {
     this.leave(job)
+    this.keys.free(job)
     this.byId.delete(job.id)
   }
 

@@ -91,12 +91,7 @@ export class Model implements Store {
       throw new ForgeError('LEASE_LOST', `turn ${request.turn} is over: ${worker.turn} was answered; register anew`)
     }
     if (request.turn > worker.turn) {
-      this.#jobs.checkFollowUps(request.worker, request.settlements)
-      // Before the settlements: what a try said last belongs to it.
-      for (const note of request.notes) this.#jobs.note(request.worker, note, now)
-      const verdicts = request.settlements.map((settlement) =>
-        this.#jobs.settle(request.worker, settlement, false, now),
-      )
+      const verdicts = this.#settle(request, now)
       const claimed = this.#jobs.handOut(request, worker.facts, now)
       worker.turn = request.turn
       worker.answer = this.#over({ verdicts, claimed }, now)
@@ -104,6 +99,19 @@ export class Model implements Store {
     const orders = this.#jobs.orders(request.worker)
     const suspects = this.#jobs.leavesSuspects(request, worker.facts, now)
     return { closed: false, ...worker.answer, orders, suspects, more: false, nextDueAt: this.#jobs.nextDueAt(), now }
+  }
+
+  /** All or none: a follow-up that is refused takes back what its call has done so far. */
+  #settle({ worker, notes, settlements }: ExchangeRequest, now: number): readonly Verdict[] {
+    const undo = this.#jobs.undo()
+    try {
+      // Before the settlements: what a try said last belongs to it.
+      for (const note of notes) this.#jobs.note(worker, note, now)
+      return settlements.map((settlement) => this.#jobs.settle(worker, settlement, false, now))
+    } catch (error) {
+      undo()
+      throw error
+    }
   }
 
   async beat(id: string, facts: WorkerFacts | null, notes: readonly Note[]): Promise<BeatReply | Closed> {

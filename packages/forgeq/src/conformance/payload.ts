@@ -40,7 +40,7 @@ export const payloadCases: readonly Case[] = area('payload', {
     const given = { type: '__proto__', queue: 'constructor', unique: "k'%_\u2028", tags }
     const id = await s.add(given)
     const job = await s.job(id)
-    assert.deepEqual([job.type, job.policy.queue, job.unique, job.tags], Object.values(given))
+    assert.deepEqual([job.type, job.policy.queue, job.unique?.key, job.tags], Object.values(given))
     const worker = await s.worker({ types: ['__proto__'], queues: ['constructor'] })
     assert.equal((await worker.claimOne('constructor')).job, id)
     assert.equal((await s.queue('constructor')).counts.running, 1)

@@ -6,10 +6,12 @@ import type { QueueSettings } from '../core/limit.ts'
 import type { KeyLine, QueueRecord } from '../store/queue-record.ts'
 import type {
   ActVerdict,
+  Enqueued,
   JobFilter,
   JobRecord,
   LostJob,
   NewJob,
+  NewUnique,
   Registration,
   Settlement,
   StoredPolicy,
@@ -21,7 +23,10 @@ import { crash } from './endings.ts'
 import { ScriptedWorker } from './scripted-worker.ts'
 
 /** A job to enqueue; what is left out gets a sensible value. The policy's members stand beside the job's. */
-export type JobOptions = Partial<Omit<NewJob, 'policy'> & StoredPolicy>
+export type JobOptions = Partial<Omit<NewJob, 'policy' | 'unique'> & StoredPolicy> & {
+  /** A key alone is held until its job has ended, and keeps its holder. */
+  readonly unique?: string | NewUnique
+}
 
 type WorkerOptions = Partial<Omit<Registration, 'types'>> & { readonly types?: readonly string[] }
 
@@ -36,6 +41,8 @@ export const policy: StoredPolicy = {
   keepResultMs: 3_600_000,
   delivery: 'at-least-once',
 }
+
+const untilDone = (key: string): NewUnique => ({ key, until: 'done', onConflict: 'keep' })
 
 export class Scene {
   readonly store: Store
@@ -70,6 +77,7 @@ export class Scene {
       backoff = policy.backoff,
       keepResultMs = policy.keepResultMs,
       delivery = policy.delivery,
+      unique,
       ...job
     } = options
     return {
@@ -77,6 +85,7 @@ export class Scene {
       type: 'work',
       payload: '{}',
       ...job,
+      ...(unique !== undefined && { unique: typeof unique === 'string' ? untilDone(unique) : unique }),
       policy: { queue, priority, maxAttempts, timeoutMs, backoff, keepResultMs, delivery },
     }
   }
@@ -116,6 +125,18 @@ export class Scene {
     }
     await this.store.register(registration)
     return new ScriptedWorker(this.store, registration.id)
+  }
+
+  /** Enqueues one job, whatever comes of it. */
+  async enqueue(options: JobOptions = {}): Promise<Enqueued> {
+    return this.send(this.newJob(options))
+  }
+
+  /** Sends one job as it is. */
+  async send(job: NewJob): Promise<Enqueued> {
+    const [answer] = await this.store.enqueue([job], { atomic: false })
+    assert.ok(answer)
+    return answer
   }
 
   async job(id: string): Promise<JobRecord> {

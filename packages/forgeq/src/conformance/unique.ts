@@ -1,4 +1,5 @@
-// Unique keys: held by at most one job of a type that has not ended, freed in the step that ends it.
+// Unique keys: held by at most one job of a type that has not ended, freed in the step that ends it. Keys that are held
+// otherwise: unique-hold.ts. What happens to an enqueue that finds its key held: unique-conflict.ts.
 import assert from 'node:assert/strict'
 import type { Enqueued } from '../store/records.ts'
 import { area } from './area.ts'
@@ -8,11 +9,7 @@ import { type JobOptions, leaseMs, type Scene } from './scene.ts'
 
 const unique = 'order-17'
 
-const enqueue = async (s: Scene, options: JobOptions = {}): Promise<Enqueued> => {
-  const [answer] = await s.store.enqueue([s.newJob({ unique, ...options })], { atomic: false })
-  assert.ok(answer)
-  return answer
-}
+const enqueue = (s: Scene, options: JobOptions = {}): Promise<Enqueued> => s.enqueue({ unique, ...options })
 
 export const uniqueCases: readonly Case[] = area('unique', {
   'a second job with the key answers with the holder': async (s) => {
@@ -56,11 +53,10 @@ export const uniqueCases: readonly Case[] = area('unique', {
     const first = s.newJob({ unique: 'a' })
     await s.store.enqueue([first], { atomic: false })
     await s.add({ unique: 'b' })
-    const again = { ...first, unique: 'b' }
-    assert.deepEqual(await s.store.enqueue([again], { atomic: false }), [{ id: first.id, duplicate: true }])
-    const conflict = { ...again, payload: '1' }
-    const [answer] = await s.store.enqueue([conflict], { atomic: false })
-    assert.equal(answer && 'refused' in answer && answer.refused.code, 'ID_CONFLICT')
+    const again = s.newJob({ id: first.id, unique: 'b' })
+    assert.deepEqual(await s.send(again), { id: first.id, duplicate: true })
+    const answer = await s.send({ ...again, payload: '1' })
+    assert.equal('refused' in answer && answer.refused.code, 'ID_CONFLICT')
     const bad = await enqueue(s, { id: 'bad', unique: 'b' })
     assert.equal('refused' in bad && bad.refused.code, 'INVALID_ID')
   },

@@ -12,8 +12,9 @@ export function checkName(value: unknown, what: string): asserts value is string
   throw invalidOption(what, `must be 1 to ${caps.nameLength} of A-Z a-z 0-9 _ . : / -, not ${show(value)}`)
 }
 
-export function checkUnique(value: unknown): asserts value is string {
-  checkText(value, 'unique', caps.uniqueLength)
+/** `what` is the option that an INVALID_OPTION error names. */
+export function checkUnique(value: unknown, what: string): asserts value is string {
+  checkText(value, what, caps.uniqueLength)
 }
 
 export function checkKey(value: unknown): asserts value is string {

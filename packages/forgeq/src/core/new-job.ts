@@ -3,8 +3,9 @@ import type { NewJob, StoredPolicy } from '../store/records.ts'
 import { toMs } from './duration.ts'
 import { invalidOption } from './errors.ts'
 import { checkId } from './id.ts'
-import { checkKey, checkTags, checkUnique } from './name.ts'
+import { checkKey, checkTags } from './name.ts'
 import { policyParts, type EnqueueOptions } from './policy.ts'
+import { readUnique } from './unique.ts'
 
 const names: readonly (keyof EnqueueOptions)[] = [
   'id',
@@ -40,10 +41,7 @@ export function newJob(
   if (delay !== undefined) job.delayMs = toMs(delay, 'delay')
   if (at !== undefined) job.runAt = instantOf(at)
   if (expire !== undefined) job.expireMs = toMs(expire, 'expire')
-  if (unique !== undefined) {
-    checkUnique(unique)
-    job.unique = unique
-  }
+  if (unique !== undefined) job.unique = readUnique(unique)
   if (key !== undefined) {
     checkKey(key)
     job.key = key

@@ -12,6 +12,7 @@ import { caps, defaults } from './caps.ts'
 import { formatMs, toMs, type Duration } from './duration.ts'
 import { invalidOption } from './errors.ts'
 import { checkName } from './name.ts'
+import type { UniqueRule } from './unique.ts'
 
 const levels = { high: 2, normal: 5, low: 8 } as const
 
@@ -58,8 +59,11 @@ export interface EnqueueOptions extends PolicyOverrides {
   at?: Date
   /** Ends cancelled when it has not started within this time. */
   expire?: Duration
-  /** Held by at most one job of the type that has not ended: enqueueing another one answers with the holder. */
-  unique?: string
+  /**
+   * A key that at most one job of the type holds until it has ended: enqueueing another one answers with the holder. As an
+   * object it says until when it is held, and what happens when another job holds it.
+   */
+  unique?: string | UniqueRule
   /** Partition of its queue for limits, order and fairness: 1 to 256 characters. Default: none, a party of its own. */
   key?: string
   /** To find it by: at most 10, of 64 characters. */

@@ -9,7 +9,7 @@ export type Outcome = 'complete' | 'retry' | 'snooze' | 'release' | 'bury' | 'ca
 /** What an operator may do to a job. */
 export type Action = 'cancel' | 'retry' | 'delete' | 'promote'
 
-type Verb = 'claim' | 'expire' | Outcome | Action
+type Verb = 'claim' | 'expire' | 'replace' | Outcome | Action
 
 const pending = ['scheduled', 'blocked', 'ready'] as const
 const ended = ['completed', 'dead', 'cancelled'] as const
@@ -34,6 +34,8 @@ export const transitions: Readonly<Record<Verb, Transition>> = {
   cancel: { from: [...pending, 'running'], to: ['cancelled', 'running'] },
   expire: { from: pending, to: ['cancelled'] },
   promote: { from: ['scheduled'], to: ['ready'] },
+  // By an enqueue that found its unique key held.
+  replace: { from: ['scheduled', 'ready'], to: ['ready', 'scheduled'] },
   delete: { from: [...pending, ...ended], to: ['gone'] },
 }
 
@@ -41,6 +43,6 @@ export const isEnded = (state: State): boolean => (ended as readonly State[]).in
 
 export const isPending = (state: State): boolean => (pending as readonly State[]).includes(state)
 
-/** Whether an operator may do `action` to a job in `state`. */
-export const allows = (state: State, action: Action): boolean =>
+/** Whether an operator may do `action` to a job in `state`, or an enqueue replace what it is to do. */
+export const allows = (state: State, action: Action | 'replace'): boolean =>
   action === 'retry' ? isEnded(state) : transitions[action].from.includes(state)

@@ -2,8 +2,9 @@
 import * as z from 'zod'
 import { longestMs } from '../core/duration.ts'
 import { rawMember } from '../core/json.ts'
-import { checkKey, checkName, checkTags, checkUnique } from '../core/name.ts'
+import { checkKey, checkName, checkTags } from '../core/name.ts'
 import { checkRetries, readPriority, type EnqueueOptions, type Priority } from '../core/policy.ts'
+import { readUnique, type UniqueRule } from '../core/unique.ts'
 import { check, judged, parse } from './body.ts'
 
 export interface WrittenJob {
@@ -11,6 +12,13 @@ export interface WrittenJob {
   /** As it was written, so that no digit is lost. */
   readonly payload: string | undefined
   readonly options: EnqueueOptions
+}
+
+interface WrittenUnique {
+  readonly key: string
+  readonly until?: 'done' | 'start'
+  readonly forMs?: number
+  readonly onConflict?: 'keep' | 'replace' | 'error'
 }
 
 const wholeMs = `must be a whole number of milliseconds from 0 to ${longestMs}, which is 3650 days`
@@ -32,7 +40,7 @@ const newJob = z.strictObject(
     timeoutMs: durationMs,
     expireMs: durationMs,
     keepResultMs: durationMs,
-    unique: judged<string>(checkUnique).exactOptional(),
+    unique: judged<string | WrittenUnique>((value) => readUnique(value, 'forMs')).exactOptional(),
     key: judged<string>(checkKey).exactOptional(),
     tags: judged<readonly string[]>(checkTags).exactOptional(),
   },
@@ -42,12 +50,13 @@ const newJob = z.strictObject(
 /** INVALID_JSON, or INVALID_OPTION naming each member that is wrong; `what` is where the text came from. */
 export function readJob(written: string, what: string): WrittenJob {
   const { type, payload: _payload, ...members } = check(newJob, parse(written, what), what)
-  const { delayMs, runAt, timeoutMs, expireMs, keepResultMs, ...options } = members
+  const { delayMs, runAt, timeoutMs, expireMs, keepResultMs, unique, ...options } = members
   return {
     type,
     payload: rawMember(written, 'payload'),
     options: {
       ...options,
+      ...(unique !== undefined && { unique: typeof unique === 'string' ? unique : ruleOf(unique) }),
       ...(delayMs !== undefined && { delay: delayMs }),
       ...(runAt !== undefined && { at: new Date(runAt) }),
       ...(timeoutMs !== undefined && { timeout: timeoutMs }),
@@ -56,3 +65,6 @@ export function readJob(written: string, what: string): WrittenJob {
     },
   }
 }
+
+const ruleOf = ({ forMs, until, ...rule }: WrittenUnique): UniqueRule =>
+  forMs === undefined ? { ...rule, ...(until && { until }) } : { ...rule, for: forMs }

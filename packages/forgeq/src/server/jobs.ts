@@ -10,7 +10,7 @@ import { noMembers, readBody, readOptionalBody, readQuery } from './body.ts'
 import { readJob } from './job-body.ts'
 import { json, type App, type Parts } from './parts.ts'
 import { takeVerdict } from './verdict.ts'
-import { actedJson, jobJson, pageJson } from './view.ts'
+import { acceptedJson, actedJson, jobJson, pageJson } from './view.ts'
 
 const text = z.string().exactOptional()
 
@@ -51,9 +51,9 @@ const waitQuery = z.strictObject({ timeoutMs: whole(0, 60_000).default(30_000) }
 export function addJobRoutes(app: App, { forge, intake, ended }: Parts): void {
   app.post('/v1/jobs', async (c) => {
     const { type, payload, options } = readJob(await readBody(c), 'body')
-    const { id, duplicate } = await intake.enqueue(type, payload, options)
-    c.header('Location', `/v1/jobs/${id}`)
-    return json(c, JSON.stringify({ id, duplicate }), duplicate ? 200 : 201)
+    const accepted = await intake.enqueue(type, payload, options)
+    c.header('Location', `/v1/jobs/${accepted.id}`)
+    return json(c, acceptedJson(accepted), accepted.duplicate ? 200 : 201)
   })
 
   app.get('/v1/jobs', async (c) => {

@@ -3,6 +3,7 @@
 import type { RateFill } from '../core/limit.ts'
 import { nameLevel } from '../core/policy.ts'
 import type { Explanation } from '../core/why.ts'
+import type { Accepted } from '../enqueue.ts'
 import type { QueueRecord } from '../store/queue-record.ts'
 import type { ActVerdict, Crew, JobRecord, WorkerRecord } from '../store/records.ts'
 
@@ -93,6 +94,10 @@ const crewView = ({ loops, ...crew }: Crew): object => ({
 
 /** A list without pages as JSON text. */
 export const listJson = (items: readonly string[]): string => `{"data":[${items.join(',')}]}`
+
+/** What an enqueue is answered with. */
+export const acceptedJson = ({ id, duplicate, replaced }: Accepted): string =>
+  JSON.stringify({ id, duplicate, ...(replaced === true && { replaced }) })
 
 /** What became of a job that was acted on. */
 export const actedJson = ({ id, state }: Extract<ActVerdict, { done: true }>): string => JSON.stringify({ id, state })

@@ -4,6 +4,7 @@ import { dirname } from 'node:path'
 import { ForgeError } from '../core/errors.ts'
 import type { Migration } from '../store/store.ts'
 import { withBusyRetry, type Database } from './connect.ts'
+import { dropEnqueueView, makeEnqueueView } from './enqueue-view.ts'
 import { migrations } from './schema.ts'
 
 /** statfs magic numbers of file systems whose locks or shared memory SQLite's WAL cannot rely on. */
@@ -95,11 +96,13 @@ export const migrate = (db: Database, mode: 'plan' | 'apply', now: number): Migr
   try {
     const version = schemaVersion(db)
     db.exec(addTable)
+    db.exec(dropEnqueueView)
     for (const [i, step] of migrations.entries()) {
       if (i < version) continue
       db.exec(step.sql)
       db.prepare(noteStep).run(i + 1, step.name, now)
     }
+    db.exec(makeEnqueueView)
     db.exec('COMMIT')
     return { ...planFrom(version), version: target }
   } catch (error) {

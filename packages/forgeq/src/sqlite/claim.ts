@@ -11,6 +11,7 @@ import { claimedPolicy, unpackPolicy } from './policy.ts'
 import { stateCodes } from './schema.ts'
 import { holdsOther, holdsSuspect } from './suspects.ts'
 import type { Turn } from './turn.ts'
+import { releaseUnique, untilStart } from './unique.ts'
 
 /** The worker's record as an exchange needs it. */
 export interface Claimer {
@@ -32,14 +33,14 @@ interface Part {
 const part = (filter: string, index?: string): Part => ({
   head: /* sql */ `
   SELECT r.lane, r.seq, r.job, r.type, r.claim, r.attempt, r.crashes, j.id, j.payload, j.created_at, j.expire_at, j.policy,
-    j.attempt_base, r.key
+    j.attempt_base, j.uniq_for, r.key
   FROM forgeq_ready r ${index ? `INDEXED BY forgeq_ready_${index}` : ''} CROSS JOIN forgeq_job j ON j.seq = r.job
   WHERE r.queue = ? AND r.lane BETWEEN ? AND ? ${filter} ORDER BY r.lane, r.seq LIMIT ?`,
   // What of the range was not taken out before is exactly what was read: this transaction has the write lock.
   run: /* sql */ `
   INSERT INTO forgeq_running (job, worker, claim, turn, queue, lane, seq, attempt, crashes, settler, started_at, keep_ms, uniq, key)
   SELECT r.job, ?, r.claim + 1, ?, r.queue, r.lane, r.seq, r.attempt, r.crashes, r.settler, ?,
-    coalesce(j.policy ->> '$.keepResultMs', ?), j.uniq IS NOT NULL, r.key
+    coalesce(j.policy ->> '$.keepResultMs', ?), j.uniq IS NOT NULL AND j.uniq_for IS NOT ${untilStart}, r.key
   FROM forgeq_ready r ${index ? `INDEXED BY forgeq_ready_${index}` : ''} CROSS JOIN forgeq_job j ON j.seq = r.job
   WHERE r.queue = ? AND r.lane = ? AND r.seq <= ? ${filter}`,
   take: /* sql */ `
@@ -70,6 +71,7 @@ type Row = readonly [
   expireAt: number | null,
   policy: string | null,
   attemptBase: number,
+  uniqFor: number | null,
   key: string | null,
 ]
 
@@ -182,7 +184,7 @@ const claimLanes = (hand: Hand, gate: Gate, lanes: Lanes, target: number): void 
     moveRanges(turn, worker, queue, of, taken)
     for (const row of taken) {
       claimed.push(claimedOf(turn, name, row))
-      const key = row[13]
+      const key = row[14]
       if (key !== null) tookToken(turn, { queue, key, job: row[2] })
     }
     hand.metKeys ||= metKeys
@@ -204,7 +206,7 @@ const sift = (hand: Hand, gate: Gate, rows: readonly Row[]): Sifted => {
     // What does not fit stays where it is: the last row taken ends the range that moves. And the next job of a key that was
     // met comes before the later lanes.
     if (hand.bytesLeft <= 0 || row[0] > keyLane) break
-    if (row[13] !== null) keyLane = row[0]
+    if (row[14] !== null) keyLane = row[0]
     if (isRunnable(hand, gate, row)) {
       hand.bytesLeft -= row[8].length
       taken.push(row)
@@ -221,12 +223,13 @@ const sift = (hand: Hand, gate: Gate, rows: readonly Row[]): Sifted => {
  */
 const isRunnable = ({ turn, worker }: Hand, gate: Gate, row: Row): boolean => {
   const { queue } = gate
-  const [lane, seq, job, type, claims, , , id, , , expireAt, , , key] = row
+  const [lane, seq, job, type, claims, , , id, , , expireAt, , , uniqFor, key] = row
   const hasRoom = key === null || roomOf(turn, gate, { queue, key }).isOpen
   const isKnown = worker.types.has(type) && !gate.holds.types.has(type)
   const isLate = claims === 0 && expireAt !== null && expireAt <= turn.now
   if (hasRoom && isKnown && !isLate) {
     if (claims === 0 && expireAt !== null) turn.sql(meetDeadline).run(expireAt, job)
+    if (uniqFor === untilStart) releaseUnique(turn, job)
     return true
   }
   if (hasRoom && isKnown) expire(turn, { seq: job, id, queue, key })

@@ -6,15 +6,16 @@ import type { Gate } from './gate.ts'
 import { putKeysRight } from './keys.ts'
 import { freshLane } from './lanes.ts'
 import { packPolicy } from './policy.ts'
+import { rememberReplacement, replacementOf, replaceWork, type Work } from './replace.ts'
 import { stateCodes } from './schema.ts'
 import type { Turn } from './turn.ts'
-import { holderOf, takeUnique } from './unique.ts'
+import { holderOf, packHold, takeUnique } from './unique.ts'
 
 // DO NOTHING makes the test for the id and the insert one step.
 const addJob = /* sql */ `
-  INSERT INTO forgeq_job (seq, id, type, queue, priority, policy, created_at, run_at, expire_at, tags, uniq, key, payload)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`
-const sameId = /* sql */ `SELECT type, payload FROM forgeq_job WHERE id = ?`
+  INSERT INTO forgeq_job (seq, id, type, queue, priority, policy, created_at, run_at, expire_at, tags, uniq, uniq_for, key, payload)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`
+const sameId = /* sql */ `SELECT type, payload, edited FROM forgeq_job WHERE id = ?`
 const addDeadline = /* sql */ `INSERT INTO forgeq_deadline (at, job) VALUES (?, ?)`
 
 // Places every ready body of the batch: no other connection can have written in this range of seq.
@@ -40,12 +41,19 @@ const isTimely = (id: string, now: number): boolean => isId(id) && Math.abs(idTi
 
 const refuse = (id: string, code: Refusal['code'], message: string): Enqueued => ({ id, refused: { code, message } })
 
+const idTaken = (id: string): Enqueued =>
+  refuse(id, 'ID_CONFLICT', `job ${id} exists with another type or payload; make a new id for a new job`)
+
+/** What this enqueue was answered with before. */
 const duplicateOf = (turn: Turn, job: NewJob): Enqueued | undefined => {
-  const same = turn.sql(sameId).get(job.id) as { type: number; payload: string } | undefined
-  if (same === undefined) return undefined
-  return turn.names.type.name(same.type) === job.type && same.payload === job.payload
-    ? { id: job.id, duplicate: true }
-    : refuse(job.id, 'ID_CONFLICT', `job ${job.id} exists with another type or payload; make a new id for a new job`)
+  const same = turn.sql(sameId).get(job.id) as { type: number; payload: string; edited: number } | undefined
+  if (same !== undefined) {
+    const isSame = turn.names.type.name(same.type) === job.type && (same.edited !== 0 || same.payload === job.payload)
+    return isSame ? { id: job.id, duplicate: true } : idTaken(job.id)
+  }
+  if (job.unique?.onConflict !== 'replace') return undefined
+  const replaced = replacementOf(turn, job.id, turn.names.type.id(job.type))
+  return replaced === 'taken' ? idTaken(job.id) : replaced
 }
 
 /** A store call: with `atomic` one refused job refuses all. */
@@ -77,13 +85,27 @@ export class Refused extends Error {
   }
 }
 
+/** Bodies that were written and have no place yet. */
+interface Batch {
+  /** They come after this seq. */
+  after: number
+  anyReady: boolean
+  anyInLine: boolean
+  anyLater: boolean
+}
+
+const placeAll = (turn: Turn, batch: Batch): void => {
+  if (batch.anyReady) turn.sql(placeReady).run(batch.after)
+  if (batch.anyInLine) turn.sql(placeInLine).run(batch.after)
+  if (batch.anyLater) turn.sql(placeLater).run(batch.after)
+  batch.anyReady = batch.anyInLine = batch.anyLater = false
+  batch.after = turn.lastSeq
+}
+
 /** Stores jobs. Those of a running job, `isFollowUp`, are proved by its claim, not by their age, and taken by every queue. */
 export const place = (turn: Turn, jobs: readonly NewJob[], isFollowUp: boolean): Enqueued[] => {
-  const before = turn.lastSeq
+  const batch: Batch = { after: turn.lastSeq, anyReady: false, anyInLine: false, anyLater: false }
   const facts = new Map<StoredPolicy, PolicyFacts>()
-  let anyReady = false
-  let anyInLine = false
-  let anyLater = false
   const answers = jobs.map((job): Enqueued => {
     let policy = facts.get(job.policy)
     if (policy === undefined) {
@@ -97,63 +119,90 @@ export const place = (turn: Turn, jobs: readonly NewJob[], isFollowUp: boolean):
       if (known !== undefined) return known
       return refuse(job.id, 'INVALID_ID', `${job.id} is no UUIDv7 made within a day of the store's time; make a new id`)
     }
+    const work = workOf(turn, job, policy)
     if (job.unique !== undefined) {
       // The job itself may hold the key: its id comes first.
       const known = duplicateOf(turn, job)
       if (known !== undefined) return known
-      const holder = holderOf(turn, type, job.unique)
-      if (holder !== undefined) return { id: holder, duplicate: true }
+      const holder = holderOf(turn, type, job.unique.key)
+      if (holder !== undefined) return meet(turn, batch, holder, job, type, work)
     }
     const shut = isFollowUp ? undefined : whyShut(turn, policy.gate)
     // A full queue still answers for the jobs that it has.
     if (shut !== undefined) return duplicateOf(turn, job) ?? refuse(job.id, ...shut(job.policy.queue))
-    const seq = turn.nextSeq()
-    const runAt = Math.max(turn.now + (job.delayMs ?? 0), job.runAt ?? 0)
-    const expireAt = job.expireMs === undefined ? null : turn.now + job.expireMs
-    const tags = job.tags === undefined || job.tags.length === 0 ? null : JSON.stringify(job.tags)
-    const { changes } = turn
-      .sql(addJob)
-      .run(
-        seq,
-        job.id,
-        type,
-        policy.queue,
-        job.policy.priority,
-        policy.text,
-        turn.now,
-        runAt,
-        expireAt,
-        tags,
-        job.unique ?? null,
-        job.key ?? null,
-        job.payload,
-      )
-    if (Number(changes) === 0) return duplicateOf(turn, job)!
-    if (job.unique !== undefined) takeUnique(turn, type, job.unique, seq)
-    if (expireAt !== null) {
-      turn.sql(addDeadline).run(expireAt, seq)
-      turn.dueAt(expireAt)
-    }
-    if (runAt > turn.now) {
-      anyLater = true
-      turn.tally(policy.queue, stateCodes.scheduled, 1)
-      turn.dueAt(runAt)
-    } else {
-      turn.tally(policy.queue, stateCodes.ready, 1)
-      if (job.key === undefined) {
-        anyReady = true
-        turn.hint(`ready:${job.policy.queue}`)
-      } else {
-        anyInLine = true
-        turn.touch(policy.queue, job.key)
-      }
-    }
-    return { id: job.id, duplicate: false }
+    return store(turn, batch, job, type, work) ?? duplicateOf(turn, job)!
   })
-  if (anyReady) turn.sql(placeReady).run(before)
-  if (anyInLine) turn.sql(placeInLine).run(before)
-  if (anyLater) turn.sql(placeLater).run(before)
+  placeAll(turn, batch)
   return answers
+}
+
+const workOf = (turn: Turn, job: NewJob, policy: PolicyFacts): Work => ({
+  payload: job.payload,
+  queue: policy.queue,
+  priority: job.policy.priority,
+  policy: policy.text,
+  runAt: Math.max(turn.now + (job.delayMs ?? 0), job.runAt ?? 0),
+  expireAt: job.expireMs === undefined ? null : turn.now + job.expireMs,
+  tags: job.tags === undefined || job.tags.length === 0 ? null : JSON.stringify(job.tags),
+  key: job.key ?? null,
+})
+
+/** `undefined` when the id is known. */
+const store = (turn: Turn, batch: Batch, job: NewJob, type: number, work: Work): Enqueued | undefined => {
+  const { payload, queue, priority, policy, runAt, expireAt, tags, key } = work
+  const { id, unique } = job
+  const seq = turn.nextSeq()
+  const held = unique?.key ?? null
+  const heldFor = unique === undefined ? null : packHold(unique)
+  const { changes } = turn
+    .sql(addJob)
+    .run(seq, id, type, queue, priority, policy, turn.now, runAt, expireAt, tags, held, heldFor, key, payload)
+  if (Number(changes) === 0) return undefined
+  if (held !== null) takeUnique(turn, { seq, id, type }, held, heldFor)
+  if (expireAt !== null) {
+    turn.sql(addDeadline).run(expireAt, seq)
+    turn.dueAt(expireAt)
+  }
+  if (runAt > turn.now) {
+    batch.anyLater = true
+    turn.tally(queue, stateCodes.scheduled, 1)
+    turn.dueAt(runAt)
+    return { id, duplicate: false }
+  }
+  turn.tally(queue, stateCodes.ready, 1)
+  if (key === null) {
+    batch.anyReady = true
+    turn.hint(`ready:${job.policy.queue}`)
+  } else {
+    batch.anyInLine = true
+    turn.touch(queue, key)
+  }
+  return { id, duplicate: false }
+}
+
+/** What becomes of a job whose key is held. */
+const meet = (
+  turn: Turn,
+  batch: Batch,
+  holder: { readonly seq: number; readonly id: string },
+  job: NewJob,
+  type: number,
+  work: Work,
+): Enqueued => {
+  switch (job.unique!.onConflict) {
+    case 'keep':
+      return { id: holder.id, duplicate: true }
+    case 'error': {
+      const message = `job ${holder.id} holds the unique key: wait for it or cancel it`
+      return { id: job.id, refused: { code: 'UNIQUE_CONFLICT', message, holder: holder.id } }
+    }
+    case 'replace':
+      // The holder may be of this very call.
+      placeAll(turn, batch)
+      if (!replaceWork(turn, holder.seq, work)) return { id: holder.id, duplicate: true }
+      rememberReplacement(turn, job.id, type, holder.id)
+      return { id: holder.id, duplicate: true, replaced: true }
+  }
 }
 
 /** Why a queue takes no more jobs, if it does not: as the refusal of a job for it. */

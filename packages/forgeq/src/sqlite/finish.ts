@@ -6,7 +6,7 @@ import type { Counters } from './counters.ts'
 import { endOfKeyed } from './keys.ts'
 import { stateCodes } from './schema.ts'
 import type { Turn } from './turn.ts'
-import { releaseUnique } from './unique.ts'
+import { endUnique, releaseUnique } from './unique.ts'
 
 const addDone = /* sql */ `
   INSERT INTO forgeq_done (job, state, claim, attempt, crashes, settler, started_at, finished_at, result_until, expires_at, reason, result)
@@ -58,6 +58,7 @@ export const finish = (turn: Turn, end: End): void => {
     )
   turn.tally(end.queue, state, 1)
   if (end.key !== null) endOfKeyed(turn, { queue: end.queue, key: end.key, seq: end.seq })
-  if (end.holdsUnique) releaseUnique(turn, end.seq)
+  // Of a job that was cancelled or came too late, nothing was done that a time to hold the key is there for.
+  if (end.holdsUnique) (end.state === 'cancelled' ? releaseUnique : endUnique)(turn, end.seq)
   turn.hintEnded(end.id)
 }

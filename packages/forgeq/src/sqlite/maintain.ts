@@ -55,8 +55,8 @@ const expire = (turn: Turn, limit: number): number => {
   })[]
   let ended = 0
   for (const body of rows) {
-    // The job may be deleted, or retried by hand without a deadline.
-    if (body.seq === null || body.expire_at === null) continue
+    // The job may be deleted, retried by hand without a deadline, or have got a later one.
+    if (body.seq === null || body.expire_at === null || body.expire_at > turn.now) continue
     const place = placeOf(turn, body)
     if (place === undefined || place.claim > 0 || place.tree === 'done' || place.tree === 'running') continue
     takeOut(turn, body, place)
@@ -97,13 +97,20 @@ const removeFrom = jobTables.map(
   ([table, key]) => /* sql */ `DELETE FROM ${table} WHERE ${key} IN (SELECT value FROM json_each(?))`,
 )
 const forgetWorkers = /* sql */ `DELETE FROM forgeq_worker WHERE left_at IS NOT NULL AND left_at <= ?`
+// Beyond its time a key is free: its row is only in the way.
+const forgetKeys = /* sql */ `DELETE FROM forgeq_uniq WHERE (type, key) IN (
+  SELECT type, key FROM forgeq_uniq WHERE until <= ? LIMIT ?)`
+const forgetReplacements = /* sql */ `DELETE FROM forgeq_replacement WHERE id IN (
+  SELECT id FROM forgeq_replacement WHERE expires_at <= ? LIMIT ?)`
 const anyExpiry = /* sql */ `SELECT 1 FROM forgeq_expiry WHERE at <= ? LIMIT 1`
 const anyOldWorker = /* sql */ `SELECT 1 FROM forgeq_worker WHERE left_at IS NOT NULL AND left_at <= ? LIMIT 1`
+const anyOldKey = /* sql */ `SELECT 1 FROM forgeq_uniq WHERE until <= ? LIMIT 1`
+const anyOldReplacement = /* sql */ `SELECT 1 FROM forgeq_replacement WHERE expires_at <= ? LIMIT 1`
 
 type Pruned = { readonly removed: number; readonly more: boolean }
 
 export const nothingToPrune = (db: Sql, now: number): Pruned | undefined =>
-  db.sql(anyExpiry).get(now) === undefined &&
+  [anyExpiry, anyOldKey, anyOldReplacement].every((any) => db.sql(any).get(now) === undefined) &&
   !anyStartOver(db, now) &&
   !anyHoldOver(db, now) &&
   db.sql(anyOldWorker).get(now - keepWorkerMs) === undefined
@@ -141,6 +148,8 @@ export const prune = (turn: Turn, limit: number): Pruned => {
     }
   }
   removeBodies(turn, [...seqs])
+  turn.sql(forgetKeys).run(turn.now, limit)
+  turn.sql(forgetReplacements).run(turn.now, limit)
   forgetStarts(turn, limit)
   forgetHolds(turn)
   turn.sql(forgetWorkers).run(turn.now - keepWorkerMs)

@@ -2,11 +2,10 @@
 import type { State } from '../core/states.ts'
 import type { QueueRecord } from '../store/queue-record.ts'
 import type { TypeRecord, WorkerFacts, WorkerRecord } from '../store/records.ts'
-import { stateName } from './act.ts'
 import { typesOf } from './lease.ts'
 import { unpackPolicy } from './policy.ts'
 import type { Reader } from './reader.ts'
-import { stateCodes } from './schema.ts'
+import { stateCodes, stateName } from './schema.ts'
 import { rateFill } from './starts.ts'
 
 const allQueues = /* sql */ `SELECT id, name FROM forgeq_queue ORDER BY name`

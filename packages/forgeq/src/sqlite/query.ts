@@ -13,13 +13,13 @@ import type {
 } from '../store/records.ts'
 import type { Outcome } from '../core/states.ts'
 import { charsOf, pageChars } from '../store/store.ts'
-import { stateName } from './act.ts'
 import { lineOf } from './keys.ts'
 import { placeOf, type Body, type Place } from './place.ts'
 import { claimedPolicy } from './policy.ts'
-import { stateCodes } from './schema.ts'
+import { stateCodes, stateName } from './schema.ts'
 import type { Reader } from './reader.ts'
 import type { Sql } from './statements.ts'
+import { unpackUnique } from './unique.ts'
 import { uidOf } from './worker-uid.ts'
 
 /** A body without its payload, which may be a thousand times as long as the rest. */
@@ -30,6 +30,7 @@ interface HeadRow extends Body {
   readonly expire_at: number | null
   readonly tags: string | null
   readonly uniq: string | null
+  readonly uniq_for: number | null
 }
 
 interface BodyRow extends HeadRow {
@@ -44,8 +45,8 @@ interface DoneRow {
   readonly result: string | null
 }
 
-const headColumns =
-  'j.seq, j.id, j.type, j.queue, j.priority, j.run_at, j.policy, j.attempt_base, j.created_at, j.expire_at, j.tags, j.uniq, j.key'
+const headColumns = `j.seq, j.id, j.type, j.queue, j.priority, j.run_at, j.policy, j.attempt_base, j.created_at, j.expire_at, j.tags, j.uniq,
+  j.uniq_for, j.key`
 const payloadOf = /* sql */ `SELECT payload FROM forgeq_job WHERE seq = ?`
 const bodiesById = /* sql */ `
   SELECT ${headColumns}, j.payload FROM json_each(?) e CROSS JOIN forgeq_job j ON j.id = e.value ORDER BY e.key`
@@ -93,7 +94,7 @@ const recordOf = (db: Reader, body: BodyRow, include: readonly Include[]): JobRe
     worker: place.worker === null ? null : (uidOf(db, place.worker) ?? null),
     cancelRequested: place.cancelled === 1,
     tags: body.tags === null ? [] : (JSON.parse(body.tags) as string[]),
-    unique: body.uniq,
+    unique: body.uniq === null ? null : unpackUnique(body.uniq, body.uniq_for),
     key: body.key,
     ...(include.includes('line') && place.tree === 'line' && { line: lineOf(db, body.queue, body.key!, body.seq) }),
     ...(include.includes('attempts') ? { attempts: attempts(db, body.seq, place, done) } : {}),

@@ -2,6 +2,7 @@
 // decided in core/; here it is carried out.
 import { caps } from '../core/caps.ts'
 import { ForgeError } from '../core/errors.ts'
+import { followUpRefused } from '../core/refusal.ts'
 import { rememberMs } from '../core/retention.ts'
 import type { Failure, Settlement, Verdict } from '../store/records.ts'
 import { place } from './enqueue.ts'
@@ -12,7 +13,7 @@ import { levelOf } from './lanes.ts'
 import { makeLater, makeReady, placeOf, type Body } from './place.ts'
 import { stateCodes } from './schema.ts'
 import type { Turn } from './turn.ts'
-import { releaseUnique } from './unique.ts'
+import { endUnique } from './unique.ts'
 
 // CROSS JOIN fixes the order: id -> body -> held row, one seek each.
 const heldRows = /* sql */ `
@@ -93,18 +94,15 @@ const complete = (turn: Turn, row: HeldRow, settlement: Completion): void => {
   turn.tally(queue, stateCodes.running, -1)
   turn.tally(queue, stateCodes.completed, 1)
   turn.expire(seq, keepMs)
-  if (uniq !== 0) releaseUnique(turn, seq)
+  if (uniq !== 0) endUnique(turn, seq)
   if (key !== null) {
     turn.touch(queue, key)
     endOfKeyed(turn, { queue, key, seq })
   }
   turn.hintEnded(settlement.job)
   if (settlement.followUps === undefined) return
-  const refused = place(turn, settlement.followUps, true).find((answer) => 'refused' in answer)
-  if (refused !== undefined && 'refused' in refused) {
-    throw new ForgeError('ID_CONFLICT', `a follow-up of ${settlement.job} was refused: ${refused.refused.message}`, {
-      id: settlement.job,
-    })
+  for (const answer of place(turn, settlement.followUps, true)) {
+    if ('refused' in answer) throw followUpRefused(settlement.job, answer.refused)
   }
 }
 

@@ -32,22 +32,43 @@ export interface NewJob {
   readonly runAt?: number
   /** Ends cancelled when it has not started this long after it was enqueued. */
   readonly expireMs?: number
-  /** Held by at most one job of the type that has not ended. */
-  readonly unique?: string
+  readonly unique?: NewUnique
   /** Partition of its queue for limits, order and fairness. */
   readonly key?: string
   readonly tags?: readonly string[]
 }
 
+/**
+ * A key that at most one job of the type holds. `done`: until the job has ended · `start`: until it is claimed · `forMs`: so
+ * long from its enqueue, whatever becomes of it, unless it is cancelled, expires or is deleted.
+ */
+export type Unique =
+  | { readonly key: string; readonly until: 'done' | 'start' }
+  | { readonly key: string; readonly forMs: number }
+
+/**
+ * What happens when another job holds the key. `keep`: nothing · `replace`: a holder that is ready or scheduled does the
+ * work of this enqueue instead of its own, with nothing kept but its id, its counters and its hold; any other is kept ·
+ * `error`: refused.
+ */
+export type NewUnique = Unique & { readonly onConflict: 'keep' | 'replace' | 'error' }
+
 export interface Refusal {
   /** `BATCH_REFUSED`: nothing is wrong with this job, another one of the same atomic call was refused. */
-  readonly code: 'ID_CONFLICT' | 'INVALID_ID' | 'QUEUE_FULL' | 'QUEUE_CLOSED' | 'BATCH_REFUSED'
+  readonly code: 'ID_CONFLICT' | 'INVALID_ID' | 'UNIQUE_CONFLICT' | 'QUEUE_FULL' | 'QUEUE_CLOSED' | 'BATCH_REFUSED'
   readonly message: string
+  /** With `UNIQUE_CONFLICT`: the job that holds the key. */
+  readonly holder?: string
 }
 
 /** `id` is that of the stored job: with `duplicate` it may be the holder of the unique key. */
 export type Enqueued =
-  | { readonly id: string; readonly duplicate: boolean }
+  | {
+      readonly id: string
+      readonly duplicate: boolean
+      /** The holder does what this enqueue asked for. */
+      readonly replaced?: true
+    }
   | { readonly id: string; readonly refused: Refusal }
 
 /** One handing-out of a job: the fence that every write for a running job carries. */
@@ -338,7 +359,7 @@ export interface JobRecord {
   readonly worker: string | null
   readonly cancelRequested: boolean
   readonly tags: readonly string[]
-  readonly unique: string | null
+  readonly unique: Unique | null
   readonly key: string | null
   /** Present when asked for, of a ready job with a key. */
   readonly line?: KeyLine
@@ -364,7 +385,7 @@ export interface JobPage {
 
 export type ActRequest =
   | { readonly action: 'cancel'; readonly ids: readonly string[] }
-  /** Ready again with a fresh set of tries; takes its unique key again. */
+  /** Ready again with a fresh set of tries; takes its unique key again, for as long as it was enqueued with. */
   | { readonly action: 'retry'; readonly ids: readonly string[]; readonly payload?: string }
   | { readonly action: 'delete'; readonly ids: readonly string[] }
   | { readonly action: 'promote'; readonly ids: readonly string[] }

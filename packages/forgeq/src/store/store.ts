@@ -70,7 +70,10 @@ export interface Store {
   migrate(mode: 'plan' | 'apply'): Promise<Migration>
   close(): Promise<void>
 
-  /** All or none when `atomic`; otherwise each job has its own answer. The same id again is a duplicate, never a second job. */
+  /**
+   * All or none when `atomic`; otherwise each job has its own answer. The same id again is a duplicate, never a second job,
+   * and where it has replaced the work of another job it has the same answer again and replaces nothing.
+   */
   enqueue(jobs: readonly NewJob[], options: { readonly atomic: boolean }): Promise<readonly Enqueued[]>
 
   register(worker: Registration): Promise<{ readonly now: number }>
@@ -89,7 +92,7 @@ export interface Store {
   settle(settlements: readonly (Settlement & { readonly worker: string })[]): Promise<readonly Verdict[]>
   /** Moves due jobs into their lanes and ends expired ones. `nextDueAt` <= now means there is more. */
   promote(limit: number): Promise<{ readonly moved: number; readonly nextDueAt: number | null }>
-  /** Deletes ended jobs whose time is over. */
+  /** Deletes ended jobs whose time is over, and forgets which enqueues have replaced the work of others. */
   prune(limit: number): Promise<{ readonly removed: number; readonly more: boolean }>
 
   /** Orders a worker to work with so many slots; false when no open worker has this id. */

@@ -64,14 +64,37 @@ test('sending a file with ids again makes no second job', async (t) => {
   assert.match(second.stderr, /0 enqueued, 3 there already/)
 })
 
+test('lines with a unique key say what became of them', async (t) => {
+  const { forgeq } = commandIn(t)
+  const line = (onConflict: string, payload: number): string =>
+    JSON.stringify({ type: 'greet', payload, unique: { key: 'u', until: 'start', onConflict } })
+  const stdin = [line('keep', 1), line('keep', 2), line('replace', 3), line('error', 4)].join('\n')
+  const { code, stdout, stderr } = await forgeq(['enqueue', '--batch', '-', '--json'], { stdin })
+  assert.equal(code, 8)
+  const { results } = JSON.parse(stdout) as { results: { id: string; message?: string }[] }
+  const { id } = results[0]!
+  assert.deepEqual(
+    results.map(({ message: _said, ...result }) => result),
+    [
+      { line: 1, id, duplicate: false },
+      { line: 2, id, duplicate: true },
+      { line: 3, id, duplicate: true, replaced: true },
+      { line: 4, code: 'UNIQUE_CONFLICT', holder: id },
+    ],
+  )
+  assert.match(stderr, /1 enqueued, 1 taken over by jobs that still waited, 1 there already, 1 refused/)
+})
+
 test('a missing file, and options that belong into the lines, are usage errors', async (t) => {
   const { forgeq } = commandIn(t)
-  const [missing, mixed] = await Promise.all([
+  const [missing, mixed, dashed] = await Promise.all([
     forgeq(['enqueue', '--batch', 'missing.ndjson']),
     forgeq(['enqueue', '--batch', '-', '-q', 'mails']),
+    forgeq(['enqueue', '--batch', '-', '--on-conflict', 'error']),
   ])
   assert.equal(missing.code, 2)
   assert.match(missing.stderr, /missing\.ndjson cannot be read/)
   assert.equal(mixed.code, 2)
   assert.match(mixed.stderr, /leave out --queue/)
+  assert.match(dashed.stderr, /leave out --on-conflict/)
 })

@@ -60,7 +60,14 @@ test('every option ends up with the job', async (t) => {
   const { queue, priority, state, unique, tags, maxAttempts } = job
   assert.deepEqual(
     { queue, priority, state, unique, tags, maxAttempts },
-    { queue: 'mails', priority: 2, state: 'scheduled', unique: 'u1', tags: ['a', 'b'], maxAttempts: 4 },
+    {
+      queue: 'mails',
+      priority: 2,
+      state: 'scheduled',
+      unique: { key: 'u1', until: 'done' },
+      tags: ['a', 'b'],
+      maxAttempts: 4,
+    },
   )
   const at = (name: string): number => Date.parse(String(job[name]))
   assert.equal(at('runAt') - at('createdAt'), 600_000)
@@ -83,6 +90,24 @@ test('the same id again answers with the stored job; with another payload it is 
   assert.deepEqual([other.code, other.stdout], [4, ''])
 })
 
+test('a held unique key: the holder is kept, replaced while it waits, or named by exit code 4', async (t) => {
+  const { forgeq } = commandIn(t)
+  const enqueue = (payload: string, flags: string): ReturnType<Command> =>
+    forgeq(['enqueue', 'greet', payload, '--unique', 'u', '--json', ...flags.split(' ')])
+  const holder = (JSON.parse((await enqueue('1', '--unique-for 10m --in 1h')).stdout) as { id: string }).id
+  const kept = await enqueue('2', '--unique-until start')
+  assert.deepEqual([kept.code, JSON.parse(kept.stdout)], [0, { id: holder, duplicate: true }])
+  const replaced = await enqueue('3', '--on-conflict replace')
+  assert.deepEqual(JSON.parse(replaced.stdout), { id: holder, duplicate: true, replaced: true })
+  assert.match(replaced.stderr, /was still waiting/)
+  const refused = await enqueue('4', '--on-conflict error')
+  assert.deepEqual([refused.code, refused.stdout], [4, ''])
+  assert.ok(refused.stderr.includes(holder), refused.stderr)
+  const { payload, state, unique } = await jobOf(forgeq, holder)
+  assert.deepEqual([payload, state, unique], [3, 'ready', { key: 'u', forMs: 600_000 }])
+  assert.match((await forgeq(['jobs', 'show', holder])).stdout, /unique +u, held for 10m/)
+})
+
 test('what cannot be a job is refused with exit code 2, and stores nothing', async (t) => {
   const { forgeq } = commandIn(t)
   const refused = await Promise.all([
@@ -93,6 +118,11 @@ test('what cannot be a job is refused with exit code 2, and stores nothing', asy
     forgeq(['enqueue', 'greet', '1', '-p', 'urgent']),
     forgeq(['enqueue', 'greet', '1', '--id', 'mine']),
     forgeq(['enqueue', 'greet', '1', '--wait=soon']),
+    forgeq(['enqueue', 'greet', '1', '--unique-until', 'start']),
+    forgeq(['enqueue', 'greet', '1', '--unique-for', '1m']),
+    forgeq(['enqueue', 'greet', '1', '--on-conflict', 'error']),
+    forgeq(['enqueue', 'greet', '1', '--unique', 'u', '--on-conflict', 'drop']),
+    forgeq(['enqueue', 'greet', '1', '--unique', 'u', '--unique-for', '1m', '--unique-until', 'done']),
     forgeq(['enqueue', 'greet', '1', '--type', 'greet']),
     forgeq(['enqueue', 'greet', '@missing.json']),
     forgeq(['enqueue']),

@@ -6,13 +6,28 @@ const queue = fc.constantFrom('a', 'b')
 const rarely = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
   fc.oneof({ weight: 3, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: value })
 
+const unique = fc
+  .record({
+    key: fc.constantFrom('u', 'v'),
+    hold: fc.constantFrom(
+      { until: 'done' } as const,
+      { until: 'start' } as const,
+      { forMs: 1500 } as const,
+      { forMs: 20_000 } as const,
+      // Longer than any job is kept.
+      { forMs: 100_000_000 } as const,
+    ),
+    onConflict: fc.constantFrom('keep', 'replace', 'replace', 'error'),
+  })
+  .map(({ key, hold, onConflict }) => ({ key, ...hold, onConflict }))
+
 const newJob = fc.record({
   type: fc.constantFrom('work', 'work', 'mail', 'strange'),
   queue,
   priority: fc.constantFrom(2, 5, 5, 9),
   delayMs: rarely(fc.constantFrom(0, 1000, 4000, 20_000)),
   expireMs: rarely(fc.constantFrom(1000, 6000)),
-  unique: rarely(fc.constantFrom('u', 'v')),
+  unique: rarely(unique),
   key: fc.constantFrom(undefined, 'k', 'k', 'l'),
   tags: fc.constantFrom([], ['x'], ['x', 'y']),
   keepResultMs: fc.constantFrom(0, 5000, 3_600_000),
@@ -35,6 +50,7 @@ const settlement = fc.record({
   followUpKey: rarely(fc.constantFrom('k', 'l')),
   /** Together with a delay only: a hold of no time is none. */
   holdBack: rarely(fc.constantFrom('key', 'type', 'queue')),
+  followUpUnique: rarely(unique),
   isPoison: fc.boolean(),
 })
 
@@ -142,7 +158,7 @@ const busyJob = fc.record({
   priority: fc.constantFrom(2, 5, 5, 5),
   delayMs: rarely(fc.constantFrom(1000)),
   expireMs: rarely(rarely(fc.constantFrom(1000))),
-  unique: rarely(fc.constantFrom('u')),
+  unique: rarely(unique),
   key: fc.constantFrom(undefined, 'k', 'k', 'k', 'l'),
   tags: fc.constant([] as const),
   keepResultMs: fc.constant(5000),
@@ -165,6 +181,7 @@ const busySettlement = fc.record({
   hasError: fc.boolean(),
   hasFollowUp: fc.boolean(),
   followUpKey: fc.constantFrom(undefined, 'k', 'l'),
+  followUpUnique: fc.constant(undefined),
   holdBack: fc.constantFrom(undefined, 'key', 'key', 'type', 'queue'),
   isPoison: fc.boolean(),
 })

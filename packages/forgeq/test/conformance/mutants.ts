@@ -4,6 +4,7 @@ import { ModelCrew, type ModelWorker } from '#src/conformance/model-crew.js'
 import type { ModelJob } from '#src/conformance/model-job.js'
 import { ModelJobs } from '#src/conformance/model-jobs.js'
 import type { Enqueued, JobRecord, NewJob, Note, Settlement, Verdict } from '#src/store/records.js'
+import { uniqueMutants } from './unique-mutants.ts'
 import {
   afterSettling,
   asking,
@@ -15,7 +16,6 @@ import {
   exchanging,
   expiring,
   fence,
-  heldKey,
   holding,
   jobs,
   keeping,
@@ -109,18 +109,7 @@ export const mutants: Readonly<Record<string, Make>> = {
     if (action === 'delete' && job.state === 'running') job.state = 'ready'
   }),
 
-  'frees a unique key when its job starts': heldKey((job) => job.state !== 'running'),
-  'frees a unique key between two tries': heldKey((job) => job.claim === 0 || job.state === 'running'),
-  'holds no unique key': heldKey(() => false),
-  'holds a unique key across types': jobs(
-    class extends ModelJobs {
-      protected override holder(_: string, unique: string | null): ModelJob | undefined {
-        return [...new Set(this.all(() => true).map(({ type }) => type))]
-          .map((type) => super.holder(type, unique))
-          .find((job) => job !== undefined)
-      }
-    },
-  ),
+  ...uniqueMutants,
 
   'puts what comes back behind what is new': lanes((ready) =>
     ready.sort((a, b) => byLevel(a, b) || laneRank(a) - laneRank(b)),

@@ -3,9 +3,19 @@ import { Model } from '#src/conformance/model.js'
 import { ModelCrew, type ModelWorker } from '#src/conformance/model-crew.js'
 import type { ModelJob } from '#src/conformance/model-job.js'
 import { ModelJobs } from '#src/conformance/model-jobs.js'
+import type { ModelKeys } from '#src/conformance/model-keys.js'
 import type { ModelLimits } from '#src/conformance/model-limits.js'
 import type { ModelLines } from '#src/conformance/model-lines.js'
-import type { ActRequest, Enqueued, ExchangeRequest, Hold, NewJob, Settlement, Verdict } from '#src/store/records.js'
+import type {
+  ActRequest,
+  Enqueued,
+  ExchangeRequest,
+  Hold,
+  NewJob,
+  Settlement,
+  Unique,
+  Verdict,
+} from '#src/store/records.js'
 import type { Store } from '#src/store/store.js'
 
 export type Make = (clock: () => number) => Store
@@ -83,13 +93,47 @@ export const beforeActing = (change: (job: ModelJob, request: ActRequest) => voi
     },
   )
 
+/** Takes a key that a job holds for held in these cases only. */
 export const heldKey = (isHeld: (job: ModelJob) => boolean): Make =>
   jobs(
     class extends ModelJobs {
-      protected override holder(type: string, unique: string | null): ModelJob | undefined {
-        const job = super.holder(type, unique)
-        return job && isHeld(job) ? job : undefined
+      protected override holder(type: string, unique: Unique, now: number): string | undefined {
+        const holder = super.holder(type, unique, now)
+        const job = holder === undefined ? undefined : this.byId.get(holder)
+        return job && !isHeld(job) ? undefined : holder
       }
+    },
+  )
+
+/** Does something else when a key is held. */
+export const meeting = (
+  change: (right: () => Enqueued, all: ModelJobs, holder: string, job: NewJob) => Enqueued,
+): Make =>
+  jobs(
+    class extends ModelJobs {
+      protected override meetHolder(holder: string, job: NewJob, now: number): Enqueued {
+        return change(() => super.meetHolder(holder, job, now), this, holder, job)
+      }
+    },
+  )
+
+/** Looks at a holder before and after its work is replaced. */
+export const replacing = (change: (holder: ModelJob, before: ModelJob, job: NewJob) => void): Make =>
+  jobs(
+    class extends ModelJobs {
+      protected override replace(holder: ModelJob, job: NewJob, now: number): void {
+        const before = { ...holder }
+        super.replace(holder, job, now)
+        change(holder, before, job)
+      }
+    },
+  )
+
+/** Keeps the keys in another way. */
+export const keys = (Keys: typeof ModelKeys): Make =>
+  jobs(
+    class extends ModelJobs {
+      override readonly keys: ModelKeys = new Keys()
     },
   )
 

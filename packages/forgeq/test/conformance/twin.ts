@@ -183,7 +183,7 @@ export class Twin {
     const error = failure(`no ${hold.claim}`)
     switch (given.outcome) {
       case 'complete':
-        return complete(hold, '{"ok":true}', given.hasFollowUp ? [this.#followUp(given.followUpKey)] : undefined)
+        return complete(hold, '{"ok":true}', given.hasFollowUp ? [this.#followUp(given)] : undefined)
       case 'retry':
         return retry(hold, given.delayMs, error)
       case 'snooze':
@@ -204,9 +204,15 @@ export class Twin {
     }
   }
 
-  #followUp(key: string | undefined): records.NewJob {
-    const body = { type: 'work', payload: '"next"', policy: { ...policy, queue: 'a' } }
-    const job = { id: this.#nextId(), ...body, ...(key !== undefined && { key }) }
+  #followUp({ followUpKey, followUpUnique }: Of<'exchange'>['settlements'][number]): records.NewJob {
+    const job: records.NewJob = {
+      id: this.#nextId(),
+      type: 'work',
+      payload: '"next"',
+      policy: { ...policy, queue: 'a' },
+      ...(followUpKey !== undefined && { key: followUpKey }),
+      ...(followUpUnique && { unique: followUpUnique }),
+    }
     this.#jobs.push(job)
     return job
   }

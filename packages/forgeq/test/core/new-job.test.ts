@@ -31,10 +31,19 @@ test('options become numbers and plain texts', () => {
     delayMs: 600_000,
     runAt: 5,
     expireMs: 86_400_000,
-    unique: 'welcome:42',
+    unique: { key: 'welcome:42', until: 'done', onConflict: 'keep' },
     key: 'tenant:7 é',
     tags: ['a', 'ü😀'],
   })
+})
+
+test('a unique key is held until the end of its job, or as it is said', () => {
+  const read = (unique: NonNullable<EnqueueOptions['unique']>): unknown => make({ unique }).unique
+  const key = 'welcome:42'
+  assert.deepEqual(read({ key }), { key, until: 'done', onConflict: 'keep' })
+  assert.deepEqual(read({ key, until: 'start' }), { key, until: 'start', onConflict: 'keep' })
+  assert.deepEqual(read({ key, for: '10m', onConflict: 'error' }), { key, forMs: 600_000, onConflict: 'error' })
+  assert.deepEqual(read({ key, for: 0.5, onConflict: 'replace' }), { key, forMs: 1, onConflict: 'replace' })
 })
 
 test('an option that does not exist is refused: it would silently do nothing', () => {
@@ -62,7 +71,18 @@ test('what is out of range is refused under the name of its option', () => {
     [{ unique: 'x'.repeat(257) }, 'INVALID_OPTION', 'unique'],
     [{ unique: 'a\0b' }, 'INVALID_OPTION', 'unique'],
     [{ unique: '\ud800' }, 'INVALID_OPTION', 'unique'],
-    [{ unique: { key: 'a' } }, 'INVALID_OPTION', 'unique'],
+    [{ unique: 7 }, 'INVALID_OPTION', 'unique'],
+    [{ unique: null }, 'INVALID_OPTION', 'unique'],
+    [{ unique: ['a'] }, 'INVALID_OPTION', 'unique'],
+    [{ unique: {} }, 'INVALID_OPTION', 'unique.key'],
+    [{ unique: { key: '' } }, 'INVALID_OPTION', 'unique.key'],
+    [{ unique: { key: 'a', untill: 'start' } }, 'INVALID_OPTION', 'unique.untill'],
+    [{ unique: { key: 'a', forMs: 5 } }, 'INVALID_OPTION', 'unique.forMs'],
+    [{ unique: { key: 'a', until: 'end' } }, 'INVALID_OPTION', 'unique.until'],
+    [{ unique: { key: 'a', onConflict: 'drop' } }, 'INVALID_OPTION', 'unique.onConflict'],
+    [{ unique: { key: 'a', for: 'ever' } }, 'INVALID_OPTION', 'unique.for'],
+    [{ unique: { key: 'a', for: 0 } }, 'INVALID_OPTION', 'unique.for'],
+    [{ unique: { key: 'a', for: '1m', until: 'start' } }, 'INVALID_OPTION', 'unique.for'],
     [{ key: '' }, 'INVALID_OPTION', 'key'],
     [{ key: 'x'.repeat(257) }, 'INVALID_OPTION', 'key'],
     [{ key: 'a\0b' }, 'INVALID_OPTION', 'key'],

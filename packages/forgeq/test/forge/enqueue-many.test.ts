@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { defineJob, ForgeError, typed } from 'forgeq'
+import { defineJob, ForgeError, typed, type Call } from 'forgeq'
 import type { NewJob } from '#src/store/records.js'
 import { z } from 'zod'
 import { bench } from '../worker/bench.ts'
@@ -80,6 +80,23 @@ test('what the store refuses is named too, and the whole chunk is not stored', a
     return true
   })
   assert.equal((await forge.admin.jobs()).jobs.length, 1)
+})
+
+test('a unique key that another job holds is named with its holder, or does no harm', async (t) => {
+  const { forge, close } = bench()
+  t.after(close)
+  const { id } = await forge.enqueue(plain, 1, { unique: 'k' })
+  const calls = (onConflict: 'error' | 'replace'): readonly Call[] => [
+    plain.with(5),
+    plain.with(6, { unique: { key: 'k', onConflict } }),
+  ]
+  await assert.rejects(forge.enqueueMany(calls('error')), (error: ForgeError) => {
+    assert.deepEqual([error.code, error.holder, error.problems?.[0]?.path], ['UNIQUE_CONFLICT', id, '[1]'])
+    return true
+  })
+  assert.equal((await forge.admin.jobs()).jobs.length, 1)
+  const [first, second] = await forge.enqueueMany(calls('replace'))
+  assert.deepEqual([first?.replaced, second?.id, second?.replaced], [false, id, true])
 })
 
 test('a later chunk that fails: the error says how many are stored', async (t) => {

@@ -34,7 +34,7 @@ test('the job is stored with its payload as it came and its policy resolved', as
       runAt: '2026-01-01T00:01:00.000Z',
       cancelRequested: false,
       tags: ['a', 'b'],
-      unique: 'u',
+      unique: { key: 'u', until: 'done' },
     },
   )
 })
@@ -76,6 +76,38 @@ test('a unique key answers with its holder', async (t) => {
   const first = await forge.enqueue(plain, 1, { unique: 'k' })
   const second = await forge.enqueue(plain, 2, { unique: 'k' })
   assert.deepEqual([second.id, second.duplicate], [first.id, true])
+})
+
+test('a unique key that is held: the holder is replaced while it waits, or the error names it', async (t) => {
+  const { forge, close } = bench()
+  t.after(close)
+  const first = await forge.enqueue(plain, 1, { unique: { key: 'k', until: 'start' }, delay: '1h' })
+  assert.deepEqual([first.duplicate, first.replaced], [false, false])
+  const second = await forge.enqueue(plain, 2, { unique: { key: 'k', onConflict: 'replace' }, delay: '2h' })
+  assert.deepEqual([second.id, second.duplicate, second.replaced], [first.id, true, true])
+  const { payload, unique } = (await forge.admin.job(first.id))!
+  assert.deepEqual([payload, unique], [2, { key: 'k', until: 'start' }])
+  const third = forge.enqueue(plain, 3, { unique: { key: 'k', onConflict: 'error' } })
+  await assert.rejects(third, { code: 'UNIQUE_CONFLICT', id: first.id, holder: first.id })
+})
+
+test('a replacement whose answer was lost replaces once, and says that it did', async (t) => {
+  const { forge, tapped, advance, close } = bench()
+  t.after(close)
+  const unique = { key: 'k', onConflict: 'replace' } as const
+  const { id } = await forge.enqueue(plain, 1, { unique })
+  let calls = 0
+  tapped.tap('enqueue', async (next) => {
+    const answer = await next()
+    calls += 1
+    if (calls > 1) return answer
+    await next()
+    throw new ForgeError('OUTCOME_UNKNOWN', 'the connection broke')
+  })
+  const enqueued = forge.enqueue(plain, 2, { unique })
+  await advance(1_000)
+  const { duplicate, replaced, ...handle } = await enqueued
+  assert.deepEqual([calls, handle.id, duplicate, replaced], [2, id, true, true])
 })
 
 test('enqueues of one turn of the event loop go in one call; one alone goes at once', async (t) => {

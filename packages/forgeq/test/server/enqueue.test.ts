@@ -62,7 +62,7 @@ test('every option arrives', async (t) => {
   assert.equal(job!.state, 'scheduled')
   assert.equal(job!.runAt, at)
   assert.equal(job!.expireAt, job!.createdAt + 7_200_000)
-  assert.equal(job!.unique, 'one')
+  assert.deepEqual(job!.unique, { key: 'one', until: 'done' })
   assert.deepEqual(job!.tags, ['a', 'b'])
   const { queue, priority, maxAttempts, timeoutMs, keepResultMs } = job!.policy
   assert.deepEqual(
@@ -107,6 +107,31 @@ test('a held unique key answers with its holder', async (t) => {
   assert.equal(second.status, 200)
   assert.deepEqual(second.json, { id: holder, duplicate: true })
   assert.equal(second.headers.location, `/v1/jobs/${holder}`)
+})
+
+test('a held unique key: the holder is replaced while it waits, or named by a 409', async (t) => {
+  const { server } = await running(t)
+  const post = (payload: number, rule: object): ReturnType<typeof send> =>
+    send(
+      server,
+      'POST',
+      '/v1/jobs',
+      JSON.stringify({ type: 'sync', payload, unique: { key: 'user-1', ...rule }, delayMs: 60_000 }),
+    )
+  const first = await post(1, { forMs: 600_000 })
+  assert.deepEqual([first.status, first.json.duplicate], [201, false])
+  const { id } = first.json
+  const replaced = await post(2, { until: 'start', onConflict: 'replace' })
+  assert.equal(replaced.status, 200)
+  assert.deepEqual(replaced.json, { id, duplicate: true, replaced: true })
+  const refused = await post(3, { onConflict: 'error' })
+  assert.equal(refused.status, 409)
+  assert.deepEqual(
+    [refused.json.code, refused.json.id, refused.json.holder, refused.json.retryable],
+    ['UNIQUE_CONFLICT', id, id, false],
+  )
+  const job = await send(server, 'GET', `/v1/jobs/${id}`)
+  assert.deepEqual([job.json.payload, job.json.unique], [2, { key: 'user-1', forMs: 600_000 }])
 })
 
 test('50 at once are 50 jobs', async (t) => {
@@ -209,7 +234,10 @@ test('what is wrong with a member is said as the library says it', async (t) => 
     ['queue', 'a b'],
     ['queue', 7],
     ['unique', ''],
-    ['unique', { key: 'a' }],
+    ['unique', 7],
+    ['unique', { key: '' }],
+    ['unique', { key: 'a', until: 'end' }],
+    ['unique', { key: 'a', onConflict: 'drop' }],
     ['tags', 'a'],
     ['tags', ['', 'b']],
   ] as const) {
@@ -234,6 +262,12 @@ const refusals: readonly (readonly [what: string, body: string, code: string, pa
   ['a type with a space', '{"type":"a b"}', 'INVALID_OPTION', ['type']],
   ['a queue with a space', '{"type":"a","queue":"a b"}', 'INVALID_OPTION', ['queue']],
   ['an empty unique key', '{"type":"a","unique":""}', 'INVALID_OPTION', ['unique']],
+  ['a rule without a key', '{"type":"a","unique":{"until":"start"}}', 'INVALID_OPTION', ['unique.key']],
+  ['half a millisecond', '{"type":"a","unique":{"key":"a","forMs":0.5}}', 'INVALID_OPTION', ['unique.forMs']],
+  ['no time at all', '{"type":"a","unique":{"key":"a","forMs":0}}', 'INVALID_OPTION', ['unique.forMs']],
+  ['a time as text', '{"type":"a","unique":{"key":"a","forMs":"10m"}}', 'INVALID_OPTION', ['unique.forMs']],
+  ['two ends', '{"type":"a","unique":{"key":"a","forMs":5,"until":"done"}}', 'INVALID_OPTION', ['unique.forMs']],
+  ['a rule of the library', '{"type":"a","unique":{"key":"a","for":"10m"}}', 'INVALID_OPTION', ['unique.for']],
   ['a long tag', `{"type":"a","tags":["${'x'.repeat(65)}"]}`, 'INVALID_OPTION', ['tags.0']],
   ['an own id', '{"type":"a","id":"42"}', 'INVALID_ID', []],
   ['an id of another day', '{"type":"a","id":"00000000-0000-7000-8000-000000000000"}', 'INVALID_ID', []],

@@ -45,6 +45,7 @@ interface Shown {
   readonly state: string
   readonly status: unknown
   readonly duplicate: boolean
+  readonly unique: unknown
   readonly maxAttempts: number
   readonly payload: unknown
   readonly result: unknown

@@ -79,37 +79,11 @@ test('refuses the schema of a newer version', async (t) => {
   await assert.rejects(openStore(t, path).open(), { code: 'MIGRATION_NEEDED', message: /upgrade forgeq/ })
 })
 
-test('refuses an older schema until it is migrated', async (t) => {
-  const path = temporaryFile(t)
-  const store = openStore(t, path)
-  await store.open()
-  await store.close()
-  foreignConnection(t, path).exec(
-    'DELETE FROM forgeq_migration WHERE version > 1; DROP TRIGGER forgeq_enqueue_insert; DROP VIEW forgeq_enqueue',
-  )
-  await assert.rejects(openStore(t, path).open(), { code: 'MIGRATION_NEEDED', message: /forgeq migrate/ })
-  const migrator = openStore(t, path)
-  assert.deepEqual((await migrator.migrate('plan')).steps, ['002 enqueue view'])
-  assert.deepEqual((await migrator.migrate('apply')).steps, ['002 enqueue view'])
-  assert.deepEqual((await migrator.migrate('apply')).steps, [])
-  await openStore(t, path).open()
-})
-
 test('a folder that cannot be made is named', { skip: process.platform !== 'linux' && 'needs /proc' }, async (t) => {
   await assert.rejects(openStore(t, '/proc/nobody/jobs.db').open(), {
     code: 'STORE_UNAVAILABLE',
     message: /folder \/proc\/nobody .*cannot be made/,
   })
-})
-
-test('two migrators at once make one schema', async (t) => {
-  const path = temporaryFile(t)
-  const stores = [openStore(t, path), openStore(t, path), openStore(t, path)]
-  const done = await Promise.all(stores.map((store) => store.migrate('apply')))
-  assert.deepEqual(
-    done.map((migration) => migration.version),
-    done.map((migration) => migration.target),
-  )
 })
 
 test('a file that is no database is named as such', async (t) => {

@@ -11,7 +11,7 @@ import { ManualClock } from '#src/store/clock.js'
 
 /** Tables that grow with the number of jobs; the others have a row per worker, queue, type or held job. */
 const growing =
-  /^forgeq_(job|ready|line|parked|later|done|expiry|deadline|uniq|attempt|progress|log|log_size|key_turn|start|hold|alarm)$/
+  /^forgeq_(job|ready|line|parked|later|done|expiry|deadline|uniq|replacement|attempt|progress|log|log_size|key_turn|start|hold|alarm)$/
 
 /** The lines of a plan that walk a growing table, or sort more than a list that was handed in or one worker's turn. */
 const walks = (sql: string, plan: readonly string[]): string[] => {

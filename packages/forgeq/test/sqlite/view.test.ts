@@ -3,10 +3,11 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { test, type TestContext } from 'node:test'
 import { caps } from '#src/core/caps.js'
-import { isId } from '#src/core/id.js'
+import { idSource, isId } from '#src/core/id.js'
 import type { Database } from '#src/sqlite/connect.js'
+import { ManualClock } from '#src/store/clock.js'
 import type { Store } from '#src/store/store.js'
-import { foreignConnection, newId, openStore, someWorker, temporaryFile } from './files.ts'
+import { foreignConnection, newId, openStore, someJob, someWorker, temporaryFile } from './files.ts'
 
 async function scene(t: TestContext): Promise<{ store: Store; app: Database }> {
   const path = temporaryFile(t)
@@ -123,6 +124,48 @@ test('an id that belongs to another job is refused, never dropped', async (t) =>
   assert.deepEqual(
     jobs.map((job) => job.payload),
     ['1'],
+  )
+})
+
+test('a key whose time is over is free for the view, and one whose time runs is held', async (t) => {
+  const path = temporaryFile(t)
+  const clock = new ManualClock(Date.now() - 3_600_000)
+  const store = openStore(t, path, { clock })
+  await store.open()
+  const app = foreignConnection(t, path)
+  const insert = app.prepare(`INSERT INTO forgeq_enqueue (type, unique_key) VALUES ('mail', ?)`)
+  const windows = { over: 1000, running: 86_400_000 }
+  for (const [key, forMs] of Object.entries(windows)) {
+    const id = idSource(
+      () => clock.now(),
+      (bytes) => bytes.fill(1),
+    )()
+    await store.enqueue([someJob({ id, unique: { key, forMs, onConflict: 'keep' } })], { atomic: true })
+    clock.advance(1)
+  }
+  for (const key of ['over', 'running', 'over']) insert.run(key)
+  const { jobs } = await store.find({}, null, 10)
+  assert.deepEqual(
+    jobs.map(({ unique }) => unique),
+    [
+      { key: 'over', until: 'done' },
+      { key: 'running', forMs: windows.running },
+      { key: 'over', forMs: windows.over },
+    ],
+  )
+})
+
+test('the id of an edited job is a duplicate for the view, whatever its payload', async (t) => {
+  const { store, app } = await scene(t)
+  const id = newId()
+  const insert = app.prepare(`INSERT INTO forgeq_enqueue (type, payload, id) VALUES ('mail', ?, ?)`)
+  insert.run('1', id)
+  await store.act({ action: 'cancel', ids: [id] })
+  await store.act({ action: 'retry', ids: [id], payload: '2' })
+  insert.run('1', id)
+  assert.deepEqual(
+    (await store.find({}, null, 10)).jobs.map(({ payload }) => payload),
+    ['2'],
   )
 })
 

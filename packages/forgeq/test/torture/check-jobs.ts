@@ -50,7 +50,7 @@ export const jobChecks: Readonly<Record<string, Check>> = {
         job.policy.queue === was.queue &&
         job.policy.priority === was.priority &&
         job.policy.maxAttempts === was.maxAttempts &&
-        job.unique === (was.unique ?? null)
+        JSON.stringify(job.unique) === JSON.stringify(was.unique ?? null)
       return isSame ? [] : [`sent as ${JSON.stringify(was)}, stored as ${JSON.stringify(job)}`]
     })(facts),
     ...[...facts.runs, ...facts.taken]

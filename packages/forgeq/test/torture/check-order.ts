@@ -68,7 +68,7 @@ export const orderChecks: Readonly<Record<string, Check>> = {
   'I18 one job at a time holds a key': ({ final, of, byId, sent }) => {
     const keyed = final.jobs.filter(({ unique }) => unique !== null)
     const questions = new Map(of('enqueue').map((one) => [`${one.pid} ${one.op}`, one]))
-    const groups = [...groupBy(keyed, ({ type, unique }) => `${type} ${unique}`).values()]
+    const groups = [...groupBy(keyed, ({ type, unique }) => `${type} ${unique?.key}`).values()]
     return [
       ...groups.flatMap((group) => {
         // Of those that came in one instant, the first ended in it.
@@ -77,14 +77,14 @@ export const orderChecks: Readonly<Record<string, Check>> = {
         )
         return sorted.flatMap((job, i) => {
           const before = sorted[i - 1]
-          if (before === undefined || (before.finishedAt !== null && before.finishedAt <= job.createdAt)) return []
-          return [`${job.id} came while ${before.id} held ${job.unique}`]
+          if (before === undefined || freedAt(before) <= job.createdAt) return []
+          return [`${job.id} came while ${before.id} held ${job.unique?.key}`]
         })
       }),
       ...of('enqueued').flatMap(({ id, op, pid }) => {
         const asked = questions.get(`${pid} ${op}`)?.job
         if (asked === undefined || asked.id === id) return []
-        if (byId.get(id)?.unique === sent.get(asked.id)?.unique) return []
+        if (byId.get(id)?.unique?.key === sent.get(asked.id)?.unique?.key) return []
         return [`${asked.id} was answered with ${id}, which does not hold its key`]
       }),
     ]
@@ -131,4 +131,11 @@ export const orderChecks: Readonly<Record<string, Check>> = {
         .map((state) => `${queue}: ${counts[state]} ${state} counted, ${sum(final.jobs, queue, state)} found`),
     ),
   ],
+}
+
+/** When a job no longer held its key; Infinity: it holds it still. */
+function freedAt({ unique, attempts = [], finishedAt }: JobRecord): number {
+  const startedAt =
+    unique !== null && 'until' in unique && unique.until === 'start' ? attempts[0]?.startedAt : undefined
+  return startedAt ?? finishedAt ?? Infinity
 }

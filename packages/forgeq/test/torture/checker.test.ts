@@ -151,6 +151,9 @@ function record(t: number, { id, type, queue, priority, payload, maxAttempts, un
   }
 }
 
+const untilDone = { key: 'k', until: 'done' } as const
+const untilStart = { key: 's', until: 'start' } as const
+
 const done = (story: Story, id = 'a'): Story => story.claim(id, 10, 100, 200, 'complete')
 
 /** A worker dies, and the handler in its process goes on for a while. */
@@ -301,7 +304,11 @@ const stories: Readonly<Record<string, [violated: string, story: Story]>> = {
   'a later one was first': ['I14', done(new Story().job(1, 'b').job(2, 'a')).claim('b', 11, 300, 400, 'complete')],
   'two jobs held a key': [
     'I18',
-    done(done(new Story().job(1, 'a', { unique: 'k' }).job(50, 'b', { unique: 'k' })), 'b'),
+    done(done(new Story().job(1, 'a', { unique: untilDone }).job(50, 'b', { unique: untilDone })), 'b'),
+  ],
+  'a key that is held until the start was held by two': [
+    'I18',
+    done(done(new Story().job(1, 'a', { unique: untilStart }).job(50, 'b', { unique: untilStart })), 'b'),
   ],
   'a cancelled job completed': [
     'I19',
@@ -330,9 +337,13 @@ test('a sound history violates nothing', () => {
   const story = new Story()
     .job(1, 'a')
     .job(2, 'b', { delayMs: 50 })
-    .job(3, 'c', { unique: 'k' })
+    .job(3, 'c', { unique: untilDone })
+    .job(3, 'd', { unique: untilStart })
     .claim('a', 10, 10, 20, 'retry')
     .claim('c', 10, 15, 20, 'complete')
+    .claim('d', 10, 15, 70, 'complete')
+    .job(16, 'e', { unique: untilStart })
+    .claim('e', 11, 17, 20, 'complete')
     .claim('b', 10, 60, 70, 'crash')
     .claim('b', 11, 80, 90, 'complete')
     .claim('a', 11, 80, 90, 'bury')
@@ -341,7 +352,7 @@ test('a sound history violates nothing', () => {
 })
 
 test('a key may change hands within an instant', () => {
-  const story = done(new Story().job(1, 'a', { unique: 'k' })).job(1, 'b', { unique: 'k' })
+  const story = done(new Story().job(1, 'a', { unique: untilDone })).job(1, 'b', { unique: untilDone })
   assert.deepEqual(story.change('b', { state: 'cancelled', finishedAt: 1 }).violated(), [])
 })
 

@@ -1,6 +1,6 @@
 // What the processes of a torture run write down, and what is read when all is over. The checker knows nothing else.
 import type { QueueRecord } from '#src/store/queue-record.js'
-import type { JobRecord, WorkerRecord } from '#src/store/records.js'
+import type { JobRecord, Unique, WorkerRecord } from '#src/store/records.js'
 import type { Outcome } from '#src/core/states.js'
 
 /** A job as it was sent to the store, by a producer or with the completion of another job. */
@@ -14,7 +14,7 @@ export interface Sent {
   readonly once: boolean
   readonly delayMs?: number | undefined
   readonly expireMs?: number | undefined
-  readonly unique?: string | undefined
+  readonly unique?: Unique | undefined
 }
 
 export interface Settled {

@@ -12,7 +12,7 @@ export interface EnqueueOp {
   readonly priority: Priority
   readonly delayMs?: number
   readonly expireMs?: number
-  readonly unique?: string
+  readonly unique?: { readonly key: string; readonly until: 'done' | 'start' }
 }
 
 /** An operation of a producer, `at` ms after its start. */
@@ -119,7 +119,10 @@ function jobOf(random: Random, n: string): EnqueueOp {
   if (dice < 350) return { ...job, kind: pick('once', 'once-process'), load: { ...load, ms: short * 4 } }
   if (dice < 420) return { ...job, kind: pick('plain-thread', 'plain-process'), load: { ...load, ms: short } }
   if (dice < 530) return { ...job, kind: 'plain', load: { ...load, ms: short }, delayMs: random.between(100, 4_000) }
-  if (dice < 640) return { ...job, kind: 'plain', load: { ...load, ms: short }, unique: `key-${random.between(1, 5)}` }
+  if (dice < 640) {
+    const unique = { key: `key-${random.between(1, 5)}`, until: random.pick(['done', 'start'] as const) }
+    return { ...job, kind: 'plain', load: { ...load, ms: short }, unique }
+  }
   if (dice < 700) return { ...job, kind: 'plain', load: { ...load, ms: short }, expireMs: random.between(50, 800) }
   return { ...job, kind: 'plain', load: { ...load, ms: short } }
 }

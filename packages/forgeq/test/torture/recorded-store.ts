@@ -1,5 +1,5 @@
 // A store whose calls go into the history: what was asked before it is sent, what was answered when it came.
-import type { ExchangeRequest, NewJob, Settlement } from '#src/store/records.js'
+import type { ExchangeRequest, NewJob, NewUnique, Settlement, Unique } from '#src/store/records.js'
 import type { Store } from '#src/store/store.js'
 import type { Sent, Settled } from './events.ts'
 import type { Note } from './history.ts'
@@ -16,9 +16,11 @@ export const sentOf = ({ id, type, payload, policy, delayMs, expireMs, unique }:
     once: delivery === 'at-most-once',
     delayMs,
     expireMs,
-    unique,
+    unique: unique && heldAs(unique),
   }
 }
+
+const heldAs = ({ onConflict: _how, ...unique }: NewUnique): Unique => unique
 
 const settledOf = (settlement: Settlement & { readonly worker?: string }): Settled => ({
   job: settlement.job,

@@ -203,7 +203,7 @@ export class Rehearsal {
       },
       ...(chance(0.2) && { delayMs: between(1, 5_000) }),
       ...(chance(0.1) && { expireMs: between(1, 3_000) }),
-      ...(unique !== undefined && { unique }),
+      ...(unique !== undefined && { unique: { key: unique, until: 'done', onConflict: 'keep' } as const }),
     }
   }
 

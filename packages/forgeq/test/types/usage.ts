@@ -46,6 +46,9 @@ expectTypeOf(await (await forge.enqueue(sweep)).result()).toEqualTypeOf<null>()
 expectTypeOf(await forge.enqueue(publish, { image: 'x', tags: [] })).toEqualTypeOf<Handle<void>>()
 expectTypeOf(await (await forge.enqueue(count, '5')).result()).toEqualTypeOf<number>()
 expectTypeOf(forge.handle(ping, sent.id)).toEqualTypeOf<Handle<number>>()
+expectTypeOf(
+  await forge.enqueue(ping, { host: 'x' }, { unique: { key: 'x', for: '1m', onConflict: 'replace' } }),
+).toEqualTypeOf<Handle<number>>()
 expectTypeOf(await sent.cancel()).toEqualTypeOf<boolean>()
 // @ts-expect-error wrong payload
 await forge.enqueue(sendEmail, { to: 'a@b.c' })
@@ -53,6 +56,10 @@ await forge.enqueue(sendEmail, { to: 'a@b.c' })
 await forge.enqueue(ping, { host: 'x' }, { isolation: 'process' })
 // @ts-expect-error bad duration
 await forge.enqueue(ping, { host: 'x' }, { delay: '10 parsecs' })
+// @ts-expect-error a key is held until something, or for a time
+await forge.enqueue(ping, { host: 'x' }, { unique: { key: 'x', until: 'start', for: '1m' } })
+// @ts-expect-error a rule needs its key
+await forge.enqueue(ping, { host: 'x' }, { unique: { for: '1m' } })
 // @ts-expect-error excess property
 await forge.enqueue(ping, { host: 'x', port: 1 })
 // @ts-expect-error input is required

@@ -99,6 +99,38 @@ test('enqueue: with a unique key that another job holds, nothing is stored and t
   await assert.rejects(forge.handle(next, await started.result()).result(), { code: 'NOT_FOUND' })
 })
 
+test('enqueue: a unique key that is held fails the try where it is to be an error', async (t) => {
+  const forge = testForge()
+  t.after(() => forge.close())
+  const holder = await forge.enqueue(next, { n: 1 }, { unique: 'one', delay: '1h' })
+  const start = defineJob('start', { input: typed<void>(), retries: 0 }, ({ enqueue }) => {
+    enqueue(next, { n: 2 })
+    enqueue(next, { n: 3 }, { unique: { key: 'one', onConflict: 'error' } })
+  })
+  const { id } = await forge.enqueue(start)
+  assert.equal((await forge.drain([start])).dead, 1)
+  assert.equal((await forge.admin.job(id))?.error?.code, 'UNIQUE_CONFLICT')
+  assert.deepEqual(
+    forge.enqueued(next).map(({ id: stored }) => stored),
+    [holder.id],
+  )
+})
+
+test('enqueue: a job that waits does the work of the follow-up that replaces it', async (t) => {
+  const forge = testForge()
+  t.after(() => forge.close())
+  const holder = await forge.enqueue(next, { n: 1 }, { unique: 'one', delay: '1h' })
+  const start = defineJob('start', { input: typed<void>() }, ({ enqueue }) => {
+    enqueue(next, { n: 2 }, { unique: { key: 'one', onConflict: 'replace' }, delay: '1m' })
+  })
+  await forge.enqueue(start)
+  await forge.drain([start])
+  assert.deepEqual(
+    forge.enqueued(next).map(({ id, input }) => [id, input]),
+    [[holder.id, { n: 2 }]],
+  )
+})
+
 test('enqueue: nothing is stored when the try fails', async (t) => {
   const forge = testForge()
   t.after(() => forge.close())

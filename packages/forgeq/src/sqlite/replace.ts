@@ -1,0 +1,67 @@
+// Gives a job that waits the work of another enqueue, and remembers which enqueues did so: sent again, they must not do it
+// again.
+import { rememberMs } from '../core/retention.ts'
+import { allows } from '../core/states.ts'
+import type { Enqueued } from '../store/records.ts'
+import { endOfKeyed } from './keys.ts'
+import { makeLater, makeReady, placeOf, takeOut, type Body } from './place.ts'
+import { stateCodes, stateName } from './schema.ts'
+import type { Turn } from './turn.ts'
+
+/** What a job is to do, how and when, as its body holds it. */
+export interface Work {
+  readonly payload: string
+  readonly queue: number
+  readonly priority: number
+  readonly policy: string | null
+  readonly runAt: number
+  readonly expireAt: number | null
+  readonly tags: string | null
+  readonly key: string | null
+}
+
+const bodyOf = /* sql */ `SELECT seq, id, type, queue, priority, run_at, expire_at, key FROM forgeq_job WHERE seq = ?`
+const rework = /* sql */ `
+  UPDATE forgeq_job SET edited = edited OR payload <> ?, payload = ?, queue = ?, priority = ?, policy = ?, run_at = ?,
+    expire_at = ?, tags = ?, key = ? WHERE seq = ?`
+const dropDeadline = /* sql */ `DELETE FROM forgeq_deadline WHERE at = ? AND job = ?`
+// One from before a retry by hand may still be there, at the same instant.
+const addDeadline = /* sql */ `INSERT INTO forgeq_deadline (at, job) VALUES (?, ?) ON CONFLICT DO NOTHING`
+
+/** False when the job has started, has ended or is gone: then it is left as it is. */
+export const replaceWork = (turn: Turn, seq: number, work: Work): boolean => {
+  const body = turn.sql(bodyOf).get(seq) as (Body & { readonly expire_at: number | null }) | undefined
+  const place = body === undefined ? undefined : placeOf(turn, body)
+  if (body === undefined || place === undefined || !allows(stateName(place.state), 'replace')) return false
+  const { payload, queue, priority, policy, runAt, expireAt, tags, key } = work
+  turn.sql(rework).run(payload, payload, queue, priority, policy, runAt, expireAt, tags, key, seq)
+  if (body.expire_at !== null) turn.sql(dropDeadline).run(body.expire_at, seq)
+  if (expireAt !== null) {
+    turn.sql(addDeadline).run(expireAt, seq)
+    turn.dueAt(expireAt)
+  }
+  // A ready job that need not move keeps its place in line, so that updates cannot hold it up for ever.
+  const isSameKey = body.queue === queue && body.key === key
+  const isInPlace = isSameKey && body.priority === priority && place.state === stateCodes.ready
+  if (isInPlace && runAt <= turn.now) return true
+  takeOut(turn, body, place)
+  if (!isSameKey && body.key !== null) endOfKeyed(turn, { ...body, key: body.key })
+  if (runAt > turn.now) makeLater(turn, { seq, queue }, runAt, place)
+  else makeReady(turn, { seq, type: body.type, queue, priority, key }, place)
+  return true
+}
+
+const addReplacement = /* sql */ `INSERT INTO forgeq_replacement (id, type, holder, expires_at) VALUES (?, ?, ?, ?)`
+const replacement = /* sql */ `SELECT type, holder FROM forgeq_replacement WHERE id = ?`
+
+/** As long as the id of an ended job is known. */
+export const rememberReplacement = (turn: Turn, id: string, type: number, holder: string): void => {
+  turn.sql(addReplacement).run(id, type, holder, turn.now + rememberMs)
+}
+
+/** The answer that an enqueue of this id had when it replaced; `taken` when that was one of another type. */
+export const replacementOf = (turn: Turn, id: string, type: number): Enqueued | 'taken' | undefined => {
+  const known = turn.sql(replacement).get(id) as { type: number; holder: string } | undefined
+  if (known === undefined) return undefined
+  return known.type === type ? { id: known.holder, duplicate: true, replaced: true } : 'taken'
+}

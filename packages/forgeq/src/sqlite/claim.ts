@@ -234,7 +234,7 @@ const isRunnable = ({ turn, worker }: Hand, gate: Gate, row: Row): boolean => {
   }
   if (hasRoom && isKnown) expire(turn, { seq: job, id, queue, key })
   else if (hasRoom && key === null) turn.sql(park).run(queue, lane, seq)
-  else if (hasRoom) parkFromLine(turn, { queue, key: key!, job })
+  else if (hasRoom) parkFromLine(turn, { queue, key: key, job })
   if (key === null) turn.sql(takeOne).run(queue, lane, seq)
   else putRight(turn, { queue, key }, Infinity)
   return false

@@ -30,6 +30,8 @@ async function plainStore(t: TestContext): Promise<Store> {
 }
 
 const begin = 'SELECT meta'
+/** The queue: whether it takes jobs, and what is limited. Once a call, however many jobs there are. */
+const settings = 'SELECT hold'
 const end = 'UPDATE meta'
 
 test('an enqueue writes the body, its place, and how many there are', async (t) => {
@@ -37,6 +39,7 @@ test('an enqueue writes the body, its place, and how many there are', async (t) 
   const jobs = [someJob(), someJob()]
   assert.deepEqual(await executed(t, () => store.enqueue(jobs, { atomic: true })), [
     begin,
+    settings,
     ...jobs.map(() => 'INSERT job'),
     'INSERT ready',
     'INSERT tally',

@@ -50,6 +50,10 @@ const doorOfView = [
       OR instr(NEW.unique_key, char(0)))`,
   ),
   refuse(
+    'key must be a text of 1 to 256 characters',
+    `NEW.key IS NOT NULL AND (typeof(NEW.key) <> 'text' OR length(NEW.key) NOT BETWEEN 1 AND 256 OR instr(NEW.key, char(0)))`,
+  ),
+  refuse(
     'id must be a UUIDv7 in lower case, made within a day',
     `NEW.id IS NOT NULL AND (NEW.id NOT GLOB '${idShape}' OR substr(NEW.id, 1, 8) || substr(NEW.id, 10, 4)
       NOT BETWEEN printf('%012x', ${nowMs} - ${day}) AND printf('%012x', ${nowMs} + ${day}))
@@ -62,23 +66,40 @@ const doorOfView = [
   ),
 ].join('\n  ')
 
+/** Of the queue that the job is for. */
+const queueHas = (fault: string): string =>
+  `EXISTS (SELECT 1 FROM forgeq_queue q WHERE ${fault}
+    AND q.name = coalesce(NEW.queue, (SELECT queue FROM forgeq_type WHERE name = NEW.type), 'default'))`
+const waiting = [stateCodes.ready, stateCodes.scheduled, stateCodes.blocked].join(', ')
+
+// Behind the answers to duplicates: also a full queue knows the jobs that it has.
+const doorOfQueue = [
+  refuse('the queue takes no new jobs', queueHas('NOT q.accepting')),
+  refuse(
+    'the queue is full',
+    queueHas(`q.limits ->> '$.maxDepth' <=
+      (SELECT coalesce(sum(n), 0) FROM forgeq_tally WHERE queue = q.id AND state IN (${waiting}))`),
+  ),
+].join('\n  ')
+
 /** Before the tables change below it. */
 export const dropEnqueueView: string = /* sql */ `DROP VIEW IF EXISTS forgeq_enqueue`
 
 export const makeEnqueueView: string = /* sql */ `
-CREATE VIEW forgeq_enqueue (type, payload, id, queue, priority, delay_ms, max_attempts, timeout_ms, unique_key) AS
-  SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL WHERE 0;
+CREATE VIEW forgeq_enqueue (type, payload, id, queue, priority, delay_ms, max_attempts, timeout_ms, unique_key, key) AS
+  SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL WHERE 0;
 CREATE TRIGGER forgeq_enqueue_insert INSTEAD OF INSERT ON forgeq_enqueue BEGIN
   ${doorOfView}
   -- The same id, or a unique key that is held, is a duplicate: nothing to do.
   SELECT RAISE(IGNORE) WHERE EXISTS (SELECT 1 FROM forgeq_job WHERE id = NEW.id) OR EXISTS (
     SELECT 1 FROM forgeq_uniq u JOIN forgeq_type t ON t.id = u.type WHERE t.name = NEW.type AND u.key = NEW.unique_key
       AND (u.until IS NULL OR u.until > (SELECT max(now, ${nowMs}) FROM forgeq_meta)));
+  ${doorOfQueue}
   INSERT INTO forgeq_type (name) VALUES (NEW.type) ON CONFLICT DO NOTHING;
   INSERT INTO forgeq_queue (name)
     SELECT coalesce(NEW.queue, queue, 'default') FROM forgeq_type WHERE name = NEW.type ON CONFLICT DO NOTHING;
   UPDATE forgeq_meta SET seq = seq + 1, now = max(now, ${nowMs});
-  INSERT INTO forgeq_job (seq, id, type, queue, priority, policy, created_at, run_at, uniq, payload)
+  INSERT INTO forgeq_job (seq, id, type, queue, priority, policy, created_at, run_at, uniq, key, payload)
     SELECT m.seq,
       coalesce(NEW.id, substr(printf('%012x', m.now), 1, 8) || '-' || substr(printf('%012x', m.now), 9, 4)
         || '-7' || lower(substr(hex(randomblob(2)), 2)) || '-' || substr('89ab', 1 + abs(random() % 4), 1)
@@ -89,19 +110,21 @@ CREATE TRIGGER forgeq_enqueue_insert INSTEAD OF INSERT ON forgeq_enqueue BEGIN
         json_patch('{}', json_object('maxAttempts',
           CASE WHEN t.policy ->> '$.delivery' = 'at-most-once' THEN NULL ELSE NEW.max_attempts END,
           'timeoutMs', NEW.timeout_ms))), '{}'),
-      m.now, m.now + coalesce(NEW.delay_ms, 0), NEW.unique_key, coalesce(NEW.payload, 'null')
+      m.now, m.now + coalesce(NEW.delay_ms, 0), NEW.unique_key, NEW.key, coalesce(NEW.payload, 'null')
     FROM forgeq_meta m, forgeq_type t JOIN forgeq_queue q ON q.name = coalesce(NEW.queue, t.queue, 'default')
     WHERE t.name = NEW.type;
   INSERT INTO forgeq_uniq (type, key, job)
     SELECT j.type, j.uniq, j.seq FROM forgeq_job j, forgeq_meta m WHERE j.seq = m.seq AND j.uniq IS NOT NULL
     ON CONFLICT (type, key) DO UPDATE SET job = excluded.job, until = NULL, id = NULL;
+  -- A job with a key is due at once: whoever promotes it puts it into its line.
   INSERT INTO forgeq_ready (queue, lane, seq, job, type, at, claim, attempt, crashes, settler)
     SELECT j.queue, j.priority * 4 + 2, j.seq, j.seq, j.type, j.created_at, 0, 1, 0, 0
-    FROM forgeq_job j, forgeq_meta m WHERE j.seq = m.seq AND j.run_at <= j.created_at;
+    FROM forgeq_job j, forgeq_meta m WHERE j.seq = m.seq AND j.run_at <= j.created_at AND j.key IS NULL;
   INSERT INTO forgeq_later (run_at, seq, job, claim, attempt, crashes, settler)
-    SELECT j.run_at, j.seq, j.seq, 0, 1, 0, 0 FROM forgeq_job j, forgeq_meta m WHERE j.seq = m.seq AND j.run_at > j.created_at;
+    SELECT j.run_at, j.seq, j.seq, 0, 1, 0, 0 FROM forgeq_job j, forgeq_meta m
+    WHERE j.seq = m.seq AND (j.run_at > j.created_at OR j.key IS NOT NULL);
   INSERT INTO forgeq_tally (queue, state, n)
-    SELECT j.queue, CASE WHEN j.run_at > j.created_at THEN ${stateCodes.scheduled} ELSE ${stateCodes.ready} END, 1
+    SELECT j.queue, CASE WHEN j.run_at > j.created_at OR j.key IS NOT NULL THEN ${stateCodes.scheduled} ELSE ${stateCodes.ready} END, 1
     FROM forgeq_job j, forgeq_meta m WHERE j.seq = m.seq
     ON CONFLICT (queue, state) DO UPDATE SET n = n + 1;
 END;

@@ -195,3 +195,41 @@ test('an at-most-once type stays so, whatever is inserted', async (t) => {
   const [job] = (await store.find({}, null, 10)).jobs
   assert.equal(job?.policy.maxAttempts, 1)
 })
+
+test('jobs with a key wait in its line, and take turns with other keys', async (t) => {
+  const { store, app } = await scene(t)
+  app.exec(
+    `INSERT INTO forgeq_enqueue (type, payload, key) VALUES ('mail', '1', 'a'), ('mail', '2', 'a'), ('mail', '3', 'b')`,
+  )
+  const { moved } = await store.promote(10)
+  assert.equal(moved, 3)
+  const worker = someWorker()
+  await store.register(worker)
+  const wants = [{ queue: 'default', slots: 9 }]
+  const reply = await store.exchange({ worker: worker.id, turn: 1, settlements: [], wants, slots: 9, notes: [] })
+  assert.ok(!reply.closed)
+  assert.deepEqual(
+    reply.claimed.map(({ payload }) => payload),
+    ['1', '3', '2'],
+  )
+  assert.throws(() => app.exec(`INSERT INTO forgeq_enqueue (type, key) VALUES ('mail', '')`), /key must be a text/)
+})
+
+test('a queue that is full or takes no jobs refuses them here too, and still knows those that it has', async (t) => {
+  const { store, app } = await scene(t)
+  const id = newId()
+  const insert = (one = newId()): void => {
+    app.prepare(`INSERT INTO forgeq_enqueue (type, id) VALUES ('mail', ?)`).run(one)
+  }
+  insert(id)
+  await store.setQueue('default', { maxDepth: 2 })
+  insert()
+  assert.throws(() => insert(), /forgeq: the queue is full/)
+  insert(id)
+  await store.setQueue('default', { maxDepth: null, accepting: false })
+  assert.throws(() => insert(), /forgeq: the queue takes no new jobs/)
+  insert(id)
+  await store.setQueue('default', { accepting: true })
+  insert()
+  assert.equal((await store.find({}, null, 10)).jobs.length, 3)
+})

@@ -160,7 +160,7 @@ export const concurrencyCases: readonly Case[] = area('concurrency', {
     let rounds = 0
     for (; rounds < 9; rounds++) {
       const { moved, nextDueAt } = await s.store.promote(2)
-      assert.equal(moved, 0)
+      assert.ok(moved <= 2, 'what it looked at counts')
       const claimed = await worker.claim(99)
       assert.ok(claimed.length <= 2, 'a call looks at no more keys than it was told to')
       for (const { job } of claimed) seen.push((await s.job(job)).key!)

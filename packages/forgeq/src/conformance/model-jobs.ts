@@ -199,13 +199,14 @@ export class ModelJobs extends ModelClaims {
       .sort((a, b) => a.runAt - b.runAt || a.seq - b.seq)
       .slice(0, limit - late.length)
     for (const job of due) this.enterLane(job, 'promote', now)
-    for (const { queue, of, name } of this.limits.ring(limit, now)) {
+    const rung = this.limits.ring(limit, now)
+    for (const { queue, of, name } of rung) {
       this.hint(`ready:${queue}`)
       if (of === 'key') this.lines.touchKey(queue, name)
     }
-    const reviewed = this.limits.alarms.reviewed(limit, (queue) => this.lines.keysOf(queue))
+    const reviewed = this.limits.alarms.reviewed(limit - rung.length, (queue) => this.lines.keysOf(queue))
     for (const [queue, key] of reviewed) this.lines.touchKey(queue, key)
-    return late.length + due.length
+    return late.length + due.length + rung.length + reviewed.length
   }
 
   setQueue(queue: string, settings: QueueSettings, now: number): void {

@@ -275,7 +275,7 @@ export const rateCases: readonly Case[] = area('rate', {
     await s.advance(100)
     assert.equal((await worker.exchange({ wants: [{ queue: 'default', slots: 9 }] })).nextDueAt, startedAt + 1000)
     await s.advance(900)
-    assert.deepEqual(await s.store.promote(1000), { moved: 0, nextDueAt: null })
+    assert.deepEqual(await s.store.promote(1000), { moved: 1, nextDueAt: null })
     assert.equal(await count(worker), 1)
     assert.equal((await worker.exchange()).nextDueAt, startedAt + 1100)
     await s.advance(100)

@@ -7,8 +7,11 @@ const due = /* sql */ `SELECT queue, what FROM forgeq_alarm WHERE at <= ? ORDER 
 const take = /* sql */ `DELETE FROM forgeq_alarm WHERE queue = ? AND what = ?`
 const nextKey = /* sql */ `SELECT key FROM forgeq_line WHERE queue = ? AND key > ? ORDER BY key LIMIT 1`
 
-/** Touches the keys whose alarm is due; others hear that their queue may be open. Looks at `limit` of them at most. */
-export const ring = (turn: Turn, limit: number): void => {
+/**
+ * Touches the keys whose alarm is due; others hear that their queue may be open. Looks at `limit` of them at most, and answers
+ * at how many it did.
+ */
+export const ring = (turn: Turn, limit: number): number => {
   const rows = turn.sql(due).all(turn.now, limit) as { queue: number; what: string }[]
   const [reviews, others] = [rows.filter(isReview), rows.filter((row) => !isReview(row))]
   for (const { queue, what } of others) {
@@ -18,10 +21,11 @@ export const ring = (turn: Turn, limit: number): void => {
   }
   let room = limit - others.length
   for (const { queue, what } of reviews) {
-    if (room <= 0) return
+    if (room <= 0) break
     turn.sql(take).run(queue, what)
     room = review(turn, queue, what.slice(1), room)
   }
+  return limit - room
 }
 
 const isReview = ({ what }: { readonly what: string }): boolean => what.startsWith('v')

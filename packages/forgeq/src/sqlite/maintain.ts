@@ -41,9 +41,9 @@ export const promote = (turn: Turn, limit: number): Promoted => {
   }
   const last = rows.at(-1)
   if (last !== undefined) turn.sql(takeDue).run(last.run_at, last.later_seq)
-  ring(turn, limit)
+  const rung = ring(turn, limit)
   putKeysRight(turn)
-  return { moved: rows.length + expired, nextDueAt: nextDueAt(turn) }
+  return { moved: rows.length + expired + rung, nextDueAt: nextDueAt(turn) }
 }
 
 /** Ends jobs that should have started by now; a job that started once has met its deadline. */

@@ -90,7 +90,10 @@ export interface Store {
   lost(limit: number): Promise<{ readonly jobs: readonly LostJob[]; readonly nextExpiryAt: number | null }>
   /** Settles for closed workers. Fenced, so racing rescuers are harmless. */
   settle(settlements: readonly (Settlement & { readonly worker: string })[]): Promise<readonly Verdict[]>
-  /** Moves due jobs into their lanes and ends expired ones. `nextDueAt` <= now means there is more. */
+  /**
+   * Moves due jobs into their lanes, ends expired ones, and looks at what was closed until now; `moved` counts all of them.
+   * `nextDueAt` <= now means there is more.
+   */
   promote(limit: number): Promise<{ readonly moved: number; readonly nextDueAt: number | null }>
   /** Deletes ended jobs whose time is over, and forgets which enqueues have replaced the work of others. */
   prune(limit: number): Promise<{ readonly removed: number; readonly more: boolean }>

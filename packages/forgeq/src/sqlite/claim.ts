@@ -5,13 +5,14 @@ import type { Claimed, ExchangeRequest } from '../store/records.ts'
 import { finish, neverClaimed, type End } from './finish.ts'
 import type { Gate } from './gate.ts'
 import { enterLine, leaveLine, parkFromLine, putKeysRight, putRight, roomOf, tookToken } from './keys.ts'
-import { laneOf, levelOf, unparkedLane, type Lanes } from './lanes.ts'
+import { laneOf, levelOf, unparkedLane, type Lanes } from '../store/lanes.ts'
 import { charge, openingOf } from './openings.ts'
-import { claimedPolicy, unpackPolicy } from './policy.ts'
-import { stateCodes } from './schema.ts'
+import { claimedPolicy, unpackPolicy } from '../store/policy-text.ts'
+import { stateCodes } from '../store/state-codes.ts'
 import { holdsOther, holdsSuspect } from './suspects.ts'
 import type { Turn } from './turn.ts'
-import { releaseUnique, untilStart } from './unique.ts'
+import { untilStart } from '../store/unique-hold.ts'
+import { releaseUnique } from './unique.ts'
 
 /** The worker's record as an exchange needs it. */
 export interface Claimer {

@@ -1,6 +1,6 @@
 // Any language enqueues with an INSERT into this view, in its own transaction. The trigger does what enqueue.ts does. It is
 // made anew whenever a file is migrated: a change of its text needs a step, if only an empty one (schema.ts).
-import { stateCodes } from './schema.ts'
+import { stateCodes } from '../store/state-codes.ts'
 
 // Not unixepoch('subsec'): distributions ship SQLite older than 3.42 to other languages.
 const nowMs = /* sql */ `CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER)`

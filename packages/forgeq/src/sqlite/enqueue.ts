@@ -4,12 +4,13 @@ import { caps } from '../core/caps.ts'
 import { idTime, isId } from '../core/id.ts'
 import type { Gate } from './gate.ts'
 import { putKeysRight } from './keys.ts'
-import { freshLane } from './lanes.ts'
-import { packPolicy } from './policy.ts'
+import { freshLane } from '../store/lanes.ts'
+import { packPolicy } from '../store/policy-text.ts'
 import { rememberReplacement, replacementOf, replaceWork, type Work } from './replace.ts'
-import { stateCodes } from './schema.ts'
+import { stateCodes } from '../store/state-codes.ts'
 import type { Turn } from './turn.ts'
-import { holderOf, packHold, takeUnique } from './unique.ts'
+import { packHold } from '../store/unique-hold.ts'
+import { holderOf, takeUnique } from './unique.ts'
 
 // DO NOTHING makes the test for the id and the insert one step.
 const addJob = /* sql */ `

@@ -2,9 +2,9 @@
 // transaction that ends it.
 import { keptMs } from '../core/retention.ts'
 import type { State } from '../core/states.ts'
-import type { Counters } from './counters.ts'
+import type { Counters } from '../store/counters.ts'
 import { endOfKeyed } from './keys.ts'
-import { stateCodes } from './schema.ts'
+import { stateCodes } from '../store/state-codes.ts'
 import type { Turn } from './turn.ts'
 import { endUnique, releaseUnique } from './unique.ts'
 

@@ -19,7 +19,7 @@ import type {
 import { claim, type Handout } from './claim.ts'
 import { putKeysRight } from './keys.ts'
 import { addNotes } from './notes.ts'
-import { claimedPolicy, packPolicy } from './policy.ts'
+import { claimedPolicy, packPolicy } from '../store/policy-text.ts'
 import { settle } from './settle.ts'
 import type { Reader } from './reader.ts'
 import type { Sql } from './statements.ts'

@@ -3,9 +3,9 @@ import type { State } from '../core/states.ts'
 import type { QueueRecord } from '../store/queue-record.ts'
 import type { TypeRecord, WorkerFacts, WorkerRecord } from '../store/records.ts'
 import { typesOf } from './lease.ts'
-import { unpackPolicy } from './policy.ts'
+import { unpackPolicy } from '../store/policy-text.ts'
 import type { Reader } from './reader.ts'
-import { stateCodes, stateName } from './schema.ts'
+import { stateCodes, stateName } from '../store/state-codes.ts'
 import { rateFill } from './starts.ts'
 
 const allQueues = /* sql */ `SELECT id, name FROM forgeq_queue ORDER BY name`

@@ -1,8 +1,8 @@
 // Where a job is: one of the small trees. Finds it, takes it out, and puts pending jobs back in.
-import type { Counters } from './counters.ts'
+import type { Counters } from '../store/counters.ts'
 import { enterLine, leaveLine } from './keys.ts'
-import { freshLane, frontLane, laneOf } from './lanes.ts'
-import { stateCodes } from './schema.ts'
+import { freshLane, frontLane, laneOf } from '../store/lanes.ts'
+import { stateCodes } from '../store/state-codes.ts'
 import type { Sql } from './statements.ts'
 import type { Turn } from './turn.ts'
 

@@ -5,7 +5,7 @@ import { allows } from '../core/states.ts'
 import type { Enqueued } from '../store/records.ts'
 import { endOfKeyed } from './keys.ts'
 import { makeLater, makeReady, placeOf, takeOut, type Body } from './place.ts'
-import { stateCodes, stateName } from './schema.ts'
+import { stateCodes, stateName } from '../store/state-codes.ts'
 import type { Turn } from './turn.ts'
 
 /** What a job is to do, how and when, as its body holds it. */

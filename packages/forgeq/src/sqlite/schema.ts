@@ -2,26 +2,6 @@
 //
 // What a job costs: its body is written once (`job`), its place moves between small trees (`ready`, `later`, `parked`,
 // `running`, `done`). A claim reads `ready` and the bodies it hands out, nothing else.
-import type { State } from '../core/states.ts'
-
-/** Numbers in `tally.state` and `done.state`. */
-export const stateCodes = {
-  scheduled: 0,
-  blocked: 1,
-  ready: 2,
-  running: 3,
-  completed: 4,
-  dead: 5,
-  cancelled: 6,
-} as const
-
-const stateNames = Object.fromEntries(Object.entries(stateCodes).map(([name, code]) => [code, name])) as Record<
-  number,
-  State
->
-
-export const stateName = (code: number): State => stateNames[code]!
-
 export interface Step {
   readonly name: string
   readonly sql: string

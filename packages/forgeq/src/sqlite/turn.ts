@@ -6,7 +6,7 @@ import type { Statement } from './connect.ts'
 import { readGate, type Gate } from './gate.ts'
 import type { Names } from './names.ts'
 import { countOf, type Reader } from './reader.ts'
-import { stateCodes } from './schema.ts'
+import { stateCodes } from '../store/state-codes.ts'
 import type { Statements } from './statements.ts'
 
 /** A key whose token may be wrong. */

@@ -1,25 +1,7 @@
 // Unique keys: which job holds one, taking and freeing it. A key is held by at most one job of a type: until that job frees
 // it, or until an instant, which may come after the job is gone.
-import type { Unique } from '../store/records.ts'
+import { untilDone, untilStart, type HeldFor } from '../store/unique-hold.ts'
 import type { Sql } from './statements.ts'
-
-/** In job.uniq_for: held until the job is claimed. */
-export const untilStart = -1
-/** In job.uniq_for: held until the job has ended. */
-const untilDone = null
-
-/** What job.uniq_for says: an end of its own, or for how many milliseconds. */
-type HeldFor = number | typeof untilDone
-
-export const packHold = (unique: Unique): HeldFor =>
-  'forMs' in unique ? unique.forMs : unique.until === 'start' ? untilStart : untilDone
-
-export const unpackUnique = (key: string, heldFor: HeldFor): Unique =>
-  heldFor === untilDone
-    ? { key, until: 'done' }
-    : heldFor === untilStart
-      ? { key, until: 'start' }
-      : { key, forMs: heldFor }
 
 const holder = /* sql */ `
   SELECT u.job AS seq, coalesce(u.id, j.id) AS id FROM forgeq_uniq u LEFT JOIN forgeq_job j ON j.seq = u.job

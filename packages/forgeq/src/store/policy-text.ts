@@ -1,6 +1,6 @@
-// A policy as the text in job.policy: only what differs from the defaults, NULL when nothing does.
+// A policy as the text that a store keeps with a job: only what differs from the defaults, NULL when nothing does.
 import { defaultPolicy } from '../core/policy.ts'
-import type { StoredPolicy } from '../store/records.ts'
+import type { StoredPolicy } from './records.ts'
 
 type Packed = Omit<StoredPolicy, 'queue' | 'priority'>
 

@@ -8,6 +8,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import * as conformance from 'forgeq/conformance'
 import * as forgeq from 'forgeq'
+import * as postgres from 'forgeq/postgres'
 import * as server from 'forgeq/server'
 import * as sqlite from 'forgeq/sqlite'
 import * as store from 'forgeq/store'
@@ -19,6 +20,7 @@ const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as
   exports: Record<string, string>
   dependencies: Record<string, string>
   optionalDependencies: Record<string, string>
+  peerDependencies: Record<string, string>
 }
 
 const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'))
@@ -40,6 +42,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
   core: ['store'],
   store: ['core'],
   sqlite: ['core', 'store'],
+  postgres: ['core', 'store'],
   root: ['core', 'store', 'worker', 'maintain'],
   worker: ['core', 'store', 'root', 'maintain'],
   maintain: ['core', 'store', 'root', 'worker'],
@@ -54,7 +57,7 @@ test('every folder imports only what its layer may', () => {
   const wrong = files.flatMap(imports).filter(({ from, to }) => {
     if (!to.startsWith('.')) return false
     const [here, there] = [folderOf(from), folderOf(normalize(join(dirname(from), to)))]
-    if (from === join('store', 'open.ts') && there === 'sqlite') return false
+    if (from === join('store', 'open.ts') && ['sqlite', 'postgres'].includes(there)) return false
     // The version is told in one place.
     if (to === '../package.json') return from !== 'version.ts'
     return here !== there && !(below[here] ?? []).includes(there)
@@ -88,14 +91,18 @@ test('no cycle', () => {
 })
 
 test('what is imported is declared, and the other way round', () => {
-  const declared = Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies })
+  const declared = Object.keys({
+    ...manifest.dependencies,
+    ...manifest.optionalDependencies,
+    ...manifest.peerDependencies,
+  })
   const packages = files
     .flatMap(imports)
     .map(({ to }) => to)
     .filter((to) => !to.startsWith('.') && !to.startsWith('node:') && to !== 'forgeq')
     .map((to) => /^(@[^/]+\/[^/]+|[^/]+)/.exec(to)![0])
   // Loaded by createRequire, because it is optional.
-  packages.push('@photostructure/sqlite')
+  packages.push('@photostructure/sqlite', 'pg')
   assert.deepEqual([...new Set(packages)].sort(), declared.sort())
   assert.ok(Object.keys(manifest.dependencies).length <= 10)
 })
@@ -138,6 +145,7 @@ test('the public names change only on purpose', () => {
   ])
   assert.deepEqual(names(store), ['ManualClock', 'batchLimit', 'openStore'])
   assert.deepEqual(names(sqlite), ['sqlite'])
+  assert.deepEqual(names(postgres), ['postgres'])
   assert.deepEqual(names(testing), ['ManualClock', 'ManualTimers', 'TestForge', 'testForge'])
   assert.deepEqual(names(conformance), ['conformance'])
   assert.deepEqual(names(server), ['api', 'serve'])

@@ -53,7 +53,7 @@ function endOfLiteral(code: string, start: number): number {
 }
 
 const isCode = (text: string): boolean => /^[A-Z_]+$/.test(text)
-const beginsWithName = (text: string): boolean => /^(SQLite|JSON|Node)\b/.test(text)
+const beginsWithName = (text: string): boolean => /^(SQLite|PostgreSQL|JSON|Node)\b/.test(text)
 
 /** The texts of messages in `code` that are worded otherwise. */
 function faults(code: string): string[] {

@@ -1,0 +1,318 @@
+// Hands out ready jobs: per queue in strict order of (lane, seq), never a job whose type the worker does not know, never
+// from a closed queue or level, suspects as the exchange takes them. Rows are locked as they are read and claimed where
+// they are; those that others are claiming are stepped over. A row with a key is its token: keys.ts.
+import { laneOf, levelOf, unparkedLane, type Lanes } from '../store/lanes.ts'
+import { claimedPolicy } from '../store/policy-text.ts'
+import type { Claimed, ExchangeRequest } from '../store/records.ts'
+import { stateCodes } from '../store/state-codes.ts'
+import { untilStart } from '../store/unique-hold.ts'
+import { finish, neverClaimed } from './finish.ts'
+import type { Gate } from './gate.ts'
+import { noteHeld } from './held.ts'
+import {
+  enterLine,
+  keyStates,
+  leaveLine,
+  parkFromLine,
+  putKeysRight,
+  putRight,
+  tookTokens,
+  type KeyState,
+} from './keys.ts'
+import { charge, openingOf } from './openings.ts'
+import { putInLane, takeLive } from './live.ts'
+import { holding } from './suspects.ts'
+import type { Batch, Touched, Turn } from './turn.ts'
+import { releaseUnique } from './unique.ts'
+
+/** The worker's record as an exchange needs it. */
+export interface Claimer {
+  readonly id: number
+  readonly turn: number
+  /** Numbers of the types it handles. */
+  readonly types: ReadonlySet<number>
+}
+
+/** What a claim reads of live and finds parked. */
+interface Part {
+  readonly head: string
+  readonly parked: string
+}
+
+// The locks are taken in index order, before bodies are looked at: no more rows than the limit are locked. Payloads are read
+// only as far as they fit into one answer.
+const part = (filter: string): Part => ({
+  head: /* sql */ `
+  WITH head AS MATERIALIZED (
+    SELECT lane, seq, job, type, claim, attempt, crashes, key FROM forgeq.live
+    WHERE queue = $1 AND lane BETWEEN $2 AND $3 AND worker IS NULL ${filter}
+    ORDER BY queue, lane, seq LIMIT $4 FOR UPDATE SKIP LOCKED),
+  sized AS (
+    SELECT h.*, j.payload, j.created_at, j.expire_at, j.policy, j.attempt_base, j.uniq, j.uniq_for,
+      sum(octet_length(j.payload)) OVER (ORDER BY h.lane, h.seq) - octet_length(j.payload) AS before
+    FROM head h JOIN forgeq.job j ON j.id = h.job)
+  SELECT lane, seq, job AS id, s.type, t.name, claim, attempt, crashes, key, CASE WHEN before < $5 THEN payload END AS payload,
+    created_at, expire_at, s.policy, attempt_base, uniq, uniq_for
+  FROM sized s JOIN forgeq.type t ON t.id = s.type ORDER BY lane, seq`,
+  parked: /* sql */ `
+  SELECT lane, seq, job AS id, type, at, claim, attempt, crashes, settler, key FROM forgeq.parked
+  WHERE queue = $1 AND type = $2 AND lane BETWEEN $3 AND $4 ${filter} ORDER BY lane, seq LIMIT $5 FOR UPDATE SKIP LOCKED`,
+})
+
+const all = part('')
+const others = part('AND crashes = 0')
+const suspects = part('AND crashes > 0')
+
+interface Row {
+  readonly lane: number
+  readonly seq: number
+  readonly id: string
+  readonly type: number
+  readonly name: string
+  readonly claim: number
+  readonly attempt: number
+  readonly crashes: number
+  readonly key: string | null
+  /** `null`: it did not fit any more. */
+  readonly payload: string | null
+  readonly created_at: number
+  readonly expire_at: number | null
+  readonly policy: string | null
+  readonly attempt_base: number
+  readonly uniq: string | null
+  readonly uniq_for: number | null
+}
+
+// In place, and in no index: the rows were locked when they were read.
+const take: Batch = {
+  sql: /* sql */ `
+  UPDATE forgeq.live l SET worker = k.worker, turn = k.turn, claim = l.claim + 1, started_at = k.at
+  FROM unnest($1::int[], $2::int[], $3::bigint[], $4::int[], $5::bigint[], $6::bigint[]) AS k (queue, lane, seq, worker, turn, at)
+  WHERE l.queue = k.queue AND l.lane = k.lane AND l.seq = k.seq AND l.worker IS NULL`,
+  isExact: true,
+}
+// It has started: its deadline is met.
+const meetDeadline: Batch = {
+  sql: /* sql */ `
+  DELETE FROM forgeq.deadline d USING unnest($1::bigint[], $2::uuid[]) AS k (at, job) WHERE d.at = k.at AND d.job = k.job`,
+}
+// One step: what leaves the lane is parked.
+const park: Batch = {
+  sql: /* sql */ `
+  WITH gone AS (
+    DELETE FROM forgeq.live l USING unnest($1::int[], $2::int[], $3::bigint[]) AS k (queue, lane, seq)
+    WHERE l.queue = k.queue AND l.lane = k.lane AND l.seq = k.seq RETURNING l.*)
+  INSERT INTO forgeq.parked (queue, type, lane, seq, job, at, claim, attempt, crashes, settler)
+  SELECT queue, type, lane, seq, job, at, claim, attempt, crashes, settler FROM gone`,
+  isExact: true,
+}
+const anyParked = /* sql */ `SELECT 1 FROM forgeq.parked WHERE queue = $1 LIMIT 1`
+const unpark: Batch = { sql: /* sql */ `DELETE FROM forgeq.parked WHERE job = ANY ($1::uuid[])`, isExact: true }
+
+interface Parked {
+  readonly lane: number
+  readonly seq: number
+  readonly id: string
+  readonly type: number
+  readonly at: number
+  readonly claim: number
+  readonly attempt: number
+  readonly crashes: number
+  readonly settler: number
+  readonly key: string | null
+}
+
+/** A claim looks at most at this many jobs it cannot hand out, and hands out at most so much payload (but one job). */
+const skipLimit = 1000
+const byteLimit = 8 * 1024 * 1024
+const pageRows = 500
+
+export interface Handout {
+  readonly claimed: Claimed[]
+  /** It stopped before it had looked at all it could hand out. */
+  readonly more: boolean
+  /** Keys gave what they had first: others of them may be in the lanes now. */
+  readonly metKeys: boolean
+}
+
+type Wanted = Pick<ExchangeRequest, 'wants' | 'slots' | 'suspects' | 'suspectSlots'>
+
+/** `hasSuspects`: there are some that the worker knows in the queues it wants from. */
+export const claim = async (turn: Turn, worker: Claimer, request: Wanted, hasSuspects: boolean): Promise<Handout> => {
+  const how = request.suspects ?? 'together'
+  if (how === 'together') return handOut(turn, worker, request, all)
+  const holds = await holding(turn, worker.id)
+  if (how !== 'skip' && hasSuspects && !(holds.suspect && how === 'alone') && !holds.other) {
+    const slots = Math.min(request.slots, how === 'alone' ? 1 : (request.suspectSlots ?? request.slots))
+    const some = await handOut(turn, worker, { ...request, slots }, suspects)
+    if (some.claimed.length > 0 || some.more) return some
+  }
+  return holds.suspect ? { claimed: [], more: false, metKeys: false } : handOut(turn, worker, request, others)
+}
+
+/** A claim at work. */
+interface Hand {
+  readonly turn: Turn
+  readonly worker: Claimer
+  readonly of: Part
+  readonly claimed: Claimed[]
+  skipsLeft: number
+  bytesLeft: number
+  metKeys: boolean
+}
+
+const isDone = ({ skipsLeft, bytesLeft }: Hand): boolean => skipsLeft <= 0 || bytesLeft <= 0
+
+const handOut = async (turn: Turn, worker: Claimer, { wants, slots }: Wanted, of: Part): Promise<Handout> => {
+  const claimed: Claimed[] = []
+  const hand: Hand = { turn, worker, of, claimed, skipsLeft: skipLimit, bytesLeft: byteLimit, metKeys: false }
+  for (const want of wants) {
+    const limit = Math.min(want.slots, slots - claimed.length)
+    if (limit <= 0) continue
+    const queue = turn.names.queue.find(want.queue)
+    if (queue === undefined) continue
+    await claimFrom(hand, await turn.gate(queue), limit)
+    if (isDone(hand)) break
+  }
+  return { claimed, more: isDone(hand), metKeys: hand.metKeys }
+}
+
+/** What is open of a queue, level by level. */
+const claimFrom = async (hand: Hand, gate: Gate, limit: number): Promise<void> => {
+  const { turn, worker, claimed } = hand
+  const before = claimed.length
+  const open = await openingOf(turn, gate)
+  const end = before + Math.min(limit, open.most)
+  const spots: Row[] = []
+  await unparkKnown(hand, gate, end - before, open.parts)
+  for (const part of open.parts) {
+    if (claimed.length >= end || isDone(hand)) break
+    await claimLanes(hand, gate, part, Math.min(end, claimed.length + part.most), spots)
+  }
+  await noteHeld(turn, { worker: worker.id, turn: worker.turn }, gate.queue, spots)
+  await charge(turn, gate, claimed.slice(before))
+}
+
+const claimLanes = async (hand: Hand, gate: Gate, lanes: Lanes, target: number, spots: Row[]): Promise<void> => {
+  const { turn, worker, of, claimed } = hand
+  const { queue } = gate
+  while (claimed.length < target && !isDone(hand)) {
+    const wanted = Math.min(target - claimed.length, pageRows)
+    const rows = await turn.all<Row>(of.head, queue, lanes.from, lanes.to, wanted, hand.bytesLeft)
+    const { taken, metKeys } = await sift(hand, gate, rows)
+    for (const row of taken) {
+      turn.push(take, queue, row.lane, row.seq, worker.id, worker.turn, turn.now)
+      claimed.push(claimedOf(gate.name, row))
+    }
+    spots.push(...taken)
+    turn.tally(queue, stateCodes.ready, -taken.length)
+    turn.tally(queue, stateCodes.running, taken.length)
+    await tookTokens(
+      turn,
+      gate,
+      taken.flatMap(({ key, id }) => (key === null ? [] : [{ key, job: id }])),
+    )
+    hand.metKeys ||= metKeys
+    // Keys that were met have new tokens.
+    if (rows.length < wanted && !metKeys) return
+  }
+}
+
+interface Sifted {
+  readonly taken: readonly Row[]
+  readonly metKeys: boolean
+}
+
+/** Which of a page's rows are handed out; those that may not be are taken out of the lanes. */
+const sift = async (hand: Hand, gate: Gate, rows: readonly Row[]): Promise<Sifted> => {
+  const { turn } = hand
+  const keyed = rows.flatMap(({ key }) => (key === null ? [] : [{ queue: gate.queue, key }]))
+  const states = new Map((await keyStates(turn, keyed)).map((state) => [state.key, state]))
+  const taken: Row[] = []
+  const passed: Touched[] = []
+  let keyLane = Infinity
+  for (const row of rows) {
+    const { key } = row
+    // What does not fit stays where it is. And the next job of a key that was met comes before the later lanes.
+    if (row.payload === null || hand.bytesLeft <= 0 || row.lane > keyLane) break
+    if (key !== null) keyLane = row.lane
+    if (await isRunnable(hand, gate, row, key === null ? undefined : states.get(key))) {
+      hand.bytesLeft -= Buffer.byteLength(row.payload)
+      taken.push(row)
+    } else {
+      hand.skipsLeft--
+      if (key !== null) passed.push({ queue: gate.queue, key })
+    }
+  }
+  await putRight(turn, passed, Infinity)
+  return { taken, metKeys: keyLane !== Infinity }
+}
+
+/**
+ * Parks a job that this worker does not know, or whose type is held back, ends one that is too late to start; the token of
+ * a key that has no room any more is left to be put right. Whatever it is leaves the lane.
+ */
+const isRunnable = async (
+  { turn, worker }: Hand,
+  gate: Gate,
+  row: Row,
+  state: KeyState | undefined,
+): Promise<boolean> => {
+  const { queue } = gate
+  const { id, type, claim: claims, key, expire_at: expireAt } = row
+  if (state?.isOpen === false) return false
+  const isKnown = worker.types.has(type) && !gate.holds.types.has(type)
+  const isLate = claims === 0 && expireAt !== null && expireAt <= turn.now
+  if (isKnown && !isLate) {
+    if (claims === 0 && expireAt !== null) turn.push(meetDeadline, expireAt, id)
+    if (row.uniq_for === untilStart) releaseUnique(turn, row)
+    return true
+  }
+  if (isKnown) {
+    turn.tally(queue, stateCodes.ready, -1)
+    if (key === null) turn.push(takeLive, queue, row.lane, row.seq)
+    else leaveLine(turn, { queue, key }, id)
+    await finish(turn, { ...row, ...neverClaimed, queue, state: 'cancelled', reason: 'expired' })
+  } else if (key === null) turn.push(park, queue, row.lane, row.seq)
+  else parkFromLine(turn, gate, key, id)
+  return false
+}
+
+const claimedOf = (queue: string, row: Row): Claimed => ({
+  job: row.id,
+  claim: row.claim + 1,
+  type: row.name,
+  payload: row.payload!,
+  attempt: row.attempt,
+  attemptBase: row.attempt_base,
+  crashes: row.crashes,
+  createdAt: row.created_at,
+  policy: claimedPolicy(row.policy, queue, levelOf(row.lane), row.attempt_base),
+})
+
+/** Puts parked jobs that this worker knows before the other lanes of their level, as many as it could take. */
+const unparkKnown = async (
+  { turn, worker, of }: Hand,
+  gate: Gate,
+  limit: number,
+  open: readonly Lanes[],
+): Promise<void> => {
+  const { queue, holds } = gate
+  if (limit <= 0 || (await turn.one(anyParked, queue)) === undefined) return
+  const rows: Parked[] = []
+  for (const type of worker.types) {
+    if (holds.types.has(type)) continue
+    for (const { from, to } of open) rows.push(...(await turn.all<Parked>(of.parked, queue, type, from, to, limit)))
+  }
+  rows.sort((a, b) => a.lane - b.lane || a.seq - b.seq)
+  const chosen = rows.slice(0, limit)
+  await turn.reserve(chosen.length)
+  for (const row of chosen) {
+    const { id, type, at, key } = row
+    const lane = laneOf(levelOf(row.lane), unparkedLane)
+    turn.push(unpark, id)
+    if (key !== null) enterLine(turn, { queue, key, id, type }, lane, at, row)
+    else putInLane(turn, { queue, id, type }, lane, at, row)
+  }
+  await putKeysRight(turn)
+}

@@ -1,0 +1,279 @@
+// Stores new jobs: looks up what the ids and unique keys of a call mean, decides job by job, and writes all bodies and all
+// places by a statement for each kind. Whoever was faster in between makes a statement write less than it was given, and
+// the call starts anew.
+import { caps } from '../core/caps.ts'
+import { idTime, isId } from '../core/id.ts'
+import { freshLane, laneOf } from '../store/lanes.ts'
+import { packPolicy } from '../store/policy-text.ts'
+import type { Enqueued, NewJob, Refusal } from '../store/records.ts'
+import { stateCodes } from '../store/state-codes.ts'
+import { packHold } from '../store/unique-hold.ts'
+import type { Gate } from './gate.ts'
+import { putKeysRight } from './keys.ts'
+import { rememberReplacement, replacementsOf, replaceWork, type Replacement, type Work } from './replace.ts'
+import type { Batch, Turn } from './turn.ts'
+import { holdersOf, nameOf, takeUnique } from './unique.ts'
+
+// The test for the id and the insert are one step.
+const addJob: Batch = {
+  sql: /* sql */ `
+  INSERT INTO forgeq.job (id, seq, type, queue, priority, policy, created_at, run_at, expire_at, tags, uniq, uniq_for, key, payload)
+  SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::int[], $5::int[], $6::text[], $7::bigint[], $8::bigint[], $9::bigint[],
+    $10::text[], $11::text[], $12::bigint[], $13::text[], $14::text[])
+  ON CONFLICT (id) DO NOTHING`,
+  isExact: true,
+}
+const addDeadline: Batch = {
+  sql: /* sql */ `INSERT INTO forgeq.deadline (at, job) SELECT * FROM unnest($1::bigint[], $2::uuid[])`,
+}
+const placeReady: Batch = {
+  sql: /* sql */ `
+  INSERT INTO forgeq.live (queue, lane, seq, job, type, at, claim, attempt, crashes, settler, moved)
+  SELECT r.*, 0, 1, 0, 0, false FROM unnest($1::int[], $2::int[], $3::bigint[], $4::uuid[], $5::int[], $6::bigint[]) AS r`,
+}
+const placeInLine: Batch = {
+  sql: /* sql */ `
+  INSERT INTO forgeq.line (queue, lane, seq, job, type, at, key, claim, attempt, crashes, settler, moved)
+  SELECT r.*, 0, 1, 0, 0, false
+  FROM unnest($1::int[], $2::int[], $3::bigint[], $4::uuid[], $5::int[], $6::bigint[], $7::text[]) AS r`,
+}
+const placeLater: Batch = {
+  sql: /* sql */ `
+  INSERT INTO forgeq.later (run_at, seq, job, queue, claim, attempt, crashes, settler)
+  SELECT r.*, 0, 1, 0, 0 FROM unnest($1::bigint[], $2::bigint[], $3::uuid[], $4::int[]) AS r`,
+}
+const sameIds = /* sql */ `SELECT id, type, payload, edited FROM forgeq.job WHERE id = ANY ($1::uuid[])`
+// From here on the queue is ruled. Its caller is alone in the queue.
+const noteKeys = /* sql */ `UPDATE forgeq.queue SET has_keys = true WHERE id = $1`
+
+interface Known {
+  readonly id: string
+  readonly type: number
+  readonly payload: string
+  readonly edited: boolean
+}
+
+const isTimely = (id: string, now: number): boolean => isId(id) && Math.abs(idTime(id) - now) <= caps.idDriftMs
+
+const refuse = (id: string, code: Refusal['code'], message: string): Enqueued => ({ id, refused: { code, message } })
+
+const idTaken = (id: string): Enqueued =>
+  refuse(id, 'ID_CONFLICT', `job ${id} exists with another type or payload; make a new id for a new job`)
+
+/** A store call: with `atomic` one refused job refuses all. */
+export const enqueue = async (
+  turn: Turn,
+  jobs: readonly NewJob[],
+  options: { readonly atomic: boolean },
+): Promise<readonly Enqueued[]> => {
+  const answers = await place(turn, jobs, false)
+  await putKeysRight(turn)
+  const faulty = options.atomic && answers.some((answer) => 'refused' in answer)
+  if (!faulty) return answers
+  throw new Refused(
+    answers.map((answer, i) =>
+      'refused' in answer
+        ? answer
+        : refuse(jobs[i]!.id, 'BATCH_REFUSED', 'not stored: another job of this call was refused'),
+    ),
+  )
+}
+
+/** Rolls the transaction back and is answered with, not thrown at the caller. */
+export class Refused extends Error {
+  readonly answers: readonly Enqueued[]
+
+  constructor(answers: readonly Enqueued[]) {
+    super('refused')
+    this.answers = answers
+  }
+}
+
+/** Stores jobs. Those of a running job, `isFollowUp`, are proved by its claim, not by their age, and taken by every queue. */
+export const place = async (turn: Turn, jobs: readonly NewJob[], isFollowUp: boolean): Promise<Enqueued[]> => {
+  if (jobs.length === 0) return []
+  const batch = new Intake(turn, await gatesOf(turn, jobs), isFollowUp)
+  await batch.learn(jobs)
+  const answers: Enqueued[] = []
+  for (const job of jobs) answers.push(await batch.take(job))
+  return answers
+}
+
+/** The gates of all queues that get jobs, by name; of those that get jobs with keys, alone. */
+const gatesOf = async (turn: Turn, jobs: readonly NewJob[]): Promise<ReadonlyMap<string, Gate>> => {
+  const keyed = new Map<number, boolean>()
+  for (const { policy, key } of jobs) {
+    const queue = turn.names.queue.id(policy.queue)
+    keyed.set(queue, key !== undefined || keyed.get(queue) === true)
+  }
+  await turn.enter(keyed)
+  const gates = new Map<string, Gate>()
+  for (const [queue, hasKeys] of keyed) {
+    let gate = await turn.gate(queue)
+    if (hasKeys && !gate.hasKeys) {
+      await turn.run(noteKeys, queue)
+      turn.forgetGate(queue)
+      gate = await turn.gate(queue)
+    }
+    gates.set(gate.name, gate)
+  }
+  return gates
+}
+
+class Intake {
+  readonly #turn: Turn
+  readonly #gates: ReadonlyMap<string, Gate>
+  readonly #isFollowUp: boolean
+  #known: Map<string, Known> = new Map()
+  #replaced: Map<string, Replacement> = new Map()
+  #holders: Map<string, string> = new Map()
+  /** Jobs that wait in a queue, where that is limited. */
+  readonly #depths = new Map<number, number>()
+  readonly #policies = new Map<NewJob['policy'], string | null>()
+
+  constructor(turn: Turn, gates: ReadonlyMap<string, Gate>, isFollowUp: boolean) {
+    this.#turn = turn
+    this.#gates = gates
+    this.#isFollowUp = isFollowUp
+  }
+
+  /** Reads what the call's ids and unique keys are known for. */
+  async learn(jobs: readonly NewJob[]): Promise<void> {
+    const turn = this.#turn
+    // One more for each that may be moved by a replacement, or gets a token.
+    await turn.reserve(jobs.length * 2)
+    const ids = jobs.map(({ id }) => id).filter(isId)
+    this.#known = new Map((await turn.all<Known>(sameIds, ids)).map((row) => [row.id, row]))
+    const unique = jobs.filter((job) => job.unique !== undefined)
+    if (unique.length === 0) return
+    const replacing = unique.filter((job) => job.unique?.onConflict === 'replace').map(({ id }) => id)
+    this.#replaced = await replacementsOf(turn, replacing.filter(isId))
+    this.#holders = await holdersOf(
+      turn,
+      unique.map((job) => ({ type: turn.names.type.id(job.type), key: job.unique!.key })),
+    )
+  }
+
+  async take(job: NewJob): Promise<Enqueued> {
+    const turn = this.#turn
+    const known = this.#duplicateOf(job)
+    if (!this.#isFollowUp && !isTimely(job.id, turn.now)) {
+      if (known !== undefined) return known
+      return refuse(job.id, 'INVALID_ID', `${job.id} is no UUIDv7 made within a day of the store's time; make a new id`)
+    }
+    // The job itself may hold the key: its id comes first.
+    if (known !== undefined) return known
+    const type = turn.names.type.id(job.type)
+    const gate = this.#gates.get(job.policy.queue)!
+    const work = this.#workOf(job, gate)
+    if (job.unique !== undefined) {
+      const holder = this.#holders.get(nameOf({ type, key: job.unique.key }))
+      if (holder !== undefined) return this.#meet(holder, job, type, work)
+    }
+    const shut = this.#isFollowUp ? undefined : await this.#whyShut(gate)
+    if (shut !== undefined) return refuse(job.id, ...shut)
+    return this.#store(job, type, work)
+  }
+
+  /** What this enqueue was answered with before. */
+  #duplicateOf({ id, type, payload, unique }: NewJob): Enqueued | undefined {
+    const number = this.#turn.names.type.id(type)
+    const same = this.#known.get(id)
+    if (same !== undefined) {
+      return same.type === number && (same.edited || same.payload === payload) ? { id, duplicate: true } : idTaken(id)
+    }
+    const replaced = unique?.onConflict === 'replace' ? this.#replaced.get(id) : undefined
+    if (replaced === undefined) return undefined
+    return replaced.type === number ? { id: replaced.holder, duplicate: true, replaced: true } : idTaken(id)
+  }
+
+  #workOf(job: NewJob, { queue }: Gate): Work {
+    const { now } = this.#turn
+    let policy = this.#policies.get(job.policy)
+    if (policy === undefined) this.#policies.set(job.policy, (policy = packPolicy(job.policy)))
+    return {
+      payload: job.payload,
+      queue,
+      priority: job.policy.priority,
+      policy,
+      runAt: Math.max(now + (job.delayMs ?? 0), job.runAt ?? 0),
+      expireAt: job.expireMs === undefined ? null : now + job.expireMs,
+      tags: job.tags === undefined || job.tags.length === 0 ? null : JSON.stringify(job.tags),
+      key: job.key ?? null,
+    }
+  }
+
+  #store({ id, unique, payload }: NewJob, type: number, work: Work): Enqueued {
+    const turn = this.#turn
+    const { queue, priority, policy, runAt, expireAt, tags, key } = work
+    const seq = turn.nextSeq()
+    const uniq = unique?.key ?? null
+    const heldFor = unique === undefined ? null : packHold(unique)
+    const { now } = turn
+    const dates = [now, runAt, expireAt]
+    turn.push(addJob, id, seq, type, queue, priority, policy, ...dates, tags, uniq, heldFor, key, payload)
+    this.#known.set(id, { id, type, payload, edited: false })
+    if (uniq !== null) {
+      takeUnique(turn, { id, type, uniq, uniq_for: heldFor })
+      this.#holders.set(nameOf({ type, key: uniq }), id)
+    }
+    const depth = this.#depths.get(queue)
+    if (depth !== undefined) this.#depths.set(queue, depth + 1)
+    if (expireAt !== null) {
+      turn.push(addDeadline, expireAt, id)
+      turn.dueAt(expireAt)
+    }
+    if (runAt > turn.now) {
+      turn.push(placeLater, runAt, seq, id, queue)
+      turn.tally(queue, stateCodes.scheduled, 1)
+      turn.dueAt(runAt)
+      return { id, duplicate: false }
+    }
+    turn.tally(queue, stateCodes.ready, 1)
+    const lane = laneOf(priority, freshLane)
+    if (key === null) {
+      turn.push(placeReady, queue, lane, seq, id, type, turn.now)
+      turn.hint(`ready:${turn.names.queue.name(queue)}`)
+    } else {
+      turn.push(placeInLine, queue, lane, seq, id, type, turn.now, key)
+      turn.touch(queue, key)
+    }
+    return { id, duplicate: false }
+  }
+
+  /** What becomes of a job whose key is held. */
+  async #meet(holder: string, job: NewJob, type: number, work: Work): Promise<Enqueued> {
+    switch (job.unique!.onConflict) {
+      case 'keep':
+        return { id: holder, duplicate: true }
+      case 'error': {
+        const message = `job ${holder} holds the unique key: wait for it or cancel it`
+        return { id: job.id, refused: { code: 'UNIQUE_CONFLICT', message, holder } }
+      }
+      case 'replace':
+        if (!(await replaceWork(this.#turn, holder, work))) return { id: holder, duplicate: true }
+        this.#depths.clear()
+        rememberReplacement(this.#turn, job.id, type, holder)
+        this.#replaced.set(job.id, { type, holder })
+        return { id: holder, duplicate: true, replaced: true }
+    }
+  }
+
+  /** Why a queue takes no more jobs, if it does not. */
+  async #whyShut({ queue, name, isAccepting, limits }: Gate): Promise<[Refusal['code'], string] | undefined> {
+    const { maxDepth } = limits
+    if (!isAccepting) {
+      return ['QUEUE_CLOSED', `queue ${name} takes no new jobs; \`forgeq queues limit ${name} --accepting\` opens it`]
+    }
+    if (maxDepth === null) return undefined
+    let depth = this.#depths.get(queue)
+    if (depth === undefined) this.#depths.set(queue, (depth = await this.#depthOf(queue)))
+    if (depth < maxDepth) return undefined
+    return ['QUEUE_FULL', `queue ${name} has ${maxDepth} jobs waiting, as many as it may; try again later`]
+  }
+
+  async #depthOf(queue: number): Promise<number> {
+    const [turn, { ready, scheduled, blocked }] = [this.#turn, stateCodes]
+    return (await turn.count(queue, ready)) + (await turn.count(queue, scheduled)) + (await turn.count(queue, blocked))
+  }
+}

@@ -1,0 +1,154 @@
+// One exchange: notes, settlements and a claim in one transaction, under the worker's turn number. A turn that is sent again
+// has the same answer.
+import { ForgeError } from '../core/errors.ts'
+import { claimedPolicy } from '../store/policy-text.ts'
+import type { Claimed, Closed, ExchangeReply, ExchangeRequest } from '../store/records.ts'
+import { claim, type Handout } from './claim.ts'
+import { putKeysRight } from './keys.ts'
+import { nextDueAt, openWorker, ordersFor } from './lease.ts'
+import { addNotes } from './notes.ts'
+import { isOpenTo } from './openings.ts'
+import { readSettling, settle } from './settle.ts'
+import { holding, suspectsWait } from './suspects.ts'
+import type { Turn } from './turn.ts'
+
+const setTurn = /* sql */ `UPDATE forgeq.worker SET turn = $2 WHERE id = $1`
+const heldOfTurn = /* sql */ `
+  SELECT j.id AS job, r.claim, r.attempt, r.crashes, q.name AS queue, t.name AS type, j.payload, j.created_at, j.policy,
+    j.attempt_base, j.priority
+  FROM forgeq.held h CROSS JOIN LATERAL unnest(h.lanes, h.seqs) WITH ORDINALITY AS k (lane, seq, n)
+    JOIN forgeq.live r ON r.queue = h.queue AND r.lane = k.lane AND r.seq = k.seq AND r.worker = h.worker AND r.turn = h.turn
+    JOIN forgeq.job j ON j.id = r.job JOIN forgeq.queue q ON q.id = j.queue JOIN forgeq.type t ON t.id = j.type
+  WHERE h.worker = $1 AND h.turn = $2 ORDER BY r.lane, r.seq`
+
+export const exchange = async (turn: Turn, request: ExchangeRequest): Promise<ExchangeReply | Closed> => {
+  const worker = await openWorker(turn, request.worker)
+  if (worker === undefined) return { closed: true }
+  if (request.turn < worker.turn) {
+    throw new ForgeError(
+      'LEASE_LOST',
+      `turn ${request.turn} of worker ${worker.uid} is over: its turn is ${worker.turn}`,
+    )
+  }
+  const isRepeat = request.turn === worker.turn
+  if (!isRepeat) {
+    // Before the settlements: the last words of a claim are still under its fence.
+    await addNotes(turn, worker.id, request.notes)
+    await turn.run(setTurn, worker.id, request.turn)
+  }
+  await turn.enter(queuesOf(turn, request))
+  const settling = await readSettling(turn, request.settlements)
+  const settler = { worker: worker.id, rescue: false, turn: request.turn }
+  const verdicts = await settle(turn, settler, request.settlements, settling)
+  await putKeysRight(turn)
+  const suspects = await suspectsWait(turn, worker.types, request)
+  const claimer = { id: worker.id, turn: request.turn, types: new Set(worker.types) }
+  const { claimed, more, metKeys } = isRepeat
+    ? await repeat(turn, worker.id, request)
+    : await claim(turn, claimer, request, suspects)
+  await putKeysRight(turn)
+  return {
+    closed: false,
+    verdicts,
+    claimed,
+    suspects: (suspects || metKeys) && (await suspectsWait(turn, worker.types, request)),
+    more,
+    orders: await ordersFor(turn, worker.id),
+    nextDueAt: await nextDueAt(turn),
+    now: turn.now,
+  }
+}
+
+/** The queues it wants from and leaves jobs in; what it settles is mostly from the former. */
+const queuesOf = (turn: Turn, { wants, settlements }: ExchangeRequest): ReadonlyMap<number, boolean> => {
+  const queues = new Map<number, boolean>()
+  for (const want of wants) {
+    const queue = turn.names.queue.find(want.queue)
+    if (queue !== undefined) queues.set(queue, false)
+  }
+  for (const settlement of settlements) {
+    if (settlement.outcome !== 'complete') continue
+    for (const { policy, key } of settlement.followUps ?? []) {
+      const queue = turn.names.queue.id(policy.queue)
+      queues.set(queue, key !== undefined || queues.get(queue) === true)
+    }
+  }
+  return queues
+}
+
+/** The lost answer may have said that there is more; asking once more than needed is harmless. */
+const repeat = async (turn: Turn, worker: number, request: ExchangeRequest): Promise<Handout> => {
+  const claimed = await heldSince(turn, worker, request)
+  return { claimed, more: claimed.length === 0 && request.slots > 0, metKeys: true }
+}
+
+interface HeldRow {
+  readonly job: string
+  readonly claim: number
+  readonly attempt: number
+  readonly crashes: number
+  readonly queue: string
+  readonly type: string
+  readonly payload: string
+  readonly created_at: number
+  readonly policy: string | null
+  readonly attempt_base: number
+  readonly priority: number
+}
+
+/** What the last turn claimed, in the same order. */
+const heldSince = async (turn: Turn, worker: number, request: ExchangeRequest): Promise<Claimed[]> => {
+  const order = new Map(request.wants.map((want, i) => [want.queue, i]))
+  const rows = [...(await turn.all<HeldRow>(heldOfTurn, worker, request.turn))]
+  rows.sort((a, b) => (order.get(a.queue) ?? 0) - (order.get(b.queue) ?? 0))
+  return rows.map((row) => ({
+    job: row.job,
+    claim: row.claim,
+    type: row.type,
+    payload: row.payload,
+    attempt: row.attempt,
+    attemptBase: row.attempt_base,
+    crashes: row.crashes,
+    createdAt: row.created_at,
+    policy: claimedPolicy(row.policy, row.queue, row.priority, row.attempt_base),
+  }))
+}
+
+const lookAtWorker = /* sql */ `SELECT id, closed, turn, types FROM forgeq.worker WHERE uid = $1`
+const claimable = (filter: string): string => /* sql */ `
+  SELECT 1 WHERE EXISTS (
+      SELECT 1 FROM forgeq.live WHERE queue = $1 AND lane BETWEEN $2 AND $3 AND worker IS NULL ${filter})
+    OR EXISTS (SELECT 1 FROM forgeq.parked WHERE queue = $1 AND type = ANY ($4::int[]) AND lane BETWEEN $2 AND $3 ${filter})`
+const anyClaimable = claimable('')
+const otherClaimable = claimable('AND crashes = 0')
+
+/** The answer without a write, for idle workers that poll; `undefined` when there may be something to settle, note, replay or claim. */
+export const idleExchange = async (
+  turn: Turn,
+  request: ExchangeRequest,
+): Promise<ExchangeReply | Closed | undefined> => {
+  if (request.settlements.length > 0 || request.notes.length > 0) return undefined
+  const worker = await turn.one<{ id: number; closed: boolean; turn: number; types: readonly number[] }>(
+    lookAtWorker,
+    request.worker,
+  )
+  if (worker === undefined || worker.closed) return { closed: true }
+  if (request.turn <= worker.turn) return undefined
+  const wants = request.slots > 0 ? request.wants.filter((want) => want.slots > 0) : []
+  const mine = request.suspects === 'skip' ? otherClaimable : anyClaimable
+  const suspects = await suspectsWait(turn, worker.types, request)
+  const getsOthers = request.suspects !== 'apart' || !(await holding(turn, worker.id)).suspect
+  if (getsOthers || (suspects && request.suspectSlots !== 0)) {
+    for (const { queue } of wants) if (await isOpenTo(turn, queue, worker.types, mine)) return undefined
+  }
+  return {
+    closed: false,
+    verdicts: [],
+    claimed: [],
+    suspects,
+    more: false,
+    orders: await ordersFor(turn, worker.id),
+    nextDueAt: await nextDueAt(turn),
+    now: turn.now,
+  }
+}

@@ -1,0 +1,63 @@
+// The one list of PostgreSQL's errors and those of the way to it: which are passing, and what to tell people.
+import { ForgeError } from '../core/errors.ts'
+
+/** By SQLSTATE, or by its class where all of that class mean the same. */
+const reasons: Readonly<Record<string, string>> = {
+  '08': 'the connection broke',
+  '25006': 'it is read-only, as a standby is; after a fail-over the next call finds the new primary',
+  '25P03': 'a transaction of this process stood still for too long; is its event loop blocked?',
+  '40': 'it stood in the way of others too often; the call may be repeated',
+  '53': 'it has no connections, memory or disk space left; raise its limits or use fewer processes',
+  '57014': 'a statement took too long; it is overloaded or waits for a lock that somebody keeps',
+  '57P': 'it is starting or stopping',
+  '55P03': 'a lock was not to be had in time',
+  '58': 'the server reports an input/output error',
+  '28': 'it refuses the user or the password; check the URL',
+  '3D000': 'the database of the URL does not exist; create it',
+  '42501': 'the user may not do this; it needs CREATE on the database, or the schema made by somebody who has it',
+  ECONNREFUSED: 'nothing listens there; is it running, and is the URL right?',
+  ECONNRESET: 'the connection broke',
+  EPIPE: 'the connection broke',
+  ETIMEDOUT: 'it did not answer in time',
+  ENOTFOUND: 'its host is not known; is the URL right?',
+  EAI_AGAIN: 'its host is not known right now; is there a network?',
+  EHOSTUNREACH: 'its host cannot be reached',
+  ENETUNREACH: 'its network cannot be reached',
+  ENOENT: 'nothing listens at its socket; is it running, and is the URL right?',
+}
+
+const codeOf = (error: unknown): string | undefined => {
+  const { code } = (error ?? {}) as { code?: unknown }
+  return typeof code === 'string' ? code : undefined
+}
+
+const reasonOf = (error: unknown): string | undefined => {
+  const code = codeOf(error)
+  if (code !== undefined) return reasons[code] ?? reasons[code.slice(0, 3)] ?? reasons[code.slice(0, 2)]
+  // The driver gives these no code.
+  return error instanceof Error &&
+    /^(Connection terminated|timeout e|Client was closed|Client has enc)/.test(error.message)
+    ? 'the connection broke, or could not be made in time'
+    : undefined
+}
+
+/** The server rolled back what was done because of others: the same transaction may succeed at once. */
+export const isCollision = (error: unknown): boolean => ['40001', '40P01', '55P03'].includes(codeOf(error) ?? '')
+
+/** A driver's error as STORE_UNAVAILABLE with the next step; what is ours as it is. */
+export const explainFailure = (error: unknown): unknown => {
+  if (ForgeError.is(error)) return error
+  const reason = reasonOf(error)
+  if (reason !== undefined) return new ForgeError('STORE_UNAVAILABLE', `PostgreSQL: ${reason}`, { cause: error })
+  return codeOf(error) === undefined
+    ? error
+    : new ForgeError('INTERNAL', `PostgreSQL: ${(error as Error).message}`, { cause: error })
+}
+
+/** The commit was sent and its answer did not come. */
+export const explainLostCommit = (error: unknown): unknown =>
+  reasonOf(error) === undefined
+    ? explainFailure(error)
+    : new ForgeError('OUTCOME_UNKNOWN', 'PostgreSQL: the connection broke at the commit; the call may be repeated', {
+        cause: error,
+      })

@@ -1,0 +1,41 @@
+// What workers hold: for each exchange that claimed, where its jobs are and how many of them still run. The rows of a job
+// that runs do not say so in any index.
+import type { Batch, Turn } from './turn.ts'
+
+const note = /* sql */ `
+  INSERT INTO forgeq.held (worker, turn, queue, lanes, seqs, open) VALUES ($1, $2, $3, $4::int[], $5::bigint[], cardinality($4::int[]))`
+
+interface Spot {
+  readonly lane: number
+  readonly seq: number
+}
+
+/** An exchange claimed these jobs of a queue, all that it claims there. */
+export const noteHeld = async (
+  turn: Turn,
+  holder: { readonly worker: number; readonly turn: number },
+  queue: number,
+  spots: readonly Spot[],
+): Promise<void> => {
+  if (spots.length === 0) return
+  const [lanes, seqs] = [spots.map(({ lane }) => lane), spots.map(({ seq }) => seq)]
+  await turn.run(note, holder.worker, holder.turn, queue, lanes, seqs)
+}
+
+// The worker's row is locked by whoever ends its claims, so each row is counted down by one transaction at a time.
+const countDown: Batch = {
+  sql: /* sql */ `
+  WITH ended AS (
+    SELECT e.worker, e.turn, e.queue, count(*) AS n FROM unnest($1::int[], $2::bigint[], $3::int[]) AS e (worker, turn, queue)
+    GROUP BY 1, 2, 3),
+  over AS (
+    DELETE FROM forgeq.held h USING ended e
+    WHERE h.worker = e.worker AND h.turn = e.turn AND h.queue = e.queue AND h.open <= e.n)
+  UPDATE forgeq.held h SET open = h.open - e.n FROM ended e
+  WHERE h.worker = e.worker AND h.turn = e.turn AND h.queue = e.queue AND h.open > e.n`,
+}
+
+/** One of them does not run any more. */
+export const endHeld = (turn: Turn, worker: number, inTurn: number, queue: number): void => {
+  turn.push(countDown, worker, inTurn, queue)
+}

@@ -1,0 +1,140 @@
+// What an open store has: its pool, the calls that run on it, and the hints that come of them.
+import { failpoint } from '../store/failpoint.ts'
+import type { StoreInfo, Topic } from '../store/store.ts'
+import { checkSchema, checkServer, type ServerFacts } from './checks.ts'
+import type { Pool } from './connect.ts'
+import { Refused } from './enqueue.ts'
+import { explainFailure } from './failures.ts'
+import { Names } from './names.ts'
+import { Notifier, type Hears } from './notify.ts'
+import { operations, type Answer, type Memory, type Method, type Operation } from './operations.ts'
+import { Statements } from './statements.ts'
+import { Transactions } from './transactions.ts'
+import type { Turn } from './turn.ts'
+
+export interface LinkOptions {
+  readonly url: string
+  readonly schema: string
+  readonly allowUnsafe: boolean
+}
+
+/** Those who listen in this process. */
+export interface Listeners {
+  has(topic: Topic): boolean
+  spread(topics: Iterable<Topic>): void
+}
+
+// The calls of one method share a shape that only `operations` knows; the link passes them through.
+interface AnyOperation extends Pick<Operation<Method>, 'promises'> {
+  run(turn: Turn, memory: Memory, ...args: readonly unknown[]): Promise<unknown>
+  peek?(turn: Turn, memory: Memory, ...args: readonly unknown[]): Promise<unknown>
+  names?(names: Names, ...args: readonly unknown[]): Promise<void>
+  after?(memory: Memory, answer: unknown, turn: Turn): void
+}
+
+export class Link {
+  readonly #pool: Pool
+  readonly #statements: Statements
+  readonly #facts: ServerFacts
+  readonly #listeners: Listeners
+  readonly #names: Names
+  readonly #transactions: Transactions
+  readonly #notifier: Notifier
+  readonly #memory: Memory = { lookedAt: 0, dueAt: Infinity }
+  readonly #running = new Set<Promise<unknown>>()
+
+  private constructor(pool: Pool, options: LinkOptions, facts: ServerFacts, listeners: Listeners) {
+    this.#pool = pool
+    this.#statements = new Statements(options.schema)
+    this.#facts = facts
+    this.#listeners = listeners
+    this.#names = new Names(pool, this.#statements)
+    const isAwaited = (id: string): boolean => listeners.has(`ended:${id}`)
+    this.#transactions = new Transactions(pool, this.#statements, this.#names, isAwaited)
+    const hears: Hears = { topics: (topics) => listeners.spread(topics), due: (at) => this.#hearDue(at) }
+    this.#notifier = new Notifier(options.url, `forgeq ${options.schema}`, pool, hears)
+  }
+
+  static async open(pool: Pool, options: LinkOptions, listeners: Listeners): Promise<Link> {
+    try {
+      const facts = await checkServer(pool, options.allowUnsafe)
+      await checkSchema(pool, new Statements(options.schema), options.schema)
+      return new Link(pool, options, facts, listeners)
+    } catch (error) {
+      await pool.end()
+      throw explainFailure(error)
+    }
+  }
+
+  async tell(): Promise<StoreInfo> {
+    const { value: now } = await this.#transactions.run('look', async (turn) => turn.now)
+    const { version, durability, problems } = this.#facts
+    return { kind: 'postgres', version, now, durability, capabilities: ['notify', 'shared'], problems }
+  }
+
+  /** Hears of other processes from now on. */
+  listen(): void {
+    this.#notifier.listen()
+  }
+
+  async call<M extends Method>(method: M, args: readonly unknown[]): Promise<Answer<M>> {
+    const running = this.#call(method, args)
+    this.#running.add(running)
+    try {
+      return (await running) as Answer<M>
+    } finally {
+      this.#running.delete(running)
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#running)
+    await this.#notifier.close()
+    await this.#pool.end()
+  }
+
+  async #call(method: Method, args: readonly unknown[]): Promise<unknown> {
+    const operation = operations[method] as AnyOperation
+    try {
+      await operation.names?.(this.#names, ...args)
+    } catch (error) {
+      throw explainFailure(error)
+    }
+    if (operation.peek !== undefined) {
+      const { value, turn } = await this.#transactions.run('look', (look) =>
+        operation.peek!(look, this.#memory, ...args),
+      )
+      if (value !== undefined) {
+        if (method !== 'lost') operation.after?.(this.#memory, value, turn)
+        return value
+      }
+    }
+    return this.#write(method, operation, args)
+  }
+
+  async #write(method: Method, operation: AnyOperation, args: readonly unknown[]): Promise<unknown> {
+    try {
+      const work = (turn: Turn): Promise<unknown> => operation.run(turn, this.#memory, ...args)
+      const { value, turn } = await this.#transactions.run(operation.promises, work)
+      operation.after?.(this.#memory, value, turn)
+      this.#announce(turn)
+      failpoint(`${method}.after-commit`)
+      return value
+    } catch (error) {
+      if (error instanceof Refused) return error.answers
+      throw error
+    }
+  }
+
+  #announce(turn: Turn): void {
+    this.#listeners.spread(turn.hints)
+    if (turn.earliestDueAt < Infinity) this.#hearDue(turn.earliestDueAt)
+    this.#notifier.tell(turn.hints, turn.earliestDueAt)
+  }
+
+  #hearDue(at: number): void {
+    if (at >= this.#memory.dueAt) return
+    this.#memory.dueAt = at
+    this.#listeners.spread(['due'])
+  }
+}

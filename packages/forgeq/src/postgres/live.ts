@@ -1,0 +1,29 @@
+// Rows of live: how they get into a lane, and out of it.
+import type { Counters } from '../store/counters.ts'
+import type { Batch, Turn } from './turn.ts'
+
+const addReady: Batch = {
+  sql: /* sql */ `
+  INSERT INTO forgeq.live (queue, lane, seq, job, type, at, claim, attempt, crashes, settler, moved)
+  SELECT r.*, true FROM unnest($1::int[], $2::int[], $3::bigint[], $4::uuid[], $5::int[], $6::bigint[], $7::int[], $8::int[], $9::int[],
+    $10::int[]) AS r`,
+}
+
+/** At the end of a lane. */
+export const putInLane = (
+  turn: Turn,
+  job: { readonly queue: number; readonly id: string; readonly type: number },
+  lane: number,
+  at: number,
+  { claim, attempt, crashes, settler }: Counters,
+): void => {
+  turn.push(addReady, job.queue, lane, turn.nextSeq(), job.id, job.type, at, claim, attempt, crashes, settler)
+}
+
+// A claimer that shares the queue may have been faster.
+export const takeLive: Batch = {
+  sql: /* sql */ `
+  DELETE FROM forgeq.live l USING unnest($1::int[], $2::int[], $3::bigint[]) AS k (queue, lane, seq)
+  WHERE l.queue = k.queue AND l.lane = k.lane AND l.seq = k.seq`,
+  isExact: true,
+}

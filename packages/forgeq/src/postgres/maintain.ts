@@ -1,0 +1,148 @@
+// What time does to jobs: due ones become ready, those that never started in time end, ended ones are deleted.
+import { keepWorkerMs } from '../core/retention.ts'
+import type { Counters } from '../store/counters.ts'
+import { stateCodes } from '../store/state-codes.ts'
+import { alarmedQueues, ring } from './alarms.ts'
+import { finish, neverClaimed } from './finish.ts'
+import { anyHoldOver, forgetHolds } from './holds.ts'
+import { putKeysRight } from './keys.ts'
+import { nextDueAt } from './lease.ts'
+import { makeReady, placesAlone, takeOut, type Job } from './place.ts'
+import { anyStartOver, forgetStarts } from './starts.ts'
+import type { Turn } from './turn.ts'
+
+const dueQueues = /* sql */ `
+  SELECT DISTINCT queue FROM (SELECT queue FROM forgeq.later WHERE run_at <= $1 ORDER BY run_at, seq LIMIT $2) l`
+// Who promotes at the same time takes others.
+const takeDue = /* sql */ `
+  WITH due AS MATERIALIZED (
+    SELECT run_at, seq, job, claim, attempt, crashes, settler FROM forgeq.later
+    WHERE run_at <= $1 AND queue = ANY ($3::int[]) ORDER BY run_at, seq LIMIT $2 FOR UPDATE SKIP LOCKED),
+  gone AS (DELETE FROM forgeq.later l USING due d WHERE l.run_at = d.run_at AND l.seq = d.seq)
+  SELECT d.claim, d.attempt, d.crashes, d.settler, j.id, j.type, j.queue, j.priority, j.key
+  FROM due d JOIN forgeq.job j ON j.id = d.job ORDER BY d.run_at, d.seq`
+const takeOverdue = /* sql */ `
+  DELETE FROM forgeq.deadline WHERE (at, job) IN (
+    SELECT at, job FROM forgeq.deadline WHERE at <= $1 ORDER BY at, job LIMIT $2 FOR UPDATE SKIP LOCKED)
+  RETURNING at, job`
+
+interface Promoted {
+  readonly moved: number
+  readonly nextDueAt: number | null
+}
+
+/** The answer without a write when nothing is due. */
+export const nothingDue = async (turn: Turn): Promise<Promoted | undefined> => {
+  const at = await nextDueAt(turn)
+  return at === null || at > turn.now ? { moved: 0, nextDueAt: at } : undefined
+}
+
+export const promote = async (turn: Turn, limit: number): Promise<Promoted> => {
+  const alarmed = await alarmedQueues(turn, limit)
+  const due = (await turn.all<{ queue: number }>(dueQueues, turn.now, limit)).map(({ queue }) => queue)
+  await turn.enter(
+    new Map([...due.map((queue) => [queue, false] as const), ...alarmed.map((queue) => [queue, true] as const)]),
+  )
+  const expired = await expire(turn, limit)
+  const rows = due.length === 0 ? [] : await turn.all<Counters & Job>(takeDue, turn.now, limit, due)
+  await turn.reserve(rows.length)
+  for (const row of rows) {
+    turn.tally(row.queue, stateCodes.scheduled, -1)
+    makeReady(turn, row, row)
+  }
+  const rung = await ring(turn, limit, alarmed)
+  await putKeysRight(turn)
+  return { moved: rows.length + expired + rung, nextDueAt: await nextDueAt(turn) }
+}
+
+/** Ends jobs that should have started by now; a job that started once has met its deadline. */
+const expire = async (turn: Turn, limit: number): Promise<number> => {
+  const overdue = await turn.all<{ at: number; job: string }>(takeOverdue, turn.now, limit)
+  if (overdue.length === 0) return 0
+  const jobs = await placesAlone(turn, [...new Set(overdue.map(({ job }) => job))])
+  let ended = 0
+  for (const job of jobs.values()) {
+    // The job may have been retried by hand without a deadline, or have got a later one.
+    if (job.expire_at === null || job.expire_at > turn.now) continue
+    if (job.claim > 0 || job.tree === 'done' || job.tree === 'running') continue
+    takeOut(turn, job)
+    await finish(turn, { ...job, ...neverClaimed, state: 'cancelled', reason: 'expired' })
+    ended++
+  }
+  return ended
+}
+
+// Who prunes at the same time takes others.
+const takeExpiries = /* sql */ `
+  DELETE FROM forgeq.expiry WHERE (at, seq) IN (
+    SELECT at, seq FROM forgeq.expiry WHERE at <= $1 ORDER BY at, seq LIMIT 100 FOR UPDATE SKIP LOCKED)
+  RETURNING at, seq, jobs`
+const putBack = /* sql */ `INSERT INTO forgeq.expiry (at, seq, jobs) VALUES ($1, $2, $3::uuid[])`
+// A job that was retried by hand is not in done, or ended again and expires later.
+const takeExpired = /* sql */ `
+  WITH gone AS (DELETE FROM forgeq.done WHERE job = ANY ($1::uuid[]) AND expires_at <= $2 RETURNING job, state)
+  SELECT g.job, g.state, j.queue FROM gone g JOIN forgeq.job j ON j.id = g.job`
+const removeDeadlines = /* sql */ `
+  DELETE FROM forgeq.deadline d USING forgeq.job j WHERE j.id = ANY ($1::uuid[]) AND d.at = j.expire_at AND d.job = j.id`
+const removeFrom = [
+  ['job', 'id'],
+  ['attempt', 'job'],
+  ['progress', 'job'],
+  ['log', 'job'],
+  ['log_size', 'job'],
+].map(([table, key]) => /* sql */ `DELETE FROM forgeq.${table} WHERE ${key} = ANY ($1::uuid[])`)
+const forgetWorkers = /* sql */ `DELETE FROM forgeq.worker WHERE left_at IS NOT NULL AND left_at <= $1`
+// Beyond its time a key is free: its row is only in the way.
+const forgetKeys = /* sql */ `
+  DELETE FROM forgeq.uniq WHERE (type, key) IN (
+    SELECT type, key FROM forgeq.uniq WHERE until <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)`
+const forgetReplacements = /* sql */ `
+  DELETE FROM forgeq.replacement WHERE id IN (
+    SELECT id FROM forgeq.replacement WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)`
+const anyOver = /* sql */ `
+  SELECT EXISTS (SELECT 1 FROM forgeq.expiry WHERE at <= $1) OR EXISTS (SELECT 1 FROM forgeq.uniq WHERE until <= $1)
+    OR EXISTS (SELECT 1 FROM forgeq.replacement WHERE expires_at <= $1)
+    OR EXISTS (SELECT 1 FROM forgeq.worker WHERE left_at IS NOT NULL AND left_at <= $2) AS found`
+
+interface Pruned {
+  readonly removed: number
+  readonly more: boolean
+}
+
+export const nothingToPrune = async (turn: Turn): Promise<Pruned | undefined> => {
+  const { found } = (await turn.one<{ found: boolean }>(anyOver, turn.now, turn.now - keepWorkerMs))!
+  return found || (await anyStartOver(turn)) || (await anyHoldOver(turn)) ? undefined : { removed: 0, more: false }
+}
+
+/** Removes every trace of jobs; the caller has taken them out of their trees and tallies. */
+export const removeBodies = async (turn: Turn, ids: readonly string[]): Promise<void> => {
+  if (ids.length === 0) return
+  await turn.run(removeDeadlines, ids)
+  for (const statement of removeFrom) await turn.run(statement, ids)
+}
+
+export const prune = async (turn: Turn, limit: number): Promise<Pruned> => {
+  const batches = [...(await turn.all<{ at: number; seq: number; jobs: readonly string[] }>(takeExpiries, turn.now))]
+  batches.sort((a, b) => a.at - b.at || a.seq - b.seq)
+  // A set: a job that was retried by hand and ended again is in two batches.
+  const ids = new Set<string>()
+  let room = limit
+  for (const { at, seq, jobs } of batches) {
+    for (const id of jobs.slice(0, room)) ids.add(id)
+    if (jobs.length > room) await turn.run(putBack, at, seq, jobs.slice(room))
+    room = Math.max(0, room - jobs.length)
+  }
+  const gone =
+    ids.size === 0 ? [] : await turn.all<{ job: string; state: number; queue: number }>(takeExpired, [...ids], turn.now)
+  for (const { state, queue } of gone) turn.tally(queue, state, -1)
+  await removeBodies(
+    turn,
+    gone.map(({ job }) => job),
+  )
+  await turn.run(forgetKeys, turn.now, limit)
+  await turn.run(forgetReplacements, turn.now, limit)
+  await forgetStarts(turn, limit)
+  await forgetHolds(turn)
+  await turn.run(forgetWorkers, turn.now - keepWorkerMs)
+  return { removed: gone.length, more: (await nothingToPrune(turn)) === undefined }
+}

@@ -1,0 +1,107 @@
+// The seam's calls as transactions: what each of them does, what must survive power loss, which can be answered by a look,
+// and which names it needs to know.
+import type { NewJob, Settlement } from '../store/records.ts'
+import type { Store } from '../store/store.ts'
+import { act } from './act.ts'
+import { enqueue } from './enqueue.ts'
+import { exchange, idleExchange } from './exchange.ts'
+import { beat, leave, lost, nothingLost, register, setWorker, settleLost } from './lease.ts'
+import { nothingDue, nothingToPrune, promote, prune } from './maintain.ts'
+import type { Names } from './names.ts'
+import { queues, types, workers } from './overview.ts'
+import { find, jobs } from './query.ts'
+import { setQueue } from './settings.ts'
+import type { Promised } from './transactions.ts'
+import type { Turn } from './turn.ts'
+
+type Calls = Omit<Store, 'open' | 'migrate' | 'close' | 'listen'>
+export type Method = keyof Calls
+export type Answer<M extends Method> = Awaited<ReturnType<Calls[M]>>
+
+/** What of this process an operation may know. */
+export interface Memory {
+  /** When `lost` last committed, store time: a sign that the store was not away. */
+  lookedAt: number
+  /** When the next job is due, as far as those who promote know: only an earlier one is news to them. */
+  dueAt: number
+}
+
+export interface Operation<M extends Method> {
+  readonly promises: Promised
+  run(turn: Turn, memory: Memory, ...args: Parameters<Calls[M]>): Promise<Answer<M>>
+  /** The answer when there is nothing to write, else `undefined`. */
+  peek?(turn: Turn, memory: Memory, ...args: Parameters<Calls[M]>): Promise<Answer<M> | undefined>
+  /** Makes or learns the numbers of the names that the call uses, before its transaction begins. */
+  names?(names: Names, ...args: Parameters<Calls[M]>): Promise<void>
+  /** What this process knows once the answer stands. */
+  after?(memory: Memory, answer: Answer<M>, turn: Turn): void
+}
+
+const internOf = async (names: Names, newJobs: readonly NewJob[]): Promise<void> => {
+  await names.queue.intern(newJobs.map(({ policy }) => policy.queue))
+  await names.type.intern(newJobs.map(({ type }) => type))
+}
+
+const followUpsOf = (settlements: readonly Settlement[]): NewJob[] =>
+  settlements.flatMap((settlement) => (settlement.outcome === 'complete' ? (settlement.followUps ?? []) : []))
+
+export const operations: { readonly [M in Method]: Operation<M> } = {
+  enqueue: {
+    promises: 'all',
+    names: (names, newJobs) => internOf(names, newJobs),
+    run: (turn, _, newJobs, options) => enqueue(turn, newJobs, options),
+  },
+  register: {
+    promises: 'nothing',
+    names: (names, worker) => names.type.intern(worker.types.map(({ type }) => type)),
+    run: (turn, _, worker) => register(turn, worker),
+  },
+  exchange: {
+    promises: 'all',
+    names: async (names, request) => {
+      await names.queue.learn(request.wants.map(({ queue }) => queue))
+      await internOf(names, followUpsOf(request.settlements))
+    },
+    peek: (turn, _, request) => idleExchange(turn, request),
+    run: (turn, _, request) => exchange(turn, request),
+  },
+  beat: { promises: 'nothing', run: (turn, _, worker, facts, notes) => beat(turn, worker, facts, notes) },
+  leave: { promises: 'nothing', run: (turn, _, worker, end) => leave(turn, worker, end) },
+  lost: {
+    promises: 'nothing',
+    peek: (turn, memory) => nothingLost(turn, memory.lookedAt),
+    run: (turn, memory, limit) => lost(turn, limit, memory.lookedAt),
+    after: (memory, _, turn) => (memory.lookedAt = turn.now),
+  },
+  settle: {
+    promises: 'all',
+    names: (names, settlements) => internOf(names, followUpsOf(settlements)),
+    run: (turn, _, settlements) => settleLost(turn, settlements),
+  },
+  promote: {
+    promises: 'nothing',
+    peek: (turn) => nothingDue(turn),
+    run: (turn, _, limit) => promote(turn, limit),
+    after: (memory, { nextDueAt }) => (memory.dueAt = nextDueAt ?? Infinity),
+  },
+  prune: { promises: 'nothing', peek: (turn) => nothingToPrune(turn), run: (turn, _, limit) => prune(turn, limit) },
+  setWorker: { promises: 'all', run: (turn, _, worker, settings) => setWorker(turn, worker, settings) },
+  setQueue: {
+    promises: 'all',
+    names: (names, queue) => names.queue.intern([queue]),
+    run: (turn, _, queue, settings) => setQueue(turn, queue, settings),
+  },
+  act: { promises: 'all', run: (turn, _, request) => act(turn, request) },
+  queues: { promises: 'look', run: (turn) => queues(turn) },
+  workers: { promises: 'look', run: (turn) => workers(turn) },
+  types: { promises: 'look', run: (turn, _, names) => types(turn, names) },
+  jobs: { promises: 'look', run: (turn, _, ids, include) => jobs(turn, ids, include) },
+  find: {
+    promises: 'look',
+    names: async (names, { queue, type }) => {
+      if (queue !== undefined) await names.queue.learn([queue])
+      if (type !== undefined) await names.type.learn([type])
+    },
+    run: (turn, _, filter, cursor, limit) => find(turn, filter, cursor, limit),
+  },
+}

@@ -1,0 +1,75 @@
+// Gives a job that waits the work of another enqueue, and remembers which enqueues did so: sent again, they must not do it
+// again.
+import { rememberMs } from '../core/retention.ts'
+import { allows } from '../core/states.ts'
+import { stateCodes, stateName } from '../store/state-codes.ts'
+import { endOfKeyed } from './keys.ts'
+import { makeLater, makeReady, placesAlone, takeOut } from './place.ts'
+import type { Batch, Turn } from './turn.ts'
+
+/** What a job is to do, how and when, as its body holds it. */
+export interface Work {
+  readonly payload: string
+  readonly queue: number
+  readonly priority: number
+  readonly policy: string | null
+  readonly runAt: number
+  readonly expireAt: number | null
+  readonly tags: string | null
+  readonly key: string | null
+}
+
+const rework = /* sql */ `
+  UPDATE forgeq.job SET edited = edited OR payload <> $2, payload = $2, queue = $3, priority = $4, policy = $5, run_at = $6,
+    expire_at = $7, tags = $8, key = $9 WHERE id = $1`
+const dropDeadline = /* sql */ `DELETE FROM forgeq.deadline WHERE at = $1 AND job = $2`
+// One from before a retry by hand may still be there, at the same instant.
+const addDeadline = /* sql */ `INSERT INTO forgeq.deadline (at, job) VALUES ($1, $2) ON CONFLICT DO NOTHING`
+
+/** False when the job has started, has ended or is gone: then it is left as it is. */
+export const replaceWork = async (turn: Turn, id: string, work: Work): Promise<boolean> => {
+  const job = (await placesAlone(turn, [id])).get(id)
+  if (job === undefined || !allows(stateName(job.state), 'replace')) return false
+  const { payload, queue, priority, policy, runAt, expireAt, tags, key } = work
+  await turn.run(rework, id, payload, queue, priority, policy, runAt, expireAt, tags, key)
+  if (job.expire_at !== null) await turn.run(dropDeadline, job.expire_at, id)
+  if (expireAt !== null) {
+    await turn.run(addDeadline, expireAt, id)
+    turn.dueAt(expireAt)
+  }
+  // A ready job that need not move keeps its place in line, so that updates cannot hold it up for ever.
+  const isSameKey = job.queue === queue && job.key === key
+  const isInPlace = isSameKey && job.priority === priority && job.state === stateCodes.ready
+  if (isInPlace && runAt <= turn.now) return true
+  takeOut(turn, job)
+  if (!isSameKey && job.key !== null) await endOfKeyed(turn, { queue: job.queue, key: job.key }, id)
+  await turn.reserve(1)
+  if (runAt > turn.now) makeLater(turn, { id, queue }, runAt, job)
+  else makeReady(turn, { id, type: job.type, queue, priority, key }, job)
+  return true
+}
+
+export interface Replacement {
+  readonly type: number
+  readonly holder: string
+}
+
+const addReplacement: Batch = {
+  sql: /* sql */ `
+  INSERT INTO forgeq.replacement (id, type, holder, expires_at)
+  SELECT * FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::bigint[]) ON CONFLICT (id) DO NOTHING`,
+  isExact: true,
+}
+const replacements = /* sql */ `SELECT id, type, holder FROM forgeq.replacement WHERE id = ANY ($1::uuid[])`
+
+/** As long as the id of an ended job is known. */
+export const rememberReplacement = (turn: Turn, id: string, type: number, holder: string): void => {
+  turn.push(addReplacement, id, type, holder, turn.now + rememberMs)
+}
+
+/** The enqueues among these that replaced the work of a job, by id. */
+export const replacementsOf = async (turn: Turn, ids: readonly string[]): Promise<Map<string, Replacement>> => {
+  if (ids.length === 0) return new Map()
+  const rows = await turn.all<Replacement & { id: string }>(replacements, ids)
+  return new Map(rows.map(({ id, type, holder }) => [id, { type, holder }]))
+}

@@ -1,0 +1,238 @@
+// Ends claims under the fence (worker, claim number): a stale holder changes nothing. What follows from an outcome was
+// decided in core/; here it is carried out. The rows of the workers concerned are locked, so nobody else ends their claims.
+import { caps } from '../core/caps.ts'
+import { followUpRefused } from '../core/refusal.ts'
+import type { Counters } from '../store/counters.ts'
+import { levelOf } from '../store/lanes.ts'
+import { unpackPolicy } from '../store/policy-text.ts'
+import type { Failure, NewJob, Settlement, Verdict } from '../store/records.ts'
+import { place } from './enqueue.ts'
+import { finish } from './finish.ts'
+import { holdBack } from './holds.ts'
+import { makeLater, makeReady, placesOf, takeOut, type Placed } from './place.ts'
+import type { Batch, Turn } from './turn.ts'
+
+/** Who settles: the holder itself, or a rescuer for a closed worker, whose repeats must not be taken for the holder's. */
+export interface Settler {
+  readonly worker: number
+  readonly rescue: boolean
+  /** Of the exchange: what that turn itself claimed cannot have ended yet. */
+  readonly turn: number
+}
+
+/** The jobs of settlements as they are, and what has become of those that were settled since they were read. */
+export interface Settling {
+  readonly jobs: ReadonlyMap<string, Placed>
+  readonly settled: Map<string, Verdict>
+}
+
+const forgetCancel: Batch = {
+  sql: /* sql */ `
+  DELETE FROM forgeq.cancel c USING unnest($1::int[], $2::uuid[]) AS k (worker, job) WHERE c.worker = k.worker AND c.job = k.job`,
+}
+
+/** Reads what is to be settled, with its queues entered: alone where a settlement holds something back. */
+export const readSettling = async (turn: Turn, settlements: readonly Settlement[]): Promise<Settling> => {
+  const ids = [...new Set(settlements.map(({ job }) => job))]
+  const settled = new Map<string, Verdict>()
+  if (ids.length === 0) return { jobs: new Map(), settled }
+  const held = new Set(settlements.filter(isHold).map(({ job }) => job))
+  // Which queues they are in is known only now, and whether they are marked cancelled only once those are entered.
+  await turn.enter(queuesOf(await placesOf(turn, ids), held))
+  return { jobs: await placesOf(turn, ids), settled }
+}
+
+const isHold = (settlement: Settlement): boolean => settlement.outcome === 'snooze' && settlement.holdBack !== undefined
+
+const queuesOf = (jobs: ReadonlyMap<string, Placed>, held: ReadonlySet<string>): ReadonlyMap<number, boolean> => {
+  const queues = new Map<number, boolean>()
+  for (const { id, queue } of jobs.values()) queues.set(queue, held.has(id) || queues.get(queue) === true)
+  return queues
+}
+
+export const settle = async (
+  turn: Turn,
+  settler: Settler,
+  settlements: readonly Settlement[],
+  settling: Settling,
+): Promise<Verdict[]> => {
+  const followUps = new FollowUps(turn, settlements)
+  const verdicts: Verdict[] = []
+  await turn.reserve(settlements.length)
+  for (const settlement of settlements) verdicts.push(await settleOne(turn, settler, settlement, settling, followUps))
+  await followUps.place()
+  return verdicts
+}
+
+const settleOne = async (
+  turn: Turn,
+  settler: Settler,
+  settlement: Settlement,
+  { jobs, settled }: Settling,
+  followUps: FollowUps,
+): Promise<Verdict> => {
+  const job = jobs.get(settlement.job)
+  if (job === undefined) return 'lost'
+  // It does not run: its last claim says who settled it.
+  if (job.tree !== 'running') return job.claim === settlement.claim ? verdictBefore(settler, job.settler) : 'lost'
+  const isOurs = job.worker === settler.worker && job.claim === settlement.claim && job.turn! < settler.turn
+  // Earlier in this call the claim that ran was settled: this is a repeat of it, or older.
+  const before = settled.get(job.id)
+  if (before !== undefined) return isOurs && !settler.rescue ? before : 'lost'
+  // Under another fence: only the claim just before the one that runs may have been settled by this very worker.
+  if (!isOurs) return job.claim === settlement.claim + 1 ? verdictBefore(settler, job.settler) : 'lost'
+  takeOut(turn, job)
+  if (job.cancelled) turn.push(forgetCancel, job.worker, job.id)
+  if (job.key !== null) turn.touch(job.queue, job.key)
+  const verdict = job.cancelled
+    ? await cancel(turn, job, settler, settlement)
+    : await goOn(turn, job, settler, settlement, followUps)
+  settled.set(job.id, verdict)
+  return verdict
+}
+
+/** Jobs that settled ones leave behind: together where their order says nothing, one settlement after the other elsewhere. */
+class FollowUps {
+  readonly #turn: Turn
+  readonly #isOrdered: boolean
+  #jobs: { readonly of: string; readonly job: NewJob }[] = []
+
+  constructor(turn: Turn, settlements: readonly Settlement[]) {
+    this.#turn = turn
+    // Whether a unique key is free depends on what was settled before.
+    this.#isOrdered = settlements.some(
+      (settlement) =>
+        settlement.outcome === 'complete' && settlement.followUps?.some(({ unique }) => unique !== undefined),
+    )
+  }
+
+  async add(of: string, jobs: readonly NewJob[]): Promise<void> {
+    this.#jobs.push(...jobs.map((job) => ({ of, job })))
+    if (this.#isOrdered) await this.place()
+  }
+
+  async place(): Promise<void> {
+    const placed = this.#jobs.splice(0)
+    const answers = await place(
+      this.#turn,
+      placed.map(({ job }) => job),
+      true,
+    )
+    for (const [i, answer] of answers.entries()) {
+      if ('refused' in answer) throw followUpRefused(placed[i]!.of, answer.refused)
+    }
+  }
+}
+
+const goOn = async (
+  turn: Turn,
+  job: Placed,
+  settler: Settler,
+  settlement: Settlement,
+  followUps: FollowUps,
+): Promise<Verdict> => {
+  const by = settler.rescue ? 0 : settler.worker
+  const body = { ...job, priority: levelOf(job.a) }
+  switch (settlement.outcome) {
+    case 'complete':
+      await finish(turn, {
+        ...job,
+        ...countersOf(job, job.worker!),
+        state: 'completed',
+        reason: null,
+        result: settlement.result,
+        startedAt: job.started_at,
+        keepResultMs: unpackPolicy(job.policy).keepResultMs,
+      })
+      if (settlement.followUps !== undefined) await followUps.add(job.id, settlement.followUps)
+      return 'applied'
+    case 'retry':
+    case 'snooze': {
+      addHistory(turn, job, settlement.outcome, settlement.error)
+      const counters = { ...countersOf(job, by), attempt: job.attempt + (settlement.outcome === 'retry' ? 1 : 0) }
+      if (settlement.delayMs > 0) makeLater(turn, body, turn.now + settlement.delayMs, counters)
+      else makeReady(turn, body, counters)
+      if (settlement.outcome === 'snooze' && settlement.holdBack !== undefined) {
+        await holdBack(turn, body, settlement.holdBack, turn.now + settlement.delayMs)
+      }
+      return 'applied'
+    }
+    case 'release':
+      addHistory(turn, job, 'release', null)
+      makeReady(turn, body, countersOf(job, by))
+      return 'applied'
+    case 'crash': {
+      addHistory(turn, job, 'crash', settlement.error)
+      const counters = { ...countersOf(job, by), crashes: job.crashes + 1 }
+      if (settlement.bury === undefined) makeReady(turn, body, counters)
+      else await finishHeld(turn, job, counters, 'dead', settlement.bury)
+      return 'applied'
+    }
+    case 'bury':
+      addHistory(turn, job, 'bury', settlement.error)
+      await finishHeld(turn, job, countersOf(job, by), 'dead', settlement.reason)
+      return 'applied'
+    case 'cancel':
+      addHistory(turn, job, 'cancel', settlement.error)
+      await finishHeld(turn, job, countersOf(job, by), 'cancelled', 'cancelled')
+      return 'applied'
+  }
+}
+
+/** However a claim ends, a job marked cancelled ends cancelled. */
+const cancel = async (turn: Turn, job: Placed, settler: Settler, settlement: Settlement): Promise<Verdict> => {
+  const crashed = settlement.outcome === 'crash'
+  addHistory(turn, job, crashed ? 'crash' : 'cancel', 'error' in settlement ? settlement.error : null)
+  const verdict = settlement.outcome === 'cancel' ? 'applied' : 'cancelled'
+  const by = settler.rescue ? 0 : verdict === 'applied' ? settler.worker : -settler.worker
+  const counters = { ...countersOf(job, by), crashes: job.crashes + (crashed ? 1 : 0) }
+  await finishHeld(turn, job, counters, 'cancelled', 'cancelled')
+  return verdict
+}
+
+const countersOf = ({ claim, attempt, crashes }: Counters, settler: number): Counters => ({
+  claim,
+  attempt,
+  crashes,
+  settler,
+})
+
+const finishHeld = (
+  turn: Turn,
+  job: Placed,
+  counters: Counters,
+  state: 'dead' | 'cancelled',
+  reason: string,
+): Promise<void> =>
+  finish(turn, {
+    ...job,
+    ...counters,
+    state,
+    reason,
+    result: null,
+    startedAt: job.started_at,
+    keepResultMs: unpackPolicy(job.policy).keepResultMs,
+  })
+
+const addAttempt: Batch = {
+  sql: /* sql */ `
+  INSERT INTO forgeq.attempt (job, claim, attempt, outcome, worker, started_at, ended_at, error)
+  SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[], $4::text[], $5::int[], $6::bigint[], $7::bigint[], $8::text[])`,
+}
+// A claim leaves at most one attempt, so cutting by claim number bounds how many are kept.
+const cutAttempts: Batch = {
+  sql: /* sql */ `
+  DELETE FROM forgeq.attempt a USING unnest($1::uuid[], $2::int[]) AS k (job, claim) WHERE a.job = k.job AND a.claim <= k.claim`,
+}
+
+const addHistory = (turn: Turn, job: Placed, outcome: string, error: Failure | null): void => {
+  const text = error === null ? null : JSON.stringify(error)
+  turn.push(addAttempt, job.id, job.claim, job.attempt, outcome, job.worker, job.started_at, turn.now, text)
+  if (job.claim > caps.attemptsKept) turn.push(cutAttempts, job.id, job.claim - caps.attemptsKept)
+}
+
+/** The answer that was given when the claim was settled. A rescuer was not the one: it comes too late. */
+const verdictBefore = (settler: Settler, lastSettler: number): Verdict => {
+  if (settler.rescue || Math.abs(lastSettler) !== settler.worker) return 'lost'
+  return lastSettler > 0 ? 'applied' : 'cancelled'
+}

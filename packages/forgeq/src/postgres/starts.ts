@@ -1,0 +1,62 @@
+// The log that rates are measured by: one row for all starts of an instant, with their running total, so that a window is
+// counted by its first and its last row, however many starts it holds. What the count means: core/limit.ts.
+import { fillOf, windowStart, type Rate, type RateFill } from '../core/limit.ts'
+import type { Batch, Turn } from './turn.ts'
+
+/** What a start counts for: the queue, one of its levels, or one of its keys. */
+export type Measured = 'q' | `l${number}` | `k${string}`
+
+// Starts of the same instant share a row; the newest row has the total. Who counts starts is alone in the queue.
+const addStarts: Batch = {
+  sql: /* sql */ `
+  INSERT INTO forgeq.start (queue, what, at, n, total, until)
+  SELECT s.queue, s.what, s.at, s.n, s.n + coalesce((SELECT total FROM forgeq.start x WHERE x.queue = s.queue AND x.what = s.what
+    ORDER BY x.at DESC LIMIT 1), 0), s.until
+  FROM unnest($1::int[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[]) AS s (queue, what, at, n, until)
+  ON CONFLICT (queue, what, at) DO UPDATE
+    SET n = start.n + excluded.n, total = excluded.total, until = greatest(start.until, excluded.until)`,
+}
+
+/** The first start after \`since\` of what row \`k\` names, and how many there are. */
+export const windowOf = (what: string, since: string): string => `LATERAL (
+  SELECT f.at AS first_at, l.total - f.total + f.n AS starts
+  FROM (SELECT at, n, total FROM forgeq.start WHERE queue = k.queue AND what = ${what} AND at > ${since} ORDER BY at LIMIT 1) f,
+    (SELECT total FROM forgeq.start WHERE queue = k.queue AND what = ${what} ORDER BY at DESC LIMIT 1) l)`
+
+const windows = /* sql */ `
+  SELECT k.what, w.first_at, w.starts FROM unnest($1::int[], $2::text[], $3::bigint[]) AS k (queue, what, since)
+    CROSS JOIN ${windowOf('k.what', 'k.since')} w`
+const forget = /* sql */ `
+  DELETE FROM forgeq.start WHERE (queue, what, at) IN (
+    SELECT queue, what, at FROM forgeq.start WHERE until <= $1 ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED)`
+const anyOver = /* sql */ `SELECT 1 FROM forgeq.start WHERE until <= $1 LIMIT 1`
+
+export const noteStarts = (turn: Turn, queue: number, what: Measured, n: number, rate: Rate): void => {
+  turn.push(addStarts, queue, what, turn.now, n, turn.now + rate.perMs)
+}
+
+/** What rates of a queue leave now, in their order. */
+export const rateFills = async (
+  turn: Turn,
+  queue: number,
+  rates: readonly (readonly [what: Measured, rate: Rate])[],
+): Promise<readonly RateFill[]> => {
+  if (rates.length === 0) return []
+  const rows = await turn.all<{ what: string; first_at: number; starts: number }>(
+    windows,
+    rates.map(() => queue),
+    rates.map(([what]) => what),
+    rates.map(([, rate]) => windowStart(rate, turn.now)),
+  )
+  return rates.map(([what, rate]) => {
+    const row = rows.find((one) => one.what === what)
+    return fillOf(rate, { count: row?.starts ?? 0, firstAt: row?.first_at ?? null })
+  })
+}
+
+/** Whether starts are remembered that no window counts any more. */
+export const anyStartOver = async (turn: Turn): Promise<boolean> => (await turn.one(anyOver, turn.now)) !== undefined
+
+export const forgetStarts = async (turn: Turn, limit: number): Promise<void> => {
+  await turn.run(forget, turn.now, limit)
+}

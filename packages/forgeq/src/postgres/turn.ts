@@ -1,0 +1,258 @@
+// One transaction in progress: its time, its sequence numbers, the queues it may work on, and what it owes at the end
+// (tallies, expiries, hints). Writes wait until something is read and then go together, a statement for all rows of a kind.
+import { rememberMs } from '../core/retention.ts'
+import { stateCodes } from '../store/state-codes.ts'
+import type { Topic } from '../store/store.ts'
+import type { Client, Value } from './connect.ts'
+import { enter, gateOf, look, type Gate, type GateRow } from './gate.ts'
+import type { Names } from './names.ts'
+import type { Statements } from './statements.ts'
+
+/** A statement for many rows: each parameter is an array that holds one column of them. */
+export interface Batch {
+  readonly sql: string
+  /** It must change as many rows as it is given; otherwise somebody was faster, and the transaction starts anew. */
+  readonly isExact?: true
+}
+
+/** Rolls the transaction back to run it again from its start: with these queues locked first, `true` for alone. */
+export class Again extends Error {
+  readonly queues: ReadonlyMap<number, boolean>
+
+  constructor(queues: ReadonlyMap<number, boolean> = new Map()) {
+    super('the transaction has to start anew')
+    this.queues = queues
+  }
+}
+
+/** A key whose token may be wrong. */
+export interface Touched {
+  readonly queue: number
+  readonly key: string
+}
+
+export interface TurnOptions {
+  readonly client: Client
+  readonly statements: Statements
+  readonly names: Names
+  readonly now: number
+  /** The first of its sequence numbers. */
+  readonly seq: number
+  /** Only looks, so it locks nothing. */
+  readonly isLook: boolean
+  /** Queues known to be ruled; shared by the turns of a process. */
+  readonly ruled: Set<number>
+  readonly isAwaited: (id: string) => boolean
+}
+
+/** As many as the sequence leaves between two of its numbers. */
+const seqsPerTurn = 4096
+const moreSeqs = /* sql */ `SELECT nextval('forgeq.turn') AS seq`
+
+// Transactions that share a queue add to stripes of their own, so none of them waits for another to commit.
+const addTallies = /* sql */ `
+  INSERT INTO forgeq.tally (queue, state, stripe, n)
+  SELECT t.queue, t.state, pg_backend_pid() % 64, t.n FROM unnest($1::int[], $2::int[], $3::bigint[]) AS t (queue, state, n)
+  ON CONFLICT (queue, state, stripe) DO UPDATE SET n = tally.n + excluded.n`
+const tallied = /* sql */ `SELECT coalesce(sum(n), 0)::bigint AS n FROM forgeq.tally WHERE queue = $1 AND state = $2`
+const addExpiries = /* sql */ `
+  INSERT INTO forgeq.expiry (at, seq, jobs)
+  SELECT e.at, e.seq, e.jobs::uuid[] FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS e (at, seq, jobs)`
+
+export class Turn {
+  /** Store time. */
+  readonly now: number
+  readonly names: Names
+  readonly hints: Set<Topic> = new Set()
+  /** Earliest instant at which something of this transaction is due. */
+  earliestDueAt: number = Infinity
+  /** What is later in the sequence came with this call. */
+  readonly callSeq: number
+  readonly #options: TurnOptions
+  readonly #gates = new Map<number, Gate>()
+  readonly #locks = new Map<number, boolean>()
+  readonly #waiting = new Map<Batch, (readonly Value[])[]>()
+  /** In the order in which they were touched. */
+  readonly #touched = new Map<string, Touched>()
+  readonly #freed = new Set<number>()
+  /** queue id * 8 + state code -> change. */
+  readonly #tally = new Map<number, number>()
+  readonly #expiry = new Map<number, string[]>()
+  #seq: number
+  #lastSeq: number
+
+  constructor(options: TurnOptions) {
+    this.#options = options
+    this.now = options.now
+    this.names = options.names
+    this.callSeq = options.seq - 1
+    this.#seq = options.seq
+    this.#lastSeq = options.seq + seqsPerTurn
+  }
+
+  async all<T>(sql: string, ...values: Value[]): Promise<readonly T[]> {
+    await this.flush()
+    const { rows } = await this.#options.client.query(this.#options.statements.query(sql, values))
+    return rows as readonly T[]
+  }
+
+  async one<T>(sql: string, ...values: Value[]): Promise<T | undefined> {
+    return (await this.all<T>(sql, ...values))[0]
+  }
+
+  /** Answers how many rows it changed. */
+  async run(sql: string, ...values: Value[]): Promise<number> {
+    await this.flush()
+    return this.#send(sql, values)
+  }
+
+  /** Writes a row, together with others of its kind: before anything is read, at the latest at the end. */
+  push(batch: Batch, ...row: readonly Value[]): void {
+    const rows = this.#waiting.get(batch)
+    if (rows === undefined) this.#waiting.set(batch, [row])
+    else rows.push(row)
+  }
+
+  async flush(): Promise<void> {
+    for (const [batch, rows] of this.#waiting) {
+      this.#waiting.delete(batch)
+      const columns = rows[0]!.map((_, i) => rows.map((row) => row[i]!))
+      const changed = await this.#send(batch.sql, columns)
+      if (batch.isExact && changed !== rows.length) throw new Again()
+    }
+  }
+
+  /** Sees to it that so many sequence numbers are there. */
+  async reserve(count: number): Promise<void> {
+    if (this.#seq + count <= this.#lastSeq) return
+    this.#seq = (await this.one<{ seq: number }>(moreSeqs))!.seq
+    this.#lastSeq = this.#seq + seqsPerTurn
+  }
+
+  nextSeq(): number {
+    if (this.#seq >= this.#lastSeq) throw new RangeError('a call needs more sequence numbers than it has reserved')
+    return this.#seq++
+  }
+
+  /**
+   * What lets jobs of a queue out. From here on nobody else changes its settings; in a ruled queue, or `alone`, nobody else
+   * works on its jobs at all.
+   */
+  async gate(queue: number, alone = false): Promise<Gate> {
+    const known = this.#gates.get(queue)
+    if (known !== undefined && (!alone || this.#locks.get(queue) === true)) return known
+    const gate = this.#options.isLook ? await this.#look(queue) : await this.#enter(queue, alone)
+    this.#gates.set(queue, gate)
+    return gate
+  }
+
+  /** Enters queues in the one order that all transactions keep. */
+  async enter(queues: ReadonlyMap<number, boolean>): Promise<void> {
+    for (const queue of [...queues.keys()].sort((a, b) => a - b)) await this.gate(queue, queues.get(queue))
+  }
+
+  forgetGate(queue: number): void {
+    this.#gates.delete(queue)
+  }
+
+  /** Something about this key changed: its token has to be put right before the call ends. */
+  touch(queue: number, key: string): void {
+    this.#touched.set(`${queue} ${key}`, { queue, key })
+  }
+
+  takeTouched(): readonly Touched[] {
+    const touched = [...this.#touched.values()]
+    this.#touched.clear()
+    return touched
+  }
+
+  /** Queues in which jobs stopped running. */
+  takeFreed(): readonly number[] {
+    const freed = [...this.#freed]
+    this.#freed.clear()
+    return freed
+  }
+
+  tally(queue: number, state: number, change: number): void {
+    if (state === stateCodes.running && change < 0) this.#freed.add(queue)
+    const key = queue * 8 + state
+    this.#tally.set(key, (this.#tally.get(key) ?? 0) + change)
+  }
+
+  /** How many jobs of a queue are in a state now, this transaction included. Exact for who is alone in the queue. */
+  async count(queue: number, state: number): Promise<number> {
+    const { n } = (await this.one<{ n: number }>(tallied, queue, state))!
+    return n + (this.#tally.get(queue * 8 + state) ?? 0)
+  }
+
+  /** Plans the deletion of an ended job; answers when that will be. */
+  expire(job: string, keepMs: number): number {
+    const at = this.now + Math.max(keepMs, rememberMs)
+    const jobs = this.#expiry.get(at)
+    if (jobs === undefined) this.#expiry.set(at, [job])
+    else jobs.push(job)
+    return at
+  }
+
+  hint(topic: Topic): void {
+    this.hints.add(topic)
+  }
+
+  /** For those who wait for a job, if anyone does. */
+  hintEnded(id: string): void {
+    if (this.#options.isAwaited(id)) this.hint(`ended:${id}`)
+  }
+
+  dueAt(at: number): void {
+    this.earliestDueAt = Math.min(this.earliestDueAt, at)
+  }
+
+  /** Writes what is owed; the last step before the commit. */
+  async finish(): Promise<void> {
+    await this.flush()
+    const tallies = [...this.#tally].filter(([, change]) => change !== 0).sort(([a], [b]) => a - b)
+    const expiries = [...this.#expiry]
+    if (expiries.length > 0) {
+      await this.reserve(expiries.length)
+      const ats = expiries.map(([at]) => at)
+      const seqs = expiries.map(() => this.nextSeq())
+      await this.#send(addExpiries, [ats, seqs, expiries.map(([, jobs]) => `{${jobs.join(',')}}`)])
+    }
+    // Last: whoever waits for a stripe waits only for the commit.
+    if (tallies.length === 0) return
+    const [queues, states] = [tallies.map(([key]) => Math.floor(key / 8)), tallies.map(([key]) => key % 8)]
+    await this.#send(addTallies, [queues, states, tallies.map(([, change]) => change)])
+  }
+
+  async #send(sql: string, values: readonly Value[]): Promise<number> {
+    const { rowCount } = await this.#options.client.query(this.#options.statements.query(sql, values))
+    return rowCount ?? 0
+  }
+
+  async #look(queue: number): Promise<Gate> {
+    return gateOf(queue, (await this.one<GateRow>(look, queue, this.now))!)
+  }
+
+  async #enter(queue: number, alone: boolean): Promise<Gate> {
+    const { ruled } = this.#options
+    const isAlone = this.#locks.get(queue)
+    const wantsAlone = alone || ruled.has(queue) || isAlone === true
+    // A lock is never made stronger, nor taken out of order: two who do so would wait for each other.
+    const isInOrder =
+      isAlone === undefined ? [...this.#locks.keys()].every((other) => other < queue) : !wantsAlone || isAlone
+    if (!isInOrder) throw this.#again(queue, wantsAlone)
+    const gate = gateOf(queue, (await this.one<GateRow>(enter, queue, wantsAlone, this.now))!)
+    this.#locks.set(queue, wantsAlone)
+    this.names.queue.remember(queue, gate.name)
+    if (!gate.isRuled) ruled.delete(queue)
+    else if (!wantsAlone) {
+      ruled.add(queue)
+      throw this.#again(queue, true)
+    }
+    return gate
+  }
+
+  #again(queue: number, alone: boolean): Again {
+    return new Again(new Map(this.#locks).set(queue, alone || this.#locks.get(queue) === true))
+  }
+}

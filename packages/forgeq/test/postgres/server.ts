@@ -1,0 +1,134 @@
+// A PostgreSQL server for the tests of one file: a private one in a temporary folder, or the one that FORGEQ_TEST_POSTGRES_URL
+// names. Without either the tests fail and say what to install.
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { chownSync, existsSync, readdirSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+
+const missing =
+  'no PostgreSQL found: install it (apt-get install postgresql), or name a server in FORGEQ_TEST_POSTGRES_URL'
+
+const folders = (): string[] => {
+  const versions = '/usr/lib/postgresql'
+  const installed = existsSync(versions) ? readdirSync(versions).map((version) => join(versions, version, 'bin')) : []
+  return [...installed, ...(process.env['PATH'] ?? '').split(':')]
+}
+
+const findBinaries = (): string => {
+  const found = folders().find((folder) => ['initdb', 'postgres'].every((name) => existsSync(join(folder, name))))
+  if (found === undefined) throw new Error(missing)
+  return found
+}
+
+/** The server refuses to run as root: then it runs as `postgres` or `nobody`. */
+const unprivileged = (): { uid?: number; gid?: number } => {
+  if (process.getuid?.() !== 0) return {}
+  for (const user of ['postgres', 'nobody']) {
+    try {
+      const idOf = (flag: string): number =>
+        Number(execFileSync('id', [flag, user], { stdio: ['ignore', 'pipe', 'ignore'] }))
+      return { uid: idOf('-u'), gid: idOf('-g') }
+    } catch {
+      // There is no such user.
+    }
+  }
+  throw new Error('the server cannot run as root, and there is no user postgres or nobody')
+}
+
+const freePort = async (): Promise<number> => {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+export class Server {
+  readonly #bin: string
+  readonly #folder: string
+  readonly #port: number
+  readonly #user: { uid?: number; gid?: number }
+  #process: ChildProcess | undefined
+
+  private constructor(bin: string, folder: string, port: number, user: { uid?: number; gid?: number }) {
+    this.#bin = bin
+    this.#folder = folder
+    this.#port = port
+    this.#user = user
+  }
+
+  static async make(): Promise<Server> {
+    const [bin, user] = [findBinaries(), unprivileged()]
+    const folder = await mkdtemp(join(tmpdir(), 'forgeq-postgres-'))
+    if (user.uid !== undefined) chownSync(folder, user.uid, user.gid!)
+    const options = ['-D', 'data', '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync']
+    execFileSync(join(bin, 'initdb'), options, { cwd: folder, env: {}, stdio: ['ignore', 'ignore', 'pipe'], ...user })
+    return new Server(bin, folder, await freePort(), user)
+  }
+
+  get url(): string {
+    return `postgres://postgres@127.0.0.1:${this.#port}/postgres`
+  }
+
+  get port(): number {
+    return this.#port
+  }
+
+  /** Resolves when it takes connections. */
+  async start(settings: readonly string[]): Promise<void> {
+    const options = [
+      '-D',
+      'data',
+      '-h',
+      '127.0.0.1',
+      '-p',
+      String(this.#port),
+      '-k',
+      '',
+      ...settings.flatMap((one) => ['-c', one]),
+    ]
+    const server = spawn(join(this.#bin, 'postgres'), options, {
+      cwd: this.#folder,
+      env: { LC_ALL: 'C' },
+      stdio: ['ignore', 'ignore', 'pipe'],
+      ...this.#user,
+    })
+    this.#process = server
+    const lines: string[] = []
+    for await (const line of createInterface({ input: server.stderr })) {
+      lines.push(line)
+      if (line.includes('ready to accept connections')) {
+        server.stderr.resume()
+        return
+      }
+    }
+    throw new Error(`the server did not start:\n${lines.join('\n')}`)
+  }
+
+  /** At once and without ceremony, as a crash would. */
+  async stop(): Promise<void> {
+    const server = this.#process
+    this.#process = undefined
+    if (server === undefined || server.exitCode !== null) return
+    server.kill('SIGQUIT')
+    await once(server, 'exit')
+  }
+
+  /** For the end of the test process, which waits for nothing. */
+  kill(): void {
+    this.#process?.kill('SIGQUIT')
+  }
+
+  async remove(): Promise<void> {
+    await this.stop()
+    await rm(this.#folder, { recursive: true, force: true })
+  }
+}
+
+/** Nothing that these tests look at needs the disk. */
+export const fast = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off', 'max_connections=200']

@@ -9,11 +9,16 @@ import { ForgeError } from '#src/core/errors.js'
 import { noLimits, type QueueSettings } from '#src/core/limit.js'
 import { idSource } from '#src/core/id.js'
 import type * as records from '#src/store/records.js'
-import type { ManualClock } from '#src/store/clock.js'
 import type { Store } from '#src/store/store.js'
 import type { Command } from './commands.ts'
 
 type Of<D extends Command['do']> = Extract<Command, { do: D }>
+
+/** The clock that both stores read. */
+export interface TwinClock {
+  now(): number
+  advance(ms: number): void | Promise<void>
+}
 
 interface TwinWorker {
   readonly id: string
@@ -28,7 +33,7 @@ const pacemaker = 'pacemaker'
 export class Twin {
   readonly #store: Store
   readonly #model: Model
-  readonly #clock: ManualClock
+  readonly #clock: TwinClock
   readonly #nextId: () => string
   readonly #jobs: records.NewJob[] = []
   #holds: records.Hold[] = []
@@ -38,7 +43,7 @@ export class Twin {
   #lost: readonly records.LostJob[] = []
   #hasDeadlines = false
 
-  constructor(store: Store, clock: ManualClock) {
+  constructor(store: Store, clock: TwinClock) {
     this.#store = store
     this.#clock = clock
     this.#model = new Model(() => clock.now())
@@ -99,7 +104,7 @@ export class Twin {
         return this.#both((store) => store.setQueue(command.queue, defined(command.settings)))
       case 'advance':
       case 'stay away':
-        this.#clock.advance(command.ms)
+        await this.#clock.advance(command.ms)
         return this.#both((store) => store.beat(pacemaker, null, []))
     }
   }

@@ -30,6 +30,7 @@ export interface Pool extends Client {
   connect(): Promise<Pooled>
   end(): Promise<void>
   on(event: 'error', fn: (error: Error) => void): void
+  on(event: 'connect', fn: (client: { on(event: 'error', fn: (error: Error) => void): void }) => void): void
 }
 
 export interface Listener extends Client {
@@ -84,6 +85,8 @@ export const makePool = (url: string): Pool => {
   const pool = new driver.Pool({ ...config(driver, url), max: poolSize })
   // An idle connection that breaks is replaced by the next call, which tells when it cannot.
   pool.on('error', () => undefined)
+  // One that breaks in use fails its query, which tells; the event says it once more.
+  pool.on('connect', (client) => client.on('error', () => undefined))
   return pool
 }
 

@@ -253,10 +253,18 @@ class Intake {
       case 'replace':
         if (!(await replaceWork(this.#turn, holder, work))) return { id: holder, duplicate: true }
         this.#depths.clear()
+        this.#noteEdit(holder, work)
         rememberReplacement(this.#turn, job.id, type, holder)
         this.#replaced.set(job.id, { type, holder })
         return { id: holder, duplicate: true, replaced: true }
     }
+  }
+
+  /** A job of this call may ask for the holder by its id. */
+  #noteEdit(holder: string, { payload }: Work): void {
+    const known = this.#known.get(holder)
+    if (known === undefined) return
+    this.#known.set(holder, { ...known, payload, edited: known.edited || known.payload !== payload })
   }
 
   /** Why a queue takes no more jobs, if it does not. */

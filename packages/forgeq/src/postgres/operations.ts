@@ -52,7 +52,7 @@ export const operations: { readonly [M in Method]: Operation<M> } = {
     run: (turn, _, newJobs, options) => enqueue(turn, newJobs, options),
   },
   register: {
-    promises: 'nothing',
+    promises: 'all',
     names: (names, worker) => names.type.intern(worker.types.map(({ type }) => type)),
     run: (turn, _, worker) => register(turn, worker),
   },
@@ -66,7 +66,7 @@ export const operations: { readonly [M in Method]: Operation<M> } = {
     run: (turn, _, request) => exchange(turn, request),
   },
   beat: { promises: 'nothing', run: (turn, _, worker, facts, notes) => beat(turn, worker, facts, notes) },
-  leave: { promises: 'nothing', run: (turn, _, worker, end) => leave(turn, worker, end) },
+  leave: { promises: 'all', run: (turn, _, worker, end) => leave(turn, worker, end) },
   lost: {
     promises: 'nothing',
     peek: (turn, memory) => nothingLost(turn, memory.lookedAt),

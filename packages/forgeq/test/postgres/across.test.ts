@@ -1,0 +1,111 @@
+// Several processes on one database, played by several stores: they hear of each other, and share work without sharing jobs.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { policy } from '#src/conformance/scene.js'
+import { postgres } from '#src/postgres/index.js'
+import type { Topic } from '#src/store/store.js'
+import { testDatabase } from './database.ts'
+import { newJob, registration } from './jobs.ts'
+
+const database = await testDatabase()
+const open = (schema: string) => postgres(database.url, { schema, allowUnsafe: true })
+
+const listening = /* sql */ `SELECT 1 FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND state = 'idle' AND query LIKE $1`
+
+/** Resolves with the hint that reaches `store` from elsewhere. */
+const hears = async (store: ReturnType<typeof open>, schema: string, topic: Topic): Promise<() => Promise<Topic>> => {
+  const heard = new Promise<Topic>((resolve) => void store.listen([topic], resolve))
+  while ((await database.client.query(listening, [`%${schema}%`])).rows.length === 0);
+  return () => heard
+}
+
+test('a process hears of work, and of what is due, that another one brought', async () => {
+  const schema = database.schema()
+  const [one, other] = [open(schema), open(schema)]
+  await one.open()
+  const work = await hears(one, schema, 'ready:default')
+  await other.enqueue([newJob()], { atomic: true })
+  assert.equal(await work(), 'ready:default')
+  const due = await hears(one, schema, 'due')
+  await other.enqueue([{ ...newJob(), delayMs: 60_000 }], { atomic: true })
+  assert.equal(await due(), 'due')
+  await Promise.all([one.close(), other.close()])
+})
+
+test('workers of several processes share a queue, and no job is handed out twice', async () => {
+  const schema = database.schema()
+  const stores = [open(schema), open(schema), open(schema)]
+  const jobs = Array.from({ length: 600 }, () => newJob())
+  await stores[0]!.enqueue(jobs, { atomic: true })
+  const shares = await Promise.all(
+    stores.map(async (store, i) => {
+      const worker = `w${i}`
+      await store.register(registration(worker))
+      const ids: string[] = []
+      for (let turn = 1, isOver = false; !isOver; turn++) {
+        const wants = [{ queue: 'default', slots: 7 }]
+        const reply = await store.exchange({ worker, turn, settlements: [], wants, slots: 7, notes: [] })
+        assert.ok(!reply.closed)
+        ids.push(...reply.claimed.map(({ job }) => job))
+        isOver = reply.claimed.length === 0
+      }
+      return ids
+    }),
+  )
+  assert.deepEqual(shares.flat().sort(), jobs.map(({ id }) => id).sort())
+  await Promise.all(stores.map((store) => store.close()))
+})
+
+test('a limited queue stays exact with several processes at it', async () => {
+  const schema = database.schema()
+  const stores = [open(schema), open(schema), open(schema)]
+  await stores[0]!.setQueue('default', { rate: { max: 25, perMs: 3_600_000 } })
+  await stores[0]!.enqueue(
+    Array.from({ length: 100 }, () => newJob()),
+    { atomic: true },
+  )
+  const counts = await Promise.all(
+    stores.map(async (store, i) => {
+      const worker = `w${i}`
+      await store.register(registration(worker))
+      let claimed = 0
+      for (let turn = 1; turn <= 10; turn++) {
+        const wants = [{ queue: 'default', slots: 3 }]
+        const reply = await store.exchange({ worker, turn, settlements: [], wants, slots: 3, notes: [] })
+        if (!reply.closed) claimed += reply.claimed.length
+      }
+      return claimed
+    }),
+  )
+  assert.equal(
+    counts.reduce((sum, n) => sum + n, 0),
+    25,
+  )
+  await Promise.all(stores.map((store) => store.close()))
+})
+
+test('of many who enqueue the same unique key at once, one stores a job and the others are told of it', async () => {
+  const schema = database.schema()
+  const stores = [open(schema), open(schema), open(schema)]
+  const answers = await Promise.all(
+    Array.from({ length: 12 }, (_, i) => {
+      const job = { ...newJob(), unique: { key: 'one', until: 'done', onConflict: 'keep' } as const }
+      return stores[i % 3]!.enqueue([job], { atomic: true })
+    }),
+  )
+  assert.equal(new Set(answers.flat().map(({ id }) => id)).size, 1)
+  assert.equal(answers.flat().filter((answer) => 'duplicate' in answer && !answer.duplicate).length, 1)
+  await Promise.all(stores.map((store) => store.close()))
+})
+
+test('the store beats for a worker from a thread, and lets it go', async () => {
+  const store = open(database.schema())
+  await store.register(
+    registration('w', { keepAlive: true, leaseMs: 600, types: [{ type: 'work', policy, inputSchema: null }] }),
+  )
+  const first = (await store.workers())[0]!.beatAt
+  while ((await store.workers())[0]!.beatAt === first);
+  await store.leave('w')
+  assert.deepEqual(await store.workers(), [])
+  await store.close()
+})

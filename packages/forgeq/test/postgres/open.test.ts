@@ -1,0 +1,85 @@
+// Opening and migrating: what is made, what is refused, and with which words.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ForgeError } from '#src/core/errors.js'
+import { postgres } from '#src/postgres/index.js'
+import { openStore } from '#src/store/open.js'
+import { testDatabase } from './database.ts'
+import { newJob } from './jobs.ts'
+
+const database = await testDatabase()
+const { url, client } = database
+
+test('a plan makes nothing, and two who migrate at once make it once', async () => {
+  const schema = database.schema()
+  const stores = [1, 2].map(() => postgres(url, { schema, allowUnsafe: true }))
+  const [plan] = await Promise.all(stores.map((store) => store.migrate('plan')))
+  assert.equal(plan!.version, 0)
+  assert.ok(plan!.steps.length > 0)
+  const { rows } = await client.query('SELECT to_regnamespace($1) AS name', [schema])
+  assert.equal((rows[0] as { name: unknown }).name, null)
+  const applied = await Promise.all(stores.map((store) => store.migrate('apply')))
+  assert.equal(
+    applied.reduce((sum, { steps }) => sum + steps.length, 0),
+    plan!.target,
+  )
+  await Promise.all(stores.map((store) => store.close()))
+})
+
+test('many who open an empty database at once all find it ready', async () => {
+  const schema = database.schema()
+  const stores = Array.from({ length: 4 }, () => postgres(url, { schema, allowUnsafe: true }))
+  const jobs = stores.map(() => newJob())
+  await Promise.all(stores.map((store, i) => store.enqueue([jobs[i]!], { atomic: true })))
+  const [queue] = await stores[0]!.queues()
+  assert.equal(queue?.counts.ready, 4)
+  await Promise.all(stores.map((store) => store.close()))
+})
+
+test('a schema of a newer version is refused', async () => {
+  const schema = database.schema()
+  const store = postgres(url, { schema, allowUnsafe: true })
+  await store.open()
+  await store.close()
+  await client.query(`INSERT INTO ${schema}.migration (version, name) VALUES (999, 'of the future')`)
+  const later = postgres(url, { schema, allowUnsafe: true })
+  for (const call of [() => later.open(), () => later.migrate('plan'), () => later.queues()]) {
+    await assert.rejects(call, (error) => ForgeError.is(error, 'MIGRATION_NEEDED'))
+  }
+  await later.close()
+})
+
+test('a server without fsync is refused unless told otherwise', async () => {
+  const fsync = ((await client.query('SHOW fsync')).rows[0] as { fsync: string }).fsync
+  const store = postgres(url, { schema: database.schema(), allowUnsafe: fsync === 'on' })
+  if (fsync === 'off') await assert.rejects(store.open(), (error) => ForgeError.is(error, 'STORE_UNSAFE'))
+  else assert.equal((await store.open()).durability, 'what is acknowledged survives power loss')
+  await store.close()
+})
+
+test('what cannot be reached or does not exist is told with what to do', async () => {
+  const nowhere = postgres('postgres://postgres@127.0.0.1:1/postgres')
+  await assert.rejects(
+    nowhere.open(),
+    (error) => ForgeError.is(error, 'STORE_UNAVAILABLE') && /URL/.test(error.message),
+  )
+  await nowhere.close()
+  const other = new URL(url)
+  other.pathname = '/no_such_database'
+  const nothing = postgres(other.href)
+  await assert.rejects(
+    nothing.open(),
+    (error) => ForgeError.is(error, 'STORE_UNAVAILABLE') && /create/.test(error.message),
+  )
+  await nothing.close()
+})
+
+test('a URL names the schema, and what is wrong with it is told before anything is sent', async () => {
+  for (const wrong of ['postgres:jobs', `${url}?schema=No`, `${url}?schema=`]) {
+    await assert.rejects(openStore(wrong), (error) => ForgeError.is(error, 'CONFIG'))
+  }
+  const store = await openStore(`${url.replace('postgres:', 'postgresql:')}?schema=${database.schema()}`)
+  const { version } = await store.migrate('apply')
+  assert.ok(version > 0)
+  await store.close()
+})

@@ -1,0 +1,92 @@
+// Connections that break, answers that get lost, a server that stops: what is told is true, and the next call works.
+import assert from 'node:assert/strict'
+import { after, test } from 'node:test'
+import { ForgeError } from '#src/core/errors.js'
+import { postgres } from '#src/postgres/index.js'
+import { openStopped, testDatabase } from './database.ts'
+import { newJob, registration } from './jobs.ts'
+import { Proxy } from './proxy.ts'
+import { Server } from './server.ts'
+
+const database = await testDatabase()
+const { url, client } = database
+const proxy = await Proxy.to(url)
+after(() => proxy.close())
+
+const cutAll = /* sql */ `
+  SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'forgeq' AND pid <> pg_backend_pid()`
+const waiting = /* sql */ `
+  SELECT pid FROM pg_stat_activity WHERE application_name = 'forgeq' AND wait_event_type = 'Lock' AND wait_event = 'advisory'`
+
+test('connections that broke while nobody used them are replaced unnoticed', async () => {
+  const opened = await openStopped(database)
+  const { store } = opened
+  await store.register(registration('w'))
+  await client.query(cutAll)
+  assert.equal((await store.beat('w', null, [])).closed, false)
+  await opened.close()
+})
+
+test('a call whose connection breaks on the way has done nothing, and says so', async () => {
+  const schema = database.schema()
+  const store = postgres(url, { schema, allowUnsafe: true })
+  await store.enqueue([newJob()], { atomic: true })
+  await client.query('BEGIN')
+  await client.query(`SELECT ${schema}.enter(id, true, 0) FROM ${schema}.queue`)
+  const job = newJob()
+  const call = assert.rejects(store.enqueue([job], { atomic: true }), (error) =>
+    ForgeError.is(error, 'STORE_UNAVAILABLE'),
+  )
+  while ((await client.query(waiting)).rows.length === 0);
+  await client.query(cutAll)
+  await call
+  await client.query('COMMIT')
+  assert.deepEqual(await store.enqueue([job], { atomic: true }), [{ id: job.id, duplicate: false }])
+  await store.close()
+})
+
+test('an enqueue whose answer is lost at the commit may have been done, and is a duplicate when it was', async () => {
+  const store = postgres(proxy.urlOf(url), { schema: database.schema(), allowUnsafe: true })
+  await store.open()
+  const job = newJob()
+  proxy.loseAnswerTo('COMMIT')
+  await assert.rejects(store.enqueue([job], { atomic: true }), (error) => ForgeError.is(error, 'OUTCOME_UNKNOWN'))
+  assert.deepEqual(await store.enqueue([job], { atomic: true }), [{ id: job.id, duplicate: true }])
+  await store.close()
+})
+
+test('an exchange whose answer is lost at the commit is sent again and loses nothing', async () => {
+  const store = postgres(proxy.urlOf(url), { schema: database.schema(), allowUnsafe: true })
+  const job = newJob()
+  await store.enqueue([job], { atomic: true })
+  await store.register(registration('w'))
+  const wants = [{ queue: 'default', slots: 5 }]
+  const request = { worker: 'w', turn: 1, settlements: [], wants, slots: 5, notes: [] }
+  // The look before it ends with a COMMIT of its own.
+  proxy.loseAnswerTo('INSERT INTO', 'COMMIT')
+  await assert.rejects(store.exchange(request), (error) => ForgeError.is(error, 'OUTCOME_UNKNOWN'))
+  const again = await store.exchange(request)
+  assert.ok(!again.closed)
+  assert.deepEqual(
+    again.claimed.map((claimed) => [claimed.job, claimed.claim]),
+    [[job.id, 1]],
+  )
+  await store.close()
+})
+
+test('a server that stops is unavailable, and goes on where it was when it is back', async () => {
+  const server = await Server.make()
+  after(() => server.remove())
+  process.on('exit', () => server.kill())
+  await server.start(['fsync=off'])
+  const store = postgres(server.url, { allowUnsafe: true })
+  const job = newJob()
+  await store.enqueue([job], { atomic: true })
+  await store.register(registration('w'))
+  await server.stop()
+  await assert.rejects(store.queues(), (error) => ForgeError.is(error, 'STORE_UNAVAILABLE'))
+  await server.start(['fsync=off'])
+  assert.equal((await store.beat('w', null, [])).closed, false)
+  assert.deepEqual(await store.enqueue([job], { atomic: true }), [{ id: job.id, duplicate: true }])
+  await store.close()
+})

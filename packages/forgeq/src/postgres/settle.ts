@@ -38,7 +38,10 @@ export const readSettling = async (turn: Turn, settlements: readonly Settlement[
   if (ids.length === 0) return { jobs: new Map(), settled }
   const held = new Set(settlements.filter(isHold).map(({ job }) => job))
   // Which queues they are in is known only now, and whether they are marked cancelled only once those are entered.
-  await turn.enter(queuesOf(await placesOf(turn, ids), held))
+  const jobs = await placesOf(turn, ids)
+  const queues = queuesOf(jobs, held)
+  if (turn.isIn(queues)) return { jobs, settled }
+  await turn.enter(queues)
   return { jobs: await placesOf(turn, ids), settled }
 }
 

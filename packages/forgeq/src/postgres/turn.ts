@@ -151,6 +151,11 @@ export class Turn {
     for (const queue of [...queues.keys()].sort((a, b) => a - b)) await this.gate(queue, queues.get(queue))
   }
 
+  /** Whether all of these are entered: what was read since then still holds. */
+  isIn(queues: ReadonlyMap<number, boolean>): boolean {
+    return [...queues].every(([queue, alone]) => this.#locks.has(queue) && (!alone || this.#locks.get(queue) === true))
+  }
+
   forgetGate(queue: number): void {
     this.#gates.delete(queue)
   }

@@ -1,5 +1,5 @@
 // Whatever happens, in whatever order: PostgreSQL answers as the reference store does. Run again what failed with
-// FORGEQ_PROPERTY_SEED; more runs with FORGEQ_PROPERTY_RUNS (default 5: each of them takes a schema and many round trips).
+// FORGEQ_PROPERTY_SEED; more runs with FORGEQ_PROPERTY_RUNS (default 40: each of them takes a schema and many round trips).
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { openStopped, testDatabase } from '../postgres/database.ts'
@@ -7,7 +7,7 @@ import { busyCommands, commands } from './commands.ts'
 import { Twin } from './twin.ts'
 
 const seed = Number(process.env['FORGEQ_PROPERTY_SEED'] ?? Date.now() % 2 ** 31)
-const numRuns = Number(process.env['FORGEQ_PROPERTY_RUNS'] ?? 5)
+const numRuns = Number(process.env['FORGEQ_PROPERTY_RUNS'] ?? 40)
 
 const database = await testDatabase()
 

@@ -71,8 +71,9 @@ const config = ({ types }: Driver, url: string): object => ({
   idle_in_transaction_session_timeout: idleMs,
   statement_timeout: statementMs,
   application_name: 'forgeq',
-  // Plans of ours are short; where tables have no statistics yet they look long, and are compiled for longer than they run.
-  options: '-c jit=off',
+  // Plans must not depend on what the server believes about tables that fill and empty by the minute: each statement has one,
+  // made once. Compiling it would take longer than it runs.
+  options: '-c jit=off -c plan_cache_mode=force_generic_plan',
   keepAlive: true,
   // All numbers of ours are far below 2^53: instants, and sequences that take centuries to get there.
   types: {

@@ -63,6 +63,20 @@ const idleMs = 10_000
 /** Each statement is bounded: one that takes longer waits for something that hangs. */
 const statementMs = 30_000
 
+/**
+ * Plans must not depend on what the server believes about tables that fill and empty by the minute: a plan that was made when
+ * a table was empty would walk it when it is full. So each statement is planned once, as nested loops over indexes, which is
+ * what all of them are written for. Compiling one would take longer than it runs.
+ */
+export const planning: readonly string[] = [
+  'plan_cache_mode=force_generic_plan',
+  'enable_seqscan=off',
+  'enable_bitmapscan=off',
+  'enable_hashjoin=off',
+  'enable_mergejoin=off',
+  'jit=off',
+]
+
 const int8 = 20
 
 const config = ({ types }: Driver, url: string): object => ({
@@ -71,9 +85,7 @@ const config = ({ types }: Driver, url: string): object => ({
   idle_in_transaction_session_timeout: idleMs,
   statement_timeout: statementMs,
   application_name: 'forgeq',
-  // Plans must not depend on what the server believes about tables that fill and empty by the minute: each statement has one,
-  // made once. Compiling it would take longer than it runs.
-  options: '-c jit=off -c plan_cache_mode=force_generic_plan',
+  options: planning.map((setting) => `-c ${setting}`).join(' '),
   keepAlive: true,
   // All numbers of ours are far below 2^53: instants, and sequences that take centuries to get there.
   types: {

@@ -159,43 +159,47 @@ interface Listing {
   readonly start: readonly string[]
 }
 
+const lastId = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
 const columns = 'j.id, j.queue, j.type, j.tags, length(j.payload) AS size'
-const newestFirst = (from: string, filter = ''): Listing => ({
-  sql: /* sql */ `SELECT ${columns}, j.id AS k1 FROM ${from} WHERE j.id < $1::uuid ${filter} ORDER BY j.id DESC LIMIT $2`,
+// The page is cut before bodies are looked at: the planner must not walk bodies to find which of them are in a small tree.
+const newestFirst = (table: string, filter = ''): Listing => ({
+  sql: /* sql */ `SELECT ${columns}, j.id AS k1
+    FROM (SELECT job FROM forgeq.${table} WHERE job < $1::uuid ${filter} ORDER BY job DESC LIMIT $2) p
+      JOIN forgeq.job j ON j.id = p.job ORDER BY j.id DESC`,
   cursor: ['k1'],
-  start: ['ffffffff-ffff-ffff-ffff-ffffffffffff'],
+  start: [lastId],
 })
-const ended = (state: number): Listing =>
-  newestFirst(
-    'forgeq.done d JOIN forgeq.job j ON j.id = d.job',
-    `AND d.job < $1::uuid AND d.state = ${state} AND d.state <> ${stateCodes.completed}`,
-  )
+const exceptional = (state: number): Listing =>
+  newestFirst('done', `AND state = ${state} AND state <> ${stateCodes.completed}`)
 
 // Each state is listed from the small tree it lives in, so ten dead jobs among ten million are found at once.
 const listings: Readonly<Record<string, Listing>> = {
-  all: newestFirst('forgeq.job j'),
-  completed: newestFirst(
-    'forgeq.done d JOIN forgeq.job j ON j.id = d.job',
-    `AND d.job < $1::uuid AND d.state = ${stateCodes.completed}`,
-  ),
-  dead: ended(stateCodes.dead),
-  cancelled: ended(stateCodes.cancelled),
-  running: newestFirst('forgeq.running r JOIN forgeq.job j ON j.id = r.job'),
+  all: {
+    sql: /* sql */ `SELECT ${columns}, j.id AS k1 FROM forgeq.job j WHERE j.id < $1::uuid ORDER BY j.id DESC LIMIT $2`,
+    cursor: ['k1'],
+    start: [lastId],
+  },
+  completed: newestFirst('done', `AND state = ${stateCodes.completed}`),
+  dead: exceptional(stateCodes.dead),
+  cancelled: exceptional(stateCodes.cancelled),
+  running: newestFirst('running'),
   scheduled: {
-    sql: /* sql */ `SELECT ${columns}, l.run_at AS k1, l.seq AS k2 FROM forgeq.later l JOIN forgeq.job j ON j.id = l.job
-      WHERE (l.run_at, l.seq) > ($1::bigint, $2::bigint) ORDER BY l.run_at, l.seq LIMIT $3`,
+    sql: /* sql */ `SELECT ${columns}, p.run_at AS k1, p.seq AS k2
+      FROM (SELECT run_at, seq, job FROM forgeq.later WHERE (run_at, seq) > ($1::bigint, $2::bigint)
+        ORDER BY run_at, seq LIMIT $3) p JOIN forgeq.job j ON j.id = p.job ORDER BY p.run_at, p.seq`,
     cursor: ['k1', 'k2'],
     start: ['-1', '-1'],
   },
   ready: {
-    sql: /* sql */ `SELECT ${columns}, r.queue AS k1, r.lane AS k2, r.seq AS k3 FROM forgeq.live r JOIN forgeq.job j ON j.id = r.job
-      WHERE (r.queue, r.lane, r.seq) > ($1::int, $2::int, $3::bigint) AND r.worker IS NULL AND r.key IS NULL
-      ORDER BY r.queue, r.lane, r.seq LIMIT $4`,
+    sql: /* sql */ `SELECT ${columns}, p.queue AS k1, p.lane AS k2, p.seq AS k3
+      FROM (SELECT queue, lane, seq, job FROM forgeq.live WHERE (queue, lane, seq) > ($1::int, $2::int, $3::bigint)
+        AND worker IS NULL AND key IS NULL ORDER BY queue, lane, seq LIMIT $4) p
+        JOIN forgeq.job j ON j.id = p.job ORDER BY p.queue, p.lane, p.seq`,
     cursor: ['k1', 'k2', 'k3'],
     start: ['-1', '-1', '-1'],
   },
-  lines: newestFirst('forgeq.line i JOIN forgeq.job j ON j.id = i.job'),
-  parked: newestFirst('forgeq.parked k JOIN forgeq.job j ON j.id = k.job'),
+  lines: newestFirst('line'),
+  parked: newestFirst('parked'),
 }
 
 /** Jobs in lines and parked ones are ready too: they are listed behind those in the lanes. */

@@ -77,10 +77,12 @@ CREATE TABLE forgeq.held (
   worker integer NOT NULL, turn bigint NOT NULL, queue integer NOT NULL, lanes integer[] NOT NULL, seqs bigint[] NOT NULL,
   open integer NOT NULL, PRIMARY KEY (worker, turn, queue)
 );
+-- OFFSET 0 keeps the planner from reading live the other way round.
 CREATE VIEW forgeq.running AS
-  SELECT l.* FROM forgeq.held h CROSS JOIN LATERAL unnest(h.lanes, h.seqs) AS k (lane, seq)
-    JOIN forgeq.live l ON l.queue = h.queue AND l.lane = k.lane AND l.seq = k.seq
-  WHERE l.worker = h.worker AND l.turn = h.turn;
+  SELECT h.worker, h.turn, h.queue, l.lane, l.seq, l.job, l.claim, l.attempt, l.crashes, l.started_at
+  FROM forgeq.held h CROSS JOIN LATERAL unnest(h.lanes, h.seqs) AS k (lane, seq) CROSS JOIN LATERAL (
+    SELECT * FROM forgeq.live l WHERE l.queue = h.queue AND l.lane = k.lane AND l.seq = k.seq AND l.worker = h.worker
+      AND l.turn = h.turn OFFSET 0) l;
 -- Running jobs that are marked cancelled, for their worker.
 CREATE TABLE forgeq.cancel (worker integer NOT NULL, job uuid NOT NULL, claim integer NOT NULL, PRIMARY KEY (worker, job));
 

@@ -1,7 +1,7 @@
 // The faults that tests put into the engine: what can be asked for, and that no place is missing or unknown.
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, sep } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { failpoint, failpoints, setFailpoints } from '#src/store/failpoint.js'
@@ -59,14 +59,25 @@ test('what cannot be is refused', () => {
 })
 
 test('every name has its place in the sources, once, and every place its name', () => {
-  const text = readdirSync(source, { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.ts') && !file.endsWith('failpoint.ts'))
-    .map((file) => readFileSync(join(source, file), 'utf8'))
-    .join('\n')
-  const places = Array.from(text.matchAll(/failpoint\([`'](.+?)[`']\)/g), ([, name]) => name!)
-  // In all calls of a store at once.
-  const moments = places.filter((name) => name.startsWith('${')).map((name) => name.replace(/^\$\{.*\}/, ''))
-  assert.deepEqual(moments.sort(), ['.after-commit', '.after-reply', '.before-send'])
+  const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter(
+    (file) => file.endsWith('.ts') && !file.endsWith('failpoint.ts'),
+  )
+  const placesIn = (folder: string): string[] =>
+    files
+      .filter((file) => file.startsWith(folder))
+      .flatMap((file) => [...readFileSync(join(source, file), 'utf8').matchAll(/failpoint\([`'](.+?)[`']\)/g)])
+      .map(([, name]) => name!)
+  const places = placesIn('')
+  // In all calls of a store at once, and so in each store.
+  const moments = ['.after-commit', '.after-reply', '.before-send']
+  for (const store of ['sqlite', 'postgres']) {
+    assert.deepEqual(
+      placesIn(join(store, sep))
+        .map((name) => name.replace(/^\$\{.*\}/, ''))
+        .sort(),
+      moments,
+    )
+  }
   const steps = places.filter((name) => !name.startsWith('${'))
   const expected = failpoints.filter((name) => !moments.some((moment) => name.endsWith(moment)))
   assert.deepEqual(steps.sort(), expected.sort())

@@ -1,6 +1,7 @@
 // What a supervisor and its worker processes say to each other, over the channel that node opens between them; and how a
 // process is looked at that does not listen to it.
 import type { ErrorCode, Problem } from '../core/errors.ts'
+import type { Stuck } from '../store/records.ts'
 
 export type CrewOrder =
   /** Comes first. `task` is the supervisor's own: it reaches whoever starts the worker in the process. */
@@ -51,5 +52,17 @@ export type Report =
  */
 export const stuckSignal = 'SIGVTALRM'
 
-/** File descriptor through which the watchdog of a process is told to show what the process does. */
+/**
+ * File descriptor through which the watchdog of a process is told to show what the process does, and tells, before it ends
+ * the process, why: a `Stuck` as JSON.
+ */
 export const watchdogPipe = 4
+
+/** What it says about itself in the end, when it said so; the signal alone tells as much as that it was stuck. */
+export function readStuck(lastWords: string, signal: string | null): Stuck | null {
+  try {
+    return JSON.parse(lastWords) as Stuck
+  } catch {
+    return signal === stuckSignal ? { over: 'limit', blocker: null } : null
+  }
+}

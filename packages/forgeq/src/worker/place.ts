@@ -1,13 +1,13 @@
 // One place of a crew: its process, and after that the next one. Starts it, hears it, tells how it ended, and after which
 // pause another one takes its place.
 import { fork, type ChildProcess } from 'node:child_process'
-import type { Writable } from 'node:stream'
+import type { Duplex } from 'node:stream'
 import { delayAfter, type BackoffPlan } from '../core/backoff.ts'
 import { ForgeError } from '../core/errors.ts'
 import type { CrashLoop, WorkerEnd } from '../store/records.ts'
 import type { Timers } from '../timers.ts'
 import {
-  stuckSignal,
+  readStuck,
   watchdogPipe,
   type CrewOrder,
   type RecycleLimits,
@@ -153,15 +153,19 @@ export class Place {
     child.on('message', (report: Report) => this.#hear(report))
     // A process that cannot be made has no exit; whatever else fails about one shows in its exit.
     child.on('error', (error) => {
-      if (child.pid === undefined) this.#ended(child, error.message, { exitCode: null, signal: null, isStuck: false })
+      if (child.pid === undefined) this.#ended(child, error.message, { exitCode: null, signal: null, stuck: null })
     })
-    child.once('exit', (exitCode, signal) => {
-      const isStuck = signal === stuckSignal
-      const how = isStuck ? 'stuck in a handler' : (signal ?? `exit code ${exitCode}`)
-      this.#ended(child, how, { exitCode, signal, isStuck })
-    })
+    let lastWords = ''
+    pipeOf(child)?.on('data', (chunk: Buffer) => (lastWords += chunk.toString()))
     // It breaks when the process ends.
     pipeOf(child)?.on('error', () => {})
+    // Not `exit`: what it said last may still be in the pipe then.
+    child.once('close', (exitCode, signal) => {
+      if (child.pid === undefined) return
+      const stuck = readStuck(lastWords, signal)
+      const how = stuck !== null ? 'stuck in a handler' : (signal ?? `exit code ${exitCode}`)
+      this.#ended(child, how, { exitCode, signal, stuck })
+    })
     this.#tell({ order: 'start', task, graceMs: this.#graceMs, limits })
   }
 
@@ -271,7 +275,7 @@ export class Place {
 }
 
 /** A process that could not be made has no pipes at all. */
-const pipeOf = (child: ChildProcess | undefined): Writable | undefined => {
+const pipeOf = (child: ChildProcess | undefined): Duplex | undefined => {
   const pipes: ChildProcess['stdio'] | undefined = child?.stdio
-  return pipes?.[watchdogPipe] as Writable | undefined
+  return pipes?.[watchdogPipe] as Duplex | undefined
 }

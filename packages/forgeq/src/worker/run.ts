@@ -26,6 +26,10 @@ export class Run {
   deadlineAt: number
   /** Why it was aborted. */
   reason: ForgeError | undefined
+  /** It kept the event loop from looking at its deadline itself. */
+  isLate = false
+  /** Its deadline was put off because another one may have held the event loop. */
+  isExcused = false
   ended = false
   durationMs = 0
   /** How the claim ends; stays `undefined` when the claim was lost. */

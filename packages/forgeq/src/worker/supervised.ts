@@ -5,6 +5,7 @@ import { defaults } from '../core/caps.ts'
 import { ForgeError } from '../core/errors.ts'
 import type { ForgeQ } from '../forge.ts'
 import type { CrewOrder, RecycleLimits, RecycleReason, Report } from './crew-talk.ts'
+import type { LoopGuard } from './loop-guard.ts'
 import { rssBytes } from './memory.ts'
 import { Watchdog, type RunningHandler } from './watchdog.ts'
 import type { Worker } from './worker.ts'
@@ -25,7 +26,7 @@ export interface Surroundings {
   /** Tells the supervisor which module is loaded next; it has heard of it once this resolves. */
   readonly loading: (module: string) => Promise<void>
   /** For the options of the worker. */
-  readonly expectWithin: (ms: number) => void
+  readonly guard: LoopGuard
 }
 
 /** Runs what `start` makes of the supervisor's task until it is over, then ends the process. */
@@ -83,7 +84,7 @@ export function runSupervised(start: (task: unknown, around: Surroundings) => Pr
     })
   }
   const run = async (task: unknown, limits: RecycleLimits): Promise<void> => {
-    const { forge, details, worker: made } = await start(task, { loading, expectWithin: watchdog.expectWithin })
+    const { forge, details, worker: made } = await start(task, { loading, guard: watchdog })
     listen(forge, limits)
     worker = made
     tell({ report: 'loaded', details })

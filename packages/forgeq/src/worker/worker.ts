@@ -106,7 +106,7 @@ export class Worker implements AsyncDisposable {
       isolated: this.#isolated,
       ended: (run) => this.#ended(run),
       stuck: (run) => this.#stuck(run),
-      expectWithin: this.#options.expectWithin,
+      guard: this.#options.guard,
     })
     this.#fetch = new Fetch({
       ...shared,

@@ -126,7 +126,7 @@ function afterStuck(lost: LostJob, { over, blocker }: Stuck, storeNow: number, r
   }
   if (blocker !== job || policy.timeoutMs === 0 || storeNow < startedAt + policy.timeoutMs) {
     if (!isOnce) return { job, claim, outcome: 'release' }
-    const message = `${ended}: ${over === 'limit' ? 'another one did not let it go on' : 'it had to stop'}`
+    const message = `${ended}: ${blocker === null || blocker === job ? 'it had to stop' : 'another one did not let it go on'}`
     return { job, claim, outcome: 'bury', reason: 'lost', error: { ...workerLost, message } }
   }
   const limit = `its timeout of ${formatMs(policy.timeoutMs)}`

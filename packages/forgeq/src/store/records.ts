@@ -77,8 +77,9 @@ export interface WorkerEnd extends ProcessEnd {
 }
 
 export interface Stuck {
-  /** What did not happen: `limit` a handler ended within its limits · `deadline` the process did that was told to stop. */
-  readonly over: 'limit' | 'deadline'
+  /** What did not happen: `limit` a handler ended within its limits · `cancel` that
+   * of a cancelled job ended within its grace · `deadline` the process did that was told to stop. */
+  readonly over: 'limit' | 'cancel' | 'deadline'
   /** The job whose handler did not let the event loop go on; `null`: that could not be seen. */
   readonly blocker: string | null
 }
@@ -272,6 +273,8 @@ export interface WorkerRecord {
   readonly expiresAt: number
   readonly closed: boolean
   readonly held: number
+  /** The jobs it holds that were cancelled and have not ended yet. */
+  readonly cancelling: readonly string[]
   readonly facts: WorkerFacts | null
 }
 

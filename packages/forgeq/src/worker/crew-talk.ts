@@ -53,10 +53,16 @@ export type Report =
 export const stuckSignal = 'SIGVTALRM'
 
 /**
- * File descriptor through which the watchdog of a process is told to show what the process does, and tells, before it ends
+ * File descriptor through which the watchdog of a process is told what to do, a line of JSON each, and tells, before it ends
  * the process, why: a `Stuck` as JSON.
  */
 export const watchdogPipe = 4
+
+export type PipeWord =
+  /** Print what the process does. */
+  | { readonly word: 'show' }
+  /** This job was cancelled and should have ended by now. */
+  | { readonly word: 'cancelled'; readonly job: string }
 
 /** What it says about itself in the end, when it said so; the signal alone tells as much as that it was stuck. */
 export function readStuck(lastWords: string, signal: string | null): Stuck | null {

@@ -4,12 +4,13 @@ import { fork, type ChildProcess } from 'node:child_process'
 import type { Duplex } from 'node:stream'
 import { delayAfter, type BackoffPlan } from '../core/backoff.ts'
 import { ForgeError } from '../core/errors.ts'
-import type { CrashLoop, WorkerEnd } from '../store/records.ts'
+import type { CrashLoop, Stuck, WorkerEnd } from '../store/records.ts'
 import type { Timers } from '../timers.ts'
 import {
   readStuck,
   watchdogPipe,
   type CrewOrder,
+  type PipeWord,
   type RecycleLimits,
   type RecycleReason,
   type Report,
@@ -56,6 +57,10 @@ export interface Placing {
   readonly told: (news: News) => void
   /** What `isUp` or `loop` say has changed. */
   readonly changed: () => void
+  /** A process works under this record. */
+  readonly joined: (worker: string) => void
+  /** It closed its record, or ended. */
+  readonly left: (worker: string) => void
   /** It ended with its record open. */
   readonly died: (death: Death) => void
   /** It says that it cannot work; answers whether that is the end of the whole crew. */
@@ -82,6 +87,7 @@ export class Place {
   #loading: string | undefined
   /** Times in a row that it died of loading. */
   #loadFailures = 0
+  #isSilent = false
   #recycling: RecycleReason | undefined
   #refusal: ForgeError | undefined
   /** Nothing is to be started any more. */
@@ -128,7 +134,19 @@ export class Place {
 
   /** Its process prints what it does, also when its event loop is blocked. */
   show(): void {
-    pipeOf(this.#child)?.write('show\n')
+    this.#tellWatchdog({ word: 'show' })
+  }
+
+  /** Its lease is over, its record is closed, and it does not notice: it stands still. */
+  silent(worker: string): void {
+    if (worker !== this.#worker || this.#child === undefined) return
+    this.#isSilent = true
+    this.#child.kill('SIGKILL')
+  }
+
+  /** It holds a job that was cancelled and has not ended in time: when its event loop is blocked, it ends. */
+  lateCancel(worker: string, job: string): void {
+    if (worker === this.#worker) this.#tellWatchdog({ word: 'cancelled', job })
   }
 
   /** The worker died of its jobs, if of anything: they are counted for it, and its place need not wait. */
@@ -139,6 +157,7 @@ export class Place {
   #start(): void {
     const { entry, task, limits } = this.#host
     this.#worker = undefined
+    this.#isSilent = false
     this.#recycling = undefined
     this.#refusal = undefined
     this.#nextStartAt = null
@@ -163,7 +182,7 @@ export class Place {
     child.once('close', (exitCode, signal) => {
       if (child.pid === undefined) return
       const stuck = readStuck(lastWords, signal)
-      const how = stuck !== null ? 'stuck in a handler' : (signal ?? `exit code ${exitCode}`)
+      const how = this.#isSilent ? 'stood still for longer than its lease' : endOf(stuck, signal, exitCode)
       this.#ended(child, how, { exitCode, signal, stuck })
     })
     this.#tell({ order: 'start', task, graceMs: this.#graceMs, limits })
@@ -172,6 +191,10 @@ export class Place {
   #tell(order: CrewOrder): void {
     // A broken channel means that the process is ending, which its exit tells.
     if (this.#child?.connected) this.#child.send(order, () => {})
+  }
+
+  #tellWatchdog(word: PipeWord): void {
+    pipeOf(this.#child)?.write(`${JSON.stringify(word)}\n`)
   }
 
   #hear(message: Report): void {
@@ -188,7 +211,7 @@ export class Place {
         this.#serves(message.worker)
         break
       case 'left':
-        if (this.#worker === message.worker) this.#worker = undefined
+        if (this.#worker === message.worker) this.#leave()
         break
       case 'running':
         this.running = message.jobs
@@ -217,11 +240,19 @@ export class Place {
 
   #serves(worker: string): void {
     const { timers, told, changed } = this.#host
+    if (this.#worker !== undefined) this.#leave()
     this.#worker = worker
+    this.#host.joined(worker)
     if (!this.#isServing) this.#cancelRecovery = timers.after(soundAfterMs, () => this.#recovered())
     this.#isServing = true
     changed()
     told({ news: 'serving', place: this.number })
+  }
+
+  /** Its record is closed. */
+  #leave(): void {
+    this.#host.left(this.#worker!)
+    this.#worker = undefined
   }
 
   #recovered(): void {
@@ -238,8 +269,11 @@ export class Place {
     this.#isServing = false
     this.#cancelRecovery?.()
     this.#noteLoading(how)
-    const { told, died, refused, empty } = this.#host
-    if (this.#worker !== undefined) died({ worker: this.#worker, end })
+    const { told, left, died, refused, empty } = this.#host
+    if (this.#worker !== undefined) {
+      left(this.#worker)
+      died({ worker: this.#worker, end })
+    }
     if (this.#refusal !== undefined && refused(this.#refusal)) return
     if (this.#isDone) return empty()
     if (this.#recycling === undefined || end.exitCode !== 0)
@@ -273,6 +307,9 @@ export class Place {
     changed()
   }
 }
+
+const endOf = (stuck: Stuck | null, signal: string | null, exitCode: number | null): string =>
+  stuck === null ? (signal ?? `exit code ${exitCode}`) : 'stuck in a handler'
 
 /** A process that could not be made has no pipes at all. */
 const pipeOf = (child: ChildProcess | undefined): Duplex | undefined => {

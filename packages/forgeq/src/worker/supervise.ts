@@ -9,6 +9,7 @@ import { willPass } from '../trouble.ts'
 import { CrewRecord } from './crew-record.ts'
 import type { RunningJob } from './crew-talk.ts'
 import { Deaths } from './deaths.ts'
+import { Oversight } from './oversight.ts'
 import { Place, type Placing } from './place.ts'
 
 /** Of the time that stopping may take, what is kept for the store after the last process has been killed. */
@@ -25,6 +26,7 @@ export class Supervisor {
   readonly #host: Supervising
   readonly #places: readonly Place[]
   readonly #deaths: Deaths
+  readonly #oversight: Oversight
   readonly #record: CrewRecord
   #hasServed = false
   #failure: { readonly error: unknown } | undefined
@@ -47,6 +49,8 @@ export class Supervisor {
         host.told(news)
       },
       changed: () => this.#record.tell(),
+      joined: (worker) => this.#oversight.add(worker),
+      left: (worker) => this.#oversight.remove(worker),
       died: (death) => this.#deaths.add(death),
       refused: (error) => {
         if (!this.#hasServed) this.#fail(error)
@@ -62,6 +66,17 @@ export class Supervisor {
         if (jobs > 0) for (const place of this.#places) place.excuse(worker)
       },
       told: () => this.#checkOver(),
+      unavailable: (error) => host.told({ news: 'store down', error }),
+      failed,
+    })
+    this.#oversight = new Oversight({
+      ...host,
+      lateCancel: (worker, job) => {
+        for (const place of this.#places) place.lateCancel(worker, job)
+      },
+      silent: (worker) => {
+        for (const place of this.#places) place.silent(worker)
+      },
       unavailable: (error) => host.told({ news: 'store down', error }),
       failed,
     })
@@ -127,7 +142,7 @@ export class Supervisor {
     this.#undo.push(timers.after(leftMs, () => this.#finish()))
     if (this.#deaths.isBusy || this.#isLeaving) return
     this.#isLeaving = true
-    Promise.all([this.#deaths.stop(), this.#record.stop()]).then(
+    Promise.all([this.#deaths.stop(), this.#oversight.stop(), this.#record.stop()]).then(
       () => this.#finish(),
       (error: unknown) => {
         // What the store was not told, leases tell it.

@@ -3,10 +3,11 @@
 // standstill.ts.
 import { writeSync } from 'node:fs'
 import { Socket } from 'node:net'
+import { createInterface } from 'node:readline'
 import { parentPort, workerData } from 'node:worker_threads'
 import { formatMs } from '../core/duration.ts'
 import type { Stuck } from '../store/records.ts'
-import { stuckSignal, watchdogPipe } from './crew-talk.ts'
+import { stuckSignal, watchdogPipe, type PipeWord } from './crew-talk.ts'
 import { lookAtMainThread } from './main-thread.ts'
 import { Standstill, type Seen } from './standstill.ts'
 import {
@@ -24,6 +25,8 @@ const orphanedAfter = 25
 const killedAfterMs = 2_000
 /** An event loop that is free answers within this time. */
 const answerWithinMs = 200
+/** One that does not hear of a cancel was not free for 5 s; this makes sure that it still is not. */
+const sureMs = 1_000
 /** Whoever asked for it by a signal waits for it. */
 const patientMs = 3_000
 /** A terminal signals a process and its supervisor, which passes it on: that is one wish, not two. */
@@ -33,7 +36,8 @@ const data = workerData as WatchdogData
 const port = parentPort!
 let orphanedChecks = 0
 let shownAt = -Infinity
-let hear: (running: readonly RunningHandler[]) => void = () => {}
+/** Those who wait for the word of the event loop. */
+const asking = new Set<(running: readonly RunningHandler[]) => void>()
 
 const standstill = new Standstill(data, {
   now: () => process.hrtime.bigint(),
@@ -52,13 +56,15 @@ setInterval(() => {
 
 port.on('message', (word: WatchdogWord) => {
   if (word === 'show') show().catch(report)
-  else hear(word.running)
+  else for (const hear of asking) hear(word.running)
 })
 
 // A main thread that is blocked hears no signal and no supervisor.
 const pipe = new Socket({ fd: watchdogPipe, readable: true, writable: false })
-pipe.on('data', () => {
-  show().catch(report)
+createInterface({ input: pipe }).on('line', (line) => {
+  const word = JSON.parse(line) as PipeWord
+  const answer = word.word === 'show' ? show() : endCancelled(word.job)
+  answer.catch(report)
 })
 // Without its supervisor nobody asks.
 pipe.on('error', () => pipe.destroy())
@@ -74,22 +80,34 @@ function end(stuck: Stuck): void {
   setTimeout(() => process.kill(process.pid, 'SIGKILL'), killedAfterMs)
 }
 
+/** It was cancelled, and its process has not reacted: when the event loop is blocked, that is why. */
+async function endCancelled(job: string): Promise<void> {
+  if ((await askRunning(sureMs)) !== undefined) return
+  const seen = await look(answerWithinMs, true)
+  // Where nobody can tell who blocks, the one that does not end when it should is the likeliest.
+  const blocker = standstill.called?.job ?? seen.told?.blocker?.job ?? job
+  printBlocked(`is stuck in a handler and ends, because job ${job} was cancelled`, seen, blocker)
+  end({ over: 'cancel', blocker })
+}
+
 async function show(): Promise<void> {
   if (performance.now() - shownAt < sameWishMs) return
   shownAt = performance.now()
-  const running = await askRunning()
+  const running = await askRunning(answerWithinMs)
   if (running === undefined) return printBlocked('is blocked', await look(patientMs, true), standstill.called?.job)
   print('runs', running, running.length === 0 ? [] : ['its event loop is free: no handler is in JavaScript now'])
 }
 
 /** What runs, by word of the event loop; `undefined` when that is blocked. */
-function askRunning(): Promise<readonly RunningHandler[] | undefined> {
+function askRunning(withinMs: number): Promise<readonly RunningHandler[] | undefined> {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(undefined), answerWithinMs)
-    hear = (running) => {
+    const hear = (running: readonly RunningHandler[] | undefined): void => {
       clearTimeout(timer)
+      asking.delete(hear)
       resolve(running)
     }
+    const timer = setTimeout(() => hear(undefined), withinMs)
+    asking.add(hear)
     port.postMessage('running')
   })
 }

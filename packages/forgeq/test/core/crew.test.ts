@@ -20,6 +20,7 @@ const worker: WorkerRecord = {
   expiresAt: now + 1,
   closed: false,
   held: 1,
+  cancelling: [],
   facts: null,
 }
 

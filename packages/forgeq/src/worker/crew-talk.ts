@@ -38,6 +38,8 @@ export type Report =
   | { readonly report: 'recycle'; readonly reason: RecycleReason }
   /** It was to end when nothing is left to do, and nothing is. */
   | { readonly report: 'drained' }
+  /** It has nothing more to do but to end with this code, at once. */
+  | { readonly report: 'leaving'; readonly exitCode: number }
   /** It cannot work, and could not the next time. */
   | {
       readonly report: 'refused'

@@ -24,6 +24,8 @@ const soundAfterMs = 10_000
 const loopsAfter = 3
 /** A module that ended its process this many times in a row while it was loaded is not given another chance. */
 const loadChances = 3
+/** For a process to end after its last word. */
+const exitMs = 1_000
 /** After this time of loading a module it is said that it has not finished. */
 const longLoadMs = 5_000
 const restarts: BackoffPlan = { type: 'exponential', baseMs: 200, factor: 2, maxMs: 30_000, jitter: true }
@@ -88,6 +90,9 @@ export class Place {
   /** Times in a row that it died of loading. */
   #loadFailures = 0
   #isSilent = false
+  /** With which it said that it ends. */
+  #exitCode: number | null = null
+  #cancelEnd: (() => void) | undefined
   #recycling: RecycleReason | undefined
   #refusal: ForgeError | undefined
   /** Nothing is to be started any more. */
@@ -158,6 +163,7 @@ export class Place {
     const { entry, task, limits } = this.#host
     this.#worker = undefined
     this.#isSilent = false
+    this.#exitCode = null
     this.#recycling = undefined
     this.#refusal = undefined
     this.#nextStartAt = null
@@ -179,8 +185,10 @@ export class Place {
     // It breaks when the process ends.
     pipeOf(child)?.on('error', () => {})
     // Not `exit`: what it said last may still be in the pipe then.
-    child.once('close', (exitCode, signal) => {
+    child.once('close', (ownCode, ownSignal) => {
       if (child.pid === undefined) return
+      const exitCode = this.#exitCode ?? ownCode
+      const signal = this.#exitCode === null ? ownSignal : null
       const stuck = readStuck(lastWords, signal)
       const how = this.#isSilent ? 'stood still for longer than its lease' : endOf(stuck, signal, exitCode)
       this.#ended(child, how, { exitCode, signal, stuck })
@@ -222,6 +230,9 @@ export class Place {
       case 'drained':
         this.#isDone = true
         break
+      case 'leaving':
+        this.#awaitEnd(message.exitCode)
+        break
       case 'refused':
         this.#refusal = new ForgeError(message.code, message.message, {
           ...(message.problems && { problems: message.problems }),
@@ -251,8 +262,18 @@ export class Place {
 
   /** Its record is closed. */
   #leave(): void {
-    this.#host.left(this.#worker!)
+    const { left, changed } = this.#host
+    left(this.#worker!)
     this.#worker = undefined
+    this.#isServing = false
+    this.#cancelRecovery?.()
+    changed()
+  }
+
+  /** It said its last word. A thread of it that is in native code would keep it for as long as that takes. */
+  #awaitEnd(exitCode: number): void {
+    this.#exitCode = exitCode
+    this.#cancelEnd = this.#host.timers.after(exitMs, () => void this.#child?.kill('SIGKILL'))
   }
 
   #recovered(): void {
@@ -268,6 +289,7 @@ export class Place {
     this.running = []
     this.#isServing = false
     this.#cancelRecovery?.()
+    this.#cancelEnd?.()
     this.#noteLoading(how)
     const { told, left, died, refused, empty } = this.#host
     if (this.#worker !== undefined) {

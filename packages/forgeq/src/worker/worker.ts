@@ -320,7 +320,7 @@ export class Worker implements AsyncDisposable {
 
   /** The handler ignores its abort: nothing in this process can end it. */
   #stuck(run: Run): void {
-    announceStuck(this.#parts.events, run)
+    announceStuck(this.#parts.events, run, this.#executor.stuck)
     this.#lease.beatNow()
   }
 

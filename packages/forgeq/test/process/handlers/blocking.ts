@@ -44,3 +44,6 @@ export const block = defineJob(
     return 'done'
   },
 )
+
+/** Ends at once. */
+export const plain = defineJob('plain', { input: typed<unknown>() }, () => 'fine')

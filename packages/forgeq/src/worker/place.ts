@@ -90,6 +90,7 @@ export class Place {
   /** Times in a row that it died of loading. */
   #loadFailures = 0
   #isSilent = false
+  #missedDeadline = false
   /** With which it said that it ends. */
   #exitCode: number | null = null
   #cancelEnd: (() => void) | undefined
@@ -132,9 +133,12 @@ export class Place {
     this.#tell({ order: 'stop', graceMs })
   }
 
+  /** It missed the deadline. */
   kill(): void {
     const { told } = this.#host
-    if (this.#child?.kill('SIGKILL')) told({ news: 'killed', place: this.number, pid: this.#child.pid! })
+    if (this.#child === undefined) return
+    this.#missedDeadline = true
+    if (this.#child.kill('SIGKILL')) told({ news: 'killed', place: this.number, pid: this.#child.pid! })
   }
 
   /** Its process prints what it does, also when its event loop is blocked. */
@@ -189,7 +193,7 @@ export class Place {
       if (child.pid === undefined) return
       const exitCode = this.#exitCode ?? ownCode
       const signal = this.#exitCode === null ? ownSignal : null
-      const stuck = readStuck(lastWords, signal)
+      const stuck = this.#missedDeadline ? missedDeadline : readStuck(lastWords, signal)
       const how = this.#isSilent ? 'stood still for longer than its lease' : endOf(stuck, signal, exitCode)
       this.#ended(child, how, { exitCode, signal, stuck })
     })
@@ -329,6 +333,9 @@ export class Place {
     changed()
   }
 }
+
+/** It was not given the time: whatever it ran is handed back, what blocked it, too. */
+const missedDeadline: Stuck = { over: 'deadline', blocker: null }
 
 const endOf = (stuck: Stuck | null, signal: string | null, exitCode: number | null): string =>
   stuck === null ? (signal ?? `exit code ${exitCode}`) : 'stuck in a handler'

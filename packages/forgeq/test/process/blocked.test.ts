@@ -107,3 +107,11 @@ test('what waits beside a handler that blocks ends by its cancel, too, and the o
   await until(async () => (await forge.admin.job(blocker.id))?.state === 'cancelled', 'the end')
   assert.equal((await worker.ends('SIGTERM')).code, 0)
 })
+
+test('what is blocked at the deadline of a shutdown is handed back, and nothing is counted; what was cancelled is', async (t) => {
+  const { forge, worker, naps, blocker } = await blocked(t, { waits: false }, { timeout: '1h' })
+  await naps[0]!.cancel()
+  assert.equal((await worker.ends('SIGTERM')).code, 0)
+  assert.deepEqual(countsOf(await forge.admin.job(naps[0]!.id)), ['cancelled', 1, 0])
+  for (const { id } of [naps[1]!, blocker]) assert.deepEqual(countsOf(await forge.admin.job(id)), ['ready', 1, 0])
+})

@@ -41,7 +41,7 @@ export interface EngineEvents {
     /** How many handlers of this worker do so now. */
     readonly stuck: number
   }
-  /** A line that a handler wrote to its log: whole, of an isolated handler its first 16,384 characters. */
+  /** A line that a handler wrote to its log: its first 16,384 characters. */
   'job:log': JobEvent & Pick<LogLine, 'level' | 'message'>
   /** An isolated child died after its job had ended, which keeps its outcome. The job is the last one it ran. */
   'child:died': Pick<JobEvent, 'id' | 'type' | 'worker'> & { readonly error: Failure }

@@ -133,7 +133,7 @@ function print(
   blocker?: string,
 ): void {
   const jobs = running?.map((run) => {
-    const blocks = run.id === blocker ? ', blocks the others' : ''
+    const blocks = run.id === blocker ? ', blocks the event loop' : ''
     return `  ${run.type} ${run.id}, attempt ${run.attempt}, for ${formatMs(run.forMs)}${blocks}`
   })
   const count = jobs === undefined ? '' : `, ${jobs.length === 1 ? '1 job' : `${jobs.length} jobs`}`

@@ -41,7 +41,10 @@ for (const waits of [false, true]) {
       assert.equal(await handle.result({ timeout: '30s' }), 'awake')
       assert.deepEqual(countsOf(await forge.admin.job(handle.id)), ['completed', 1, 0])
     }
-    assert.match(worker.printed(), new RegExp(`  block ${blocker.id}, attempt 1, for [\\d.]+m?s, blocks the others`))
+    assert.match(
+      worker.printed(),
+      new RegExp(`  block ${blocker.id}, attempt 1, for [\\d.]+m?s, blocks the event loop`),
+    )
     assert.equal((await worker.ends('SIGTERM')).code, 0)
   })
 

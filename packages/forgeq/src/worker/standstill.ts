@@ -16,7 +16,7 @@ export interface Judging {
   readonly now: () => bigint
   /** Looks at the main thread, which may be in the middle of anything. */
   readonly look: (stack: boolean) => Promise<Seen>
-  /** The process has to be ended. `blocker`: the job whose handler holds the event loop, `null`: not known. */
+  /** The process has to be ended; said once. `blocker`: the job whose handler holds the event loop, `null`: not known. */
   readonly isOver: (blocker: string | null, seen: Seen) => void
 }
 
@@ -37,6 +37,7 @@ export class Standstill {
   readonly #host: Judging
   #suspicion: Suspicion | undefined
   #isJudging = false
+  #isOver = false
 
   constructor(data: Pick<WatchdogData, 'instants' | 'calledJob'>, host: Judging) {
     this.#data = data
@@ -58,23 +59,27 @@ export class Standstill {
     } else if (this.#suspicion?.by !== by) {
       // One look alone proves nothing: a process that was stopped and goes on is late by any clock.
       this.#suspicion = { by, judgeAt: 0n }
-    } else if (!this.#isJudging && now > this.#suspicion.judgeAt) {
+    } else if (!this.#isJudging && !this.#isOver && now > this.#suspicion.judgeAt) {
       this.#isJudging = true
-      const { isOver } = this.#host
       this.#judge(this.#suspicion)
-        .catch((error: unknown) => isOver(this.called?.job ?? null, { failure: String(error) }))
+        .catch((error: unknown) => this.#end(this.called, { failure: String(error) }))
         .finally(() => (this.#isJudging = false))
     }
   }
 
   async #judge(suspicion: Suspicion): Promise<void> {
-    const { look, isOver } = this.#host
+    const { look } = this.#host
     let blocker = this.called ?? (await this.#ask(suspicion))
     if (this.#isWaitedFor(suspicion, blocker)) return
     const seen = await look(true)
     blocker = this.called ?? this.#blockerIn(seen)
     // It may have come to itself meanwhile.
-    if (this.#expectedBy === suspicion.by && !this.#isWaitedFor(suspicion, blocker)) isOver(blocker?.job ?? null, seen)
+    if (this.#expectedBy === suspicion.by && !this.#isWaitedFor(suspicion, blocker)) this.#end(blocker, seen)
+  }
+
+  #end(blocker: Blocker | undefined, seen: Seen): void {
+    this.#isOver = true
+    this.#host.isOver(blocker?.job ?? null, seen)
   }
 
   async #ask({ by }: Suspicion): Promise<Blocker | undefined> {

@@ -191,7 +191,7 @@ export class Model implements Store {
 
   async workers(): Promise<readonly WorkerRecord[]> {
     this.now()
-    return this.#crew.records((id) => this.#jobs.heldBy(id).length)
+    return this.#crew.records((id) => this.#jobs.heldBy(id))
   }
 
   async types(names?: readonly string[]): Promise<readonly TypeRecord[]> {

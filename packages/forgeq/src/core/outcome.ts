@@ -1,5 +1,5 @@
 // What becomes of a job after a try: decided here, carried out by the store under the claim's fence.
-import type { Claimed, DeadReason, Failure, LostJob, NewJob, Settlement } from '../store/records.ts'
+import type { Claimed, DeadReason, Failure, LostJob, NewJob, Settlement, Stuck } from '../store/records.ts'
 import { delayAfter, type BackoffFunction } from './backoff.ts'
 import { caps } from './caps.ts'
 import { Discard, RateLimited, RetryIn } from './decisions.ts'
@@ -104,7 +104,8 @@ type ForWorker = Settlement & { readonly worker: string }
 
 /** A job that a closed worker held. */
 export function afterLoss(lost: LostJob, storeNow: number, random: () => number): ForWorker {
-  const settlement = lost.end?.isStuck ? afterStuck(lost, storeNow, random) : crash(lost, describeLoss(lost))
+  const stuck = lost.end?.stuck ?? null
+  const settlement = stuck === null ? crash(lost, describeLoss(lost)) : afterStuck(lost, stuck, storeNow, random)
   return { ...settlement, worker: lost.worker }
 }
 
@@ -128,20 +129,23 @@ function describeLoss({ worker, host, pid, rssBytes, end }: LostJob): Failure {
   return { ...failure, message, process: { exitCode, signal, rssBytes } }
 }
 
-/** How far a worker gets past a job's timeout by itself: it aborts the handler and, after a grace, settles without it. */
-const timeoutGraceMs = 5_000
-
 /**
- * Of a worker that was ended because its event loop stood still. What was past its timeout has failed; the others could
- * not help it, and nothing is counted for them.
+ * Of a worker that was ended because its event loop stood still. Who held it has failed if it was past its timeout; the
+ * others could not help it, and nothing is counted for them. When it was over a limit and nobody knows whose doing it was, all
+ * of them become suspects: next time they run apart, where each can only harm itself.
  */
-function afterStuck(lost: LostJob, storeNow: number, random: () => number): Settlement {
+function afterStuck(lost: LostJob, { over, blocker }: Stuck, storeNow: number, random: () => number): Settlement {
   const { job, claim, startedAt, attempt, attemptBase, policy, host, pid } = lost
   const isOnce = policy.delivery === 'at-most-once'
-  if (policy.timeoutMs === 0 || storeNow < startedAt + policy.timeoutMs + timeoutGraceMs) {
+  const ended = `process ${pid} on ${host} was ended while it ran this job`
+  const workerLost = { code: 'WORKER_LOST', name: 'WorkerLost' } as const
+  if (over === 'limit' && blocker === null) {
+    return crash(lost, { ...workerLost, message: `${ended}: a handler did not let it go on, perhaps this one` })
+  }
+  if (blocker !== job || policy.timeoutMs === 0 || storeNow < startedAt + policy.timeoutMs) {
     if (!isOnce) return { job, claim, outcome: 'release' }
-    const message = `process ${pid} on ${host} was ended while it ran this job: another one did not let it go on`
-    return { job, claim, outcome: 'bury', reason: 'lost', error: { code: 'WORKER_LOST', name: 'WorkerLost', message } }
+    const message = `${ended}: ${blocker === null || blocker === job ? 'it had to stop' : 'another one did not let it go on'}`
+    return { job, claim, outcome: 'bury', reason: 'lost', error: { ...workerLost, message } }
   }
   const limit = `its timeout of ${formatMs(policy.timeoutMs)}`
   const message = `the handler of job ${job} did not end within ${limit}, and process ${pid} on ${host} with it`

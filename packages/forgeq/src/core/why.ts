@@ -120,7 +120,7 @@ function explainRunning(job: JobRecord, live: readonly WorkerRecord[], now: numb
   return job.cancelRequested
     ? say(
         'cancelling',
-        `It is being cancelled: its handler ${where} was told to stop and ends it by returning or throwing.`,
+        `It is being cancelled: its handler ${where} hears of it as soon as its event loop is free, and has 5 s to end then.`,
       )
     : say('running', `Attempt ${job.attempt} has been running for ${formatMs(now - (job.startedAt ?? now))} ${where}.`)
 }

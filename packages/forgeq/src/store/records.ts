@@ -97,8 +97,16 @@ export interface ProcessEnd {
 }
 
 export interface WorkerEnd extends ProcessEnd {
-  /** It had to be ended: a handler did not let its event loop go on. */
-  readonly isStuck: boolean
+  /** It had to be ended, for it did not react; `null`: nobody wanted its end. */
+  readonly stuck: Stuck | null
+}
+
+export interface Stuck {
+  /** What did not happen: `limit` a handler ended within its limits · `cancel` that
+   * of a cancelled job ended within its grace · `deadline` the process did that was told to stop. */
+  readonly over: 'limit' | 'cancel' | 'deadline'
+  /** The job whose handler did not let the event loop go on; `null`: that could not be seen. */
+  readonly blocker: string | null
 }
 
 export type DeadReason = 'exhausted' | 'discarded' | 'invalid' | 'poison' | 'lost'
@@ -291,6 +299,8 @@ export interface WorkerRecord {
   readonly expiresAt: number
   readonly closed: boolean
   readonly held: number
+  /** The jobs it holds that were cancelled and have not ended yet. */
+  readonly cancelling: readonly string[]
   readonly facts: WorkerFacts | null
 }
 

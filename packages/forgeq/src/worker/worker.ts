@@ -106,7 +106,7 @@ export class Worker implements AsyncDisposable {
       isolated: this.#isolated,
       ended: (run) => this.#ended(run),
       stuck: (run) => this.#stuck(run),
-      expectWithin: this.#options.expectWithin,
+      guard: this.#options.guard,
     })
     this.#fetch = new Fetch({
       ...shared,
@@ -320,7 +320,7 @@ export class Worker implements AsyncDisposable {
 
   /** The handler ignores its abort: nothing in this process can end it. */
   #stuck(run: Run): void {
-    announceStuck(this.#parts.events, run)
+    announceStuck(this.#parts.events, run, this.#executor.stuck)
     this.#lease.beatNow()
   }
 

@@ -48,6 +48,7 @@ const worker: WorkerRecord = {
   expiresAt: now + 15_000,
   closed: false,
   held: 1,
+  cancelling: [],
   facts: null,
 }
 const counts = { scheduled: 0, blocked: 0, ready: 1, running: 0, completed: 0, dead: 0, cancelled: 0 }
@@ -229,7 +230,13 @@ const cases: [string, Explanation['reason'], RegExp, Partial<JobRecord>, WorkerR
     { state: 'running', worker: 'w', startedAt: now - 5000 },
     [worker],
   ],
-  ['cancelling', 'cancelling', /told to stop/, { state: 'running', worker: 'w', cancelRequested: true }, [worker]],
+  [
+    'cancelling',
+    'cancelling',
+    /hears of it as soon as its event loop is free.*5 s/,
+    { state: 'running', worker: 'w', cancelRequested: true },
+    [worker],
+  ],
   ['running, worker gone', 'worker-lost', /puts it back/, { state: 'running', worker: 'x' }, [worker]],
   ['completed', 'ended', /completed 1s ago/, { state: 'completed', finishedAt: now - 1000 }, []],
   [

@@ -103,7 +103,7 @@ function jobOf(random: Random, n: string): EnqueueOp {
   if (dice < 8) {
     return { ...job, kind: pick('blocking', 'blocking-thread'), load: { ...load, ms: random.between(5_500, 11_000) } }
   }
-  if (dice < 11) return { ...job, kind: pick('endless-thread', 'endless-process'), load }
+  if (dice < 11) return { ...job, kind: pick('endless', 'endless-thread', 'endless-process'), load }
   if (dice < 90) {
     const kind = pick('plain', 'plain', 'plain-thread', 'plain-process')
     return { ...job, kind, load: { ...load, ms: random.between(400, 4_000) } }

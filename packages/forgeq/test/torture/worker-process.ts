@@ -14,7 +14,7 @@ export interface WorkerTask {
 
 const slots = 6
 
-runSupervised(async (given) => {
+runSupervised(async (given, { guard }) => {
   const { url, folder } = given as WorkerTask
   const note = openHistory(folder, 'worker')
   const forge = new ForgeQ({ store: recorded(await openStore(url), note) })
@@ -28,6 +28,7 @@ runSupervised(async (given) => {
     concurrency: slots,
     lease: '5s',
     signals: false,
+    guard,
   })
   return { forge, worker, details: null }
 })

@@ -45,6 +45,7 @@ export const jobs = {
   blocking: define('blocking'),
   'blocking-thread': define('blocking-thread', thread),
   /** Never lets go of its thread. */
+  endless: define('endless', endless),
   'endless-thread': define('endless-thread', { ...endless, ...thread }),
   'endless-process': define('endless-process', { ...endless, ...process }),
   /** Kills its process, which from a thread is that of the worker. */

@@ -21,8 +21,8 @@ import type {
   Progress,
   TypeRecord,
   Unique,
-  WorkerRecord,
 } from './store/records.ts'
+import type { WorkerRecord } from './store/worker-record.ts'
 import { batchLimit, type Store } from './store/store.ts'
 import { checkSlots } from './worker/options.ts'
 

@@ -1,14 +1,6 @@
 // The workers of the reference store: who is registered, whose lease has run out, and when a silence excuses it.
-import type {
-  Claimed,
-  Order,
-  Registration,
-  TypeRecord,
-  Verdict,
-  WorkerEnd,
-  WorkerFacts,
-  WorkerRecord,
-} from '../store/records.ts'
+import type { Claimed, Order, Registration, TypeRecord, Verdict } from '../store/records.ts'
+import type { WorkerEnd, WorkerFacts, WorkerRecord } from '../store/worker-record.ts'
 import type { ModelJob } from './model-job.ts'
 
 export interface ModelWorker {

@@ -23,10 +23,8 @@ import type {
   Settlement,
   TypeRecord,
   Verdict,
-  WorkerEnd,
-  WorkerFacts,
-  WorkerRecord,
 } from '../store/records.ts'
+import type { WorkerEnd, WorkerFacts, WorkerRecord } from '../store/worker-record.ts'
 import { charsOf, pageChars, type Migration, type Store, type StoreInfo, type Topic } from '../store/store.ts'
 import { ModelCrew } from './model-crew.ts'
 import { toRecord } from './model-job.ts'

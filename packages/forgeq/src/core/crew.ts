@@ -1,5 +1,5 @@
 // What records of workers say about who can run jobs, and which processes do not come up. Reads records, changes nothing.
-import type { WorkerRecord } from '../store/records.ts'
+import type { WorkerRecord } from '../store/worker-record.ts'
 import { formatMs } from './duration.ts'
 
 /** Of its lease. A worker beats three times in one. */

@@ -1,5 +1,6 @@
 // What becomes of a job after a try: decided here, carried out by the store under the claim's fence.
-import type { Claimed, DeadReason, Failure, LostJob, NewJob, Settlement, Stuck } from '../store/records.ts'
+import type { Claimed, DeadReason, Failure, LostJob, NewJob, Settlement } from '../store/records.ts'
+import type { Stuck } from '../store/worker-record.ts'
 import { delayAfter, type BackoffFunction } from './backoff.ts'
 import { caps } from './caps.ts'
 import { Discard, RateLimited, RetryIn } from './decisions.ts'

@@ -1,6 +1,7 @@
 // Why a job is where it is, in one sentence that says what to do. Reads records, changes nothing.
 import type { QueueRecord } from '../store/queue-record.ts'
-import type { JobRecord, WorkerRecord } from '../store/records.ts'
+import type { JobRecord } from '../store/records.ts'
+import type { WorkerRecord } from '../store/worker-record.ts'
 import { canWork } from './crew.ts'
 import { formatMs } from './duration.ts'
 import type { State } from './states.ts'

@@ -1,7 +1,8 @@
 // Reads what is not a job: queues with their depths, workers, announced types.
 import type { State } from '../core/states.ts'
 import type { QueueRecord } from '../store/queue-record.ts'
-import type { TypeRecord, WorkerFacts, WorkerRecord } from '../store/records.ts'
+import type { TypeRecord } from '../store/records.ts'
+import type { WorkerFacts, WorkerRecord } from '../store/worker-record.ts'
 import { typesOf } from './lease.ts'
 import { unpackPolicy } from './policy.ts'
 import type { Reader } from './reader.ts'

@@ -1,7 +1,7 @@
 // What a supervisor and its worker processes say to each other, over the channel that node opens between them; and how a
 // process is looked at that does not listen to it.
 import type { ErrorCode, Problem } from '../core/errors.ts'
-import type { Stuck } from '../store/records.ts'
+import type { Stuck } from '../store/worker-record.ts'
 
 export type CrewOrder =
   /** Comes first. `task` is the supervisor's own: it reaches whoever starts the worker in the process. */

@@ -1,7 +1,7 @@
 // Looks after the processes of a crew that may not hear for themselves, because their event loop is blocked or they stand
 // still: by the records in the store it sees which of them holds jobs that should have ended by a cancel, and whose lease is
 // over without its noticing. What is done about it is left to others.
-import type { WorkerRecord } from '../store/records.ts'
+import type { WorkerRecord } from '../store/worker-record.ts'
 import type { Store } from '../store/store.ts'
 import type { ForgeError } from '../core/errors.ts'
 import type { Timers } from '../timers.ts'

@@ -4,7 +4,7 @@ import { fork, type ChildProcess } from 'node:child_process'
 import type { Duplex } from 'node:stream'
 import { delayAfter, type BackoffPlan } from '../core/backoff.ts'
 import { ForgeError } from '../core/errors.ts'
-import type { CrashLoop, Stuck, WorkerEnd } from '../store/records.ts'
+import type { CrashLoop, Stuck, WorkerEnd } from '../store/worker-record.ts'
 import type { Timers } from '../timers.ts'
 import {
   readStuck,

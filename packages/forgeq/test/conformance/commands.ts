@@ -1,6 +1,6 @@
 // Random commands as data: numbers that twin.ts turns into calls, so that what fast-check shrinks still makes sense.
 import fc from 'fast-check'
-import type { Stuck } from '#src/store/records.js'
+import type { Stuck } from '#src/store/worker-record.js'
 
 const index = fc.nat({ max: 11 })
 const queue = fc.constantFrom('a', 'b')

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { canWork, describeCrashLoops, describeSilent } from '#src/core/crew.js'
-import type { CrashLoop, WorkerRecord } from '#src/store/records.js'
+import type { CrashLoop, WorkerRecord } from '#src/store/worker-record.js'
 
 const now = 1_000_000
 

@@ -13,7 +13,8 @@ import {
   type FailureContext,
 } from '#src/core/outcome.js'
 import { defaultPolicy } from '#src/core/policy.js'
-import type { Claimed, LostJob, Settlement, StoredPolicy, Stuck } from '#src/store/records.js'
+import type { Claimed, LostJob, Settlement, StoredPolicy } from '#src/store/records.js'
+import type { Stuck } from '#src/store/worker-record.js'
 
 const hold = { job: '018f4e3a-7c00-7abc-8def-0123456789ab', claim: 7 }
 

@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import { defaultPolicy } from '#src/core/policy.js'
 import { explainWait, type Explanation } from '#src/core/why.js'
 import { unlimited, type QueueRecord } from '#src/store/queue-record.js'
-import type { JobRecord, WorkerRecord } from '#src/store/records.js'
+import type { JobRecord } from '#src/store/records.js'
+import type { WorkerRecord } from '#src/store/worker-record.js'
 
 const now = 1_000_000
 const id = '018f4e3a-7c00-7abc-8def-0123456789ab'

@@ -1,6 +1,7 @@
 // What the processes of a torture run write down, and what is read when all is over. The checker knows nothing else.
 import type { QueueRecord } from '#src/store/queue-record.js'
-import type { JobRecord, Unique, WorkerRecord } from '#src/store/records.js'
+import type { JobRecord, Unique } from '#src/store/records.js'
+import type { WorkerRecord } from '#src/store/worker-record.js'
 import type { Outcome } from '#src/core/states.js'
 
 /** A job as it was sent to the store, by a producer or with the completion of another job. */

@@ -4,7 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { test } from 'node:test'
 import { ManualClock, ManualTimers } from 'forgeq/testing'
 import { ForgeError } from '#src/core/errors.js'
-import type { WorkerRecord } from '#src/store/records.js'
+import type { WorkerRecord } from '#src/store/worker-record.js'
 import type { Store } from '#src/store/store.js'
 import { Oversight } from '#src/worker/oversight.js'
 

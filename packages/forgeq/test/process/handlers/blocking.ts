@@ -29,7 +29,7 @@ export interface How {
   readonly ms?: number
 }
 
-const sleepForever = 'sleep 1000'
+const sleepLong = 'sleep 60'
 
 /** Holds the event loop of its process. */
 export const block = defineJob(
@@ -38,7 +38,7 @@ export const block = defineJob(
   async ({ job, input: { waits, native, ms = Infinity } }) => {
     if (waits) await wait(10)
     note('start', job.id)
-    if (native) execSync(sleepForever)
+    if (native) execSync(sleepLong)
     const endsAt = performance.now() + ms
     while (performance.now() < endsAt);
     return 'done'

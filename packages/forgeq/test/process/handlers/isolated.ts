@@ -52,7 +52,7 @@ export const plain = defineJob('plain', policy, () => 'fine')
 /** In native code, where nothing ends a thread. */
 export const native = defineJob(
   'native',
-  { ...policy, timeout: '500ms', retries: 0, isolation: 'thread' },
+  { ...policy, timeout: '3s', retries: 0, isolation: 'thread' },
   ({ job, log }) => {
     log.info('in')
     note('start', job.id)

@@ -23,12 +23,12 @@ export const retry = (hold: Hold, delayMs = 0, error: Failure = boom): Settlemen
   error,
 })
 
-export const snooze = (hold: Hold, delayMs = 0, error: Failure | null = null, holdBack?: Scope): Settlement => ({
+export const snooze = (hold: Hold, delayMs = 0, error: Failure | null = null, scope?: Scope): Settlement => ({
   ...held(hold),
   outcome: 'snooze',
   delayMs,
   error,
-  ...(holdBack && { holdBack }),
+  ...(scope && { holdBack: { scope, forMs: delayMs } }),
 })
 
 export const release = (hold: Hold): Settlement => ({ ...held(hold), outcome: 'release' })

@@ -30,7 +30,13 @@ export const holdsCases: readonly Case[] = area('holds', {
     const others = [await s.add({ key: 'l' }), await s.add()]
     const worker = await s.worker()
     assert.deepEqual(await worker.claimIds(9), others)
-    assert.deepEqual(await s.line(k[0]!), { isNext: true, held: 0, opensAt: until, turnOf: null })
+    assert.deepEqual(await s.line(k[0]!), {
+      isNext: true,
+      running: 0,
+      heldUntil: until,
+      rateOpensAt: null,
+      turnOf: null,
+    })
     await s.advance(999)
     await s.promote()
     assert.deepEqual(await worker.claimIds(9), [])
@@ -155,10 +161,10 @@ export const holdsCases: readonly Case[] = area('holds', {
     const until = s.now() + 5000
     await worker.settle(snooze(a!, 5000, null, 'key'))
     await worker.settle(snooze(b!, 1000, null, 'key'))
-    assert.equal((await s.line(waiting!.id))?.opensAt, until)
+    assert.equal((await s.line(waiting!.id))?.heldUntil, until)
     await s.advance(4000)
     await worker.settle(snooze(c!, 9000, null, 'key'))
-    assert.equal((await s.line(waiting!.id))?.opensAt, until + 8000)
+    assert.equal((await s.line(waiting!.id))?.heldUntil, until + 8000)
     await s.advance(8999)
     await s.promote()
     assert.deepEqual(await worker.claim(9), [])
@@ -222,7 +228,8 @@ export const holdsCases: readonly Case[] = area('holds', {
     const startedAt = s.now()
     await holdBack(s, 'key', 1000, { key: 'k' })
     const id = await s.add({ key: 'k' })
-    assert.equal((await s.line(id))?.opensAt, startedAt + 3000)
+    const line = await s.line(id)
+    assert.deepEqual([line?.heldUntil, line?.rateOpensAt], [startedAt + 1000, startedAt + 3000])
     await s.advance(1000)
     assert.equal(await s.promote(), startedAt + 3000)
     await s.advance(2000)

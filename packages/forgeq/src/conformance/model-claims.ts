@@ -52,7 +52,7 @@ export class ModelClaims extends ModelPlaces {
 
   /** Whether the worker gets jobs of this type now. */
   protected fits(job: ModelJob, worker: Registration, now: number): boolean {
-    return knows(worker, job) && !this.limits.isTypeHeld(job.policy.queue, job.type, now)
+    return knows(worker, job) && this.limits.typeHeldUntil(job.policy.queue, job.type, now) === null
   }
 
   /** Claims for one want: what does not fit steps aside, and who should have started by now ends. */
@@ -92,7 +92,7 @@ export class ModelClaims extends ModelPlaces {
   }
 
   protected start(job: ModelJob, worker: string, now: number): Claimed {
-    this.lines.leave(job)
+    this.lines.take(job)
     this.lines.takeTurn(job)
     this.limits.noteStart(job, now)
     move(job, 'claim', 'running')

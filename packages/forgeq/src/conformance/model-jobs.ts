@@ -10,6 +10,7 @@ import type {
   ActRequest,
   ActVerdict,
   Enqueued,
+  HoldBack,
   NewJob,
   Note,
   Order,
@@ -169,13 +170,14 @@ export class ModelJobs extends ModelClaims {
         this.wait(job, verb, now + settlement.delayMs, now)
         break
       case 'snooze':
-        if (settlement.holdBack) this.limits.hold(job, settlement.holdBack, now + settlement.delayMs)
+        this.holdBack(job, settlement.holdBack, now)
         this.wait(job, verb, now + settlement.delayMs, now)
         break
       case 'release':
         this.wait(job, verb, now, now)
         break
       case 'bury':
+        this.holdBack(job, settlement.holdBack, now)
         this.end(job, verb, 'dead', settlement.reason, now)
         break
       case 'cancel':
@@ -187,6 +189,10 @@ export class ModelJobs extends ModelClaims {
         else if (settlement.bury) this.end(job, verb, 'dead', settlement.bury, now)
         else this.wait(job, verb, now, now)
     }
+  }
+
+  protected holdBack(job: ModelJob, hold: HoldBack | undefined, now: number): void {
+    if (hold !== undefined) this.limits.hold(job, hold.scope, now + hold.forMs)
   }
 
   /** First whoever should have started by now, then who is due, then what opens, then keys to be looked at again. */
@@ -221,7 +227,7 @@ export class ModelJobs extends ModelClaims {
   prune(limit: number, now: number): { readonly removed: number; readonly more: boolean } {
     const over = this.all((job) => isEnded(job.state) && job.finishedAt! + this.keepMs(job) <= now)
     for (const job of over.slice(0, limit)) this.byId.delete(job.id)
-    this.limits.forgetStarts(now)
+    for (const [queue, key] of this.limits.forgetStarts(now)) this.lines.touchKey(queue, key)
     this.keys.prune(now)
     return { removed: Math.min(over.length, limit), more: over.length > limit }
   }

@@ -29,8 +29,8 @@ export function afterFailure(claimed: Claimed, error: unknown, context: FailureC
   const { job, claim, attempt, policy } = claimed
   const { aborted } = context
   const ask = readAsk(error, job)
-  const bury = (reason: DeadReason, code?: string): Settlement => {
-    return { job, claim, outcome: 'bury', reason, error: toFailure(error, code) }
+  const bury = (reason: DeadReason, code?: string) => {
+    return { job, claim, outcome: 'bury', reason, error: toFailure(error, code) } as const
   }
   if (aborted === 'cancel') return { job, claim, outcome: 'cancel', error: ask === 'cancel' ? null : toFailure(error) }
   if (ask === 'discard') return bury('discarded', 'DISCARDED')
@@ -38,7 +38,9 @@ export function afterFailure(claimed: Claimed, error: unknown, context: FailureC
   const isOnce = policy.delivery === 'at-most-once'
   if (typeof ask === 'object') {
     const { code, delayMs, countAttempt, holdBack } = ask
-    if (isOnce) return bury('lost', code)
+    const held = holdBack === undefined ? undefined : { holdBack: { scope: holdBack, forMs: delayMs } }
+    // It may not start again, but others need not run into the same limit.
+    if (isOnce) return { ...bury('lost', code), ...held }
     if (countAttempt && attempt >= policy.maxAttempts) return bury('exhausted', code)
     const again = {
       job,
@@ -47,7 +49,7 @@ export function afterFailure(claimed: Claimed, error: unknown, context: FailureC
       delayMs,
       error: toFailure(error, code),
     } as const
-    return holdBack === undefined ? again : { ...again, outcome: 'snooze', holdBack }
+    return held === undefined ? again : { ...again, outcome: 'snooze', ...held }
   }
   if (aborted === 'shutdown') {
     return isOnce ? bury('lost', 'SHUTDOWN') : { job, claim, outcome: 'release' }

@@ -219,13 +219,14 @@ const sift = (hand: Hand, gate: Gate, rows: readonly Row[]): Sifted => {
 
 /**
  * Parks a job that this worker does not know, or whose type is held back, ends one that is too late to start, and takes
- * the token of a key that has no room any more; whatever it is leaves the lane.
+ * the token of a key that has no room any more, or whose next type is held back; whatever it is leaves the lane.
  */
 const isRunnable = ({ turn, worker }: Hand, gate: Gate, row: Row): boolean => {
   const { queue } = gate
   const [lane, seq, job, type, claims, , , id, , , expireAt, , , uniqFor, key] = row
-  const hasRoom = key === null || roomOf(turn, gate, { queue, key }).isOpen
-  const isKnown = worker.types.has(type) && !gate.holds.types.has(type)
+  const isHeld = gate.holds.types.has(type)
+  const hasRoom = key === null || (!isHeld && roomOf(turn, gate, { queue, key }).isOpen)
+  const isKnown = worker.types.has(type) && !isHeld
   const isLate = claims === 0 && expireAt !== null && expireAt <= turn.now
   if (hasRoom && isKnown && !isLate) {
     if (claims === 0 && expireAt !== null) turn.sql(meetDeadline).run(expireAt, job)

@@ -71,6 +71,10 @@ const recordOf = (db: Reader, body: BodyRow, include: readonly Include[]): JobRe
   const done = place.tree === 'done' ? (db.sql(doneOf).get(body.seq) as DoneRow) : undefined
   const error = place.claim === 0 ? undefined : (db.sql(lastError).get(body.seq) as { error: string } | undefined)
   const progress = db.sql(progressOf).get(body.seq) as { progress: string } | undefined
+  const line =
+    include.includes('line') && place.tree === 'line'
+      ? lineOf(db, { queue: body.queue, key: body.key! }, body.seq)
+      : undefined
   return {
     id: body.id,
     type: db.names.type.name(body.type),
@@ -96,7 +100,7 @@ const recordOf = (db: Reader, body: BodyRow, include: readonly Include[]): JobRe
     tags: body.tags === null ? [] : (JSON.parse(body.tags) as string[]),
     unique: body.uniq === null ? null : unpackUnique(body.uniq, body.uniq_for),
     key: body.key,
-    ...(include.includes('line') && place.tree === 'line' && { line: lineOf(db, body.queue, body.key!, body.seq) }),
+    ...(line !== undefined && { line }),
     ...(include.includes('attempts') ? { attempts: attempts(db, body.seq, place, done) } : {}),
     ...(include.includes('logs') ? { logs: logs(db, body.seq) } : {}),
   }

@@ -165,6 +165,7 @@ CREATE TABLE forgeq_line (
   settler INTEGER NOT NULL, PRIMARY KEY (queue, key, lane, seq)
 ) WITHOUT ROWID;
 CREATE INDEX forgeq_line_age ON forgeq_line (queue, at);
+CREATE INDEX forgeq_line_type ON forgeq_line (queue, key, type, lane, seq);
 
 -- Which job the others of an ordered key wait for.
 CREATE TABLE forgeq_key_turn (queue INTEGER NOT NULL, key TEXT NOT NULL, job INTEGER NOT NULL, PRIMARY KEY (queue, key)) WITHOUT ROWID;

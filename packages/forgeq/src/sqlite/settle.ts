@@ -148,9 +148,7 @@ const goOn = (turn: Turn, row: Held, settler: Settler, settlement: Settlement): 
       const counters = { ...countersOf(row, by), attempt: row.attempt + (settlement.outcome === 'retry' ? 1 : 0) }
       if (settlement.delayMs > 0) makeLater(turn, body, turn.now + settlement.delayMs, counters)
       else makeReady(turn, body, counters)
-      if (settlement.outcome === 'snooze' && settlement.holdBack !== undefined) {
-        holdBack(turn, body, settlement.holdBack, turn.now + settlement.delayMs)
-      }
+      if (settlement.outcome === 'snooze') holdBack(turn, body, settlement.holdBack)
       return 'applied'
     }
     case 'release':
@@ -166,6 +164,7 @@ const goOn = (turn: Turn, row: Held, settler: Settler, settlement: Settlement): 
     }
     case 'bury':
       addHistory(turn, row, 'bury', settlement.error)
+      holdBack(turn, body, settlement.holdBack)
       finishHeld(turn, row, countersOf(row, by), 'dead', settlement.reason)
       return 'applied'
     case 'cancel':

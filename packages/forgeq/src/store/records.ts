@@ -96,14 +96,19 @@ interface Ending<O extends Outcome> extends Hold {
   readonly outcome: O
 }
 
+/** For that time no job of the same key, of the same type in this queue, or of the queue is handed out. */
+export interface HoldBack {
+  readonly scope: Scope
+  readonly forMs: number
+}
+
 /** How a claim ends. Core decides which one it is; the store carries it out under the fence. */
 export type Settlement =
   | (Ending<'complete'> & { readonly result: string | null; readonly followUps?: readonly NewJob[] })
   | (Ending<'retry'> & { readonly delayMs: number; readonly error: Failure })
-  /** `holdBack`: for that time no job of the same key, of the same type in this queue, or of the queue is handed out. */
-  | (Ending<'snooze'> & { readonly delayMs: number; readonly error: Failure | null; readonly holdBack?: Scope })
+  | (Ending<'snooze'> & { readonly delayMs: number; readonly error: Failure | null; readonly holdBack?: HoldBack })
   | Ending<'release'>
-  | (Ending<'bury'> & { readonly reason: DeadReason; readonly error: Failure })
+  | (Ending<'bury'> & { readonly reason: DeadReason; readonly error: Failure; readonly holdBack?: HoldBack })
   | (Ending<'cancel'> & { readonly error: Failure | null })
   /** Raises the crash count; without `bury` the job is ready again in the front lane. */
   | (Ending<'crash'> & { readonly error: Failure; readonly bury?: DeadReason })

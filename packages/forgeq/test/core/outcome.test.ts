@@ -169,7 +169,13 @@ test('a job that was rate limited waits, uses up no attempt, and holds others ba
   for (const scope of ['key', 'type', 'queue'] as const) {
     for (const aborted of [undefined, 'timeout', 'shutdown'] as const) {
       const end = fail(busy, new RateLimited('1m', scope), { aborted })
-      const expected = { ...hold, outcome: 'snooze', delayMs: 60_000, holdBack: scope, code: 'RATE_LIMITED' }
+      const expected = {
+        ...hold,
+        outcome: 'snooze',
+        delayMs: 60_000,
+        holdBack: { scope, forMs: 60_000 },
+        code: 'RATE_LIMITED',
+      }
       assert.deepEqual(decision(end), expected)
     }
   }

@@ -56,7 +56,7 @@ const counts = { scheduled: 0, blocked: 0, ready: 1, running: 0, completed: 0, d
 const queue: QueueRecord = { queue: 'mail', paused: false, ...unlimited, counts, oldestReadyAt: 0 }
 const error = { code: 'HANDLER_ERROR', name: 'Error', message: 'mailbox full' }
 
-const line = { isNext: true, held: 0, opensAt: null, turnOf: null }
+const line = { isNext: true, running: 0, heldUntil: null, rateOpensAt: null, turnOf: null }
 const perKey = { concurrency: 2, rate: { max: 5, perMs: 60_000 }, ordered: false }
 const closed = { left: 0, opensAt: now + 20_000 }
 const rate = { max: 100, perMs: 60_000 }
@@ -174,14 +174,14 @@ const cases: [string, Explanation['reason'], RegExp, Partial<JobRecord>, WorkerR
     'ready, key held back',
     'key-held',
     /key is held back for another 20s/,
-    { line: { ...line, opensAt: now + 20_000 } },
+    { line: { ...line, heldUntil: now + 20_000 } },
     [worker],
   ],
   [
     'ready, key held back for longer than its rate',
     'key-held',
     /another 2m/,
-    { line: { ...line, opensAt: now + 120_000 } },
+    { line: { ...line, heldUntil: now + 120_000 } },
     [worker],
     limited({ perKey }),
   ],
@@ -189,7 +189,7 @@ const cases: [string, Explanation['reason'], RegExp, Partial<JobRecord>, WorkerR
     'ready, rate of its key used up',
     'key-rate',
     /rate of 5\/m.* opens in 20s: .*--key-rate`/,
-    { line: { ...line, opensAt: now + 20_000 } },
+    { line: { ...line, rateOpensAt: now + 20_000 } },
     [worker],
     limited({ perKey }),
   ],
@@ -197,7 +197,7 @@ const cases: [string, Explanation['reason'], RegExp, Partial<JobRecord>, WorkerR
     'ready, slots of its key taken',
     'key-slots',
     /^2 other jobs of its key .*--key-concurrency`/,
-    { line: { ...line, held: 2, isNext: false } },
+    { line: { ...line, running: 2, isNext: false } },
     [worker],
     limited({ perKey }),
   ],
@@ -205,7 +205,7 @@ const cases: [string, Explanation['reason'], RegExp, Partial<JobRecord>, WorkerR
     'ready, the slot of its key taken, ordered',
     'key-slots',
     /^Another job of its key is running, as many as may: wait\.$/,
-    { line: { ...line, held: 1 } },
+    { line: { ...line, running: 1 } },
     [worker],
     limited({ perKey: { ...perKey, concurrency: null, ordered: true } }),
   ],

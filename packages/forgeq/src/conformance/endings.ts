@@ -1,6 +1,6 @@
 // One builder per outcome, so that a case names how a claim ends and nothing else.
 import type { Scope } from '../core/limit.ts'
-import type { DeadReason, Failure, Hold, NewJob, Settlement } from '../store/records.ts'
+import type { DeadReason, Failure, Hold, HoldBack, NewJob, Settlement } from '../store/records.ts'
 
 export const failure = (message: string): Failure => ({ code: 'HANDLER_ERROR', name: 'Error', message })
 
@@ -33,11 +33,17 @@ export const snooze = (hold: Hold, delayMs = 0, error: Failure | null = null, sc
 
 export const release = (hold: Hold): Settlement => ({ ...held(hold), outcome: 'release' })
 
-export const bury = (hold: Hold, reason: DeadReason = 'exhausted', error: Failure = boom): Settlement => ({
+export const bury = (
+  hold: Hold,
+  reason: DeadReason = 'exhausted',
+  error: Failure = boom,
+  holdBack?: HoldBack,
+): Settlement => ({
   ...held(hold),
   outcome: 'bury',
   reason,
   error,
+  ...(holdBack && { holdBack }),
 })
 
 export const cancel = (hold: Hold, error: Failure | null = null): Settlement => ({

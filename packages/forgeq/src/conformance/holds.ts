@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import type { Scope } from '../core/limit.ts'
 import { area } from './area.ts'
 import type { Case } from './case.ts'
-import { complete, snooze } from './endings.ts'
+import { bury, complete, failure, snooze } from './endings.ts'
 import type { JobOptions, Scene } from './scene.ts'
 import type { ScriptedWorker } from './scripted-worker.ts'
 
@@ -245,12 +245,46 @@ export const holdsCases: readonly Case[] = area('holds', {
     const work = await s.add({ key: 'k' })
     const worker = await all(s)
     assert.deepEqual(await worker.claimIds(9), [])
-    assert.equal((await s.line(work))?.turnOf, mail)
+    assert.equal((await s.line(work))?.isNext, false)
     await s.advance(1000)
+    await s.promote()
     const claimed = await worker.claimIds(9)
     assert.equal(claimed.includes(mail) && !claimed.includes(work), true)
     await worker.settle(complete({ job: mail, claim: 1 }))
     assert.deepEqual(await worker.claimIds(9), [work])
+  },
+
+  'a job that may start only once and ends for it holds the others back all the same': async (s) => {
+    const [a] = await s.addMany(3, { type: 'mail' })
+    const worker = await all(s)
+    const claimed = await worker.claimOne()
+    assert.equal(claimed.job, a)
+    await worker.settle(bury(claimed, 'lost', failure('429'), { scope: 'type', forMs: 1000 }))
+    assert.deepEqual(await worker.claimIds(9), [])
+    await s.advance(1000)
+    assert.equal((await worker.claimIds(9)).length, 2)
+  },
+
+  'after a type was held back keys take turns as before': async (s) => {
+    await holdBack(s, 'type', 1000, { type: 'mail' })
+    await s.addMany(50, { type: 'mail', key: 'a' })
+    const worker = await all(s)
+    assert.deepEqual(await worker.claimIds(9), [])
+    const b = await s.addMany(3, { type: 'mail', key: 'b' })
+    await s.advance(1000)
+    await s.promote()
+    const claimed = await worker.claimIds(8)
+    assert.deepEqual(
+      claimed.filter((id) => b.includes(id)),
+      b,
+    )
+  },
+
+  'other types of a key go on while one is held back': async (s) => {
+    await holdBack(s, 'type', 1000, { type: 'mail' })
+    await s.addMany(5, { type: 'mail', key: 'k' })
+    const work = await s.addMany(2, { key: 'k' })
+    assert.deepEqual(await (await all(s)).claimIds(9), work)
   },
 
   'suspects that are held back are nobody to wait for': async (s) => {

@@ -63,7 +63,7 @@ export class ModelJobs extends ModelClaims {
       return refuse(job.id, 'INVALID_ID', 'it is no UUIDv7 made within a day of the time of the store; make a new id')
     }
     const holder = job.unique && this.holder(job.type, job.unique, now)
-    if (holder !== undefined) return this.meetHolder(holder, job, now)
+    if (holder !== undefined) return this.meetHolder(holder, job, now, isFollowUp)
     const refused = isFollowUp ? null : this.refusal(job)
     if (refused) return refused
     const added = newModelJob(job, now)
@@ -91,7 +91,7 @@ export class ModelJobs extends ModelClaims {
   }
 
   /** What becomes of an enqueue whose key is held. */
-  protected meetHolder(id: string, job: NewJob, now: number): Enqueued {
+  protected meetHolder(id: string, job: NewJob, now: number, isFollowUp = false): Enqueued {
     const holder = this.byId.get(id)
     const how = job.unique!.onConflict
     if (how === 'error') {
@@ -99,6 +99,9 @@ export class ModelJobs extends ModelClaims {
       return { id: job.id, refused }
     }
     if (how === 'keep' || !holder || !allows(holder.state, 'replace')) return { id, duplicate: true }
+    const isMoved = holder.policy.queue !== job.policy.queue
+    const refused = isMoved && !isFollowUp ? this.refusal(job) : null
+    if (refused) return refused
     this.replace(holder, job, now)
     this.keys.remember(job.id, job.type, id, now)
     return { id, duplicate: true, replaced: true }
@@ -151,6 +154,8 @@ export class ModelJobs extends ModelClaims {
   }
 
   protected carryOut(job: ModelJob, given: Settlement, now: number): void {
+    // It has the turn already, unless its queue was not ordered when it started.
+    this.lines.takeTurn(job)
     const settlement = obey(job, given)
     const verb = settlement.outcome
     recordAttempt(job, settlement, now)

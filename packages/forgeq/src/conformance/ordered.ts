@@ -184,7 +184,7 @@ export const orderedCases: readonly Case[] = area('ordered', {
     assert.deepEqual(await worker.claimIds(9), [second])
   },
 
-  'jobs that run when order is set have no turn, but no other starts while they run': async (s) => {
+  'a job that runs when order is set has the turn from when it comes back, and no other starts before': async (s) => {
     const [a, b, c] = await s.addMany(3, { key: 'k' })
     const worker = await s.worker()
     assert.deepEqual(await worker.claimIds(2), [a, b])
@@ -193,6 +193,12 @@ export const orderedCases: readonly Case[] = area('ordered', {
     await worker.settle(retry({ job: a!, claim: 1 }, 5000))
     assert.deepEqual(await worker.claimIds(9), [])
     await worker.settle(complete({ job: b!, claim: 1 }))
+    assert.deepEqual(await worker.claimIds(9), [])
+    assert.equal((await s.line(c!))?.turnOf, a)
+    await s.advance(5000)
+    await s.promote()
+    assert.deepEqual(await worker.claimIds(9), [a])
+    await worker.settle(complete({ job: a!, claim: 2 }))
     assert.deepEqual(await worker.claimIds(9), [c])
   },
 

@@ -6,7 +6,7 @@ import type { Gate } from './gate.ts'
 import { putKeysRight } from './keys.ts'
 import { freshLane } from './lanes.ts'
 import { packPolicy } from './policy.ts'
-import { rememberReplacement, replacementOf, replaceWork, type Work } from './replace.ts'
+import { rememberReplacement, replacementOf, replaceWork, waitingJob, type Work } from './replace.ts'
 import { stateCodes } from './schema.ts'
 import type { Turn } from './turn.ts'
 import { holderOf, packHold, takeUnique } from './unique.ts'
@@ -114,6 +114,8 @@ export const place = (turn: Turn, jobs: readonly NewJob[], isFollowUp: boolean):
       facts.set(job.policy, policy)
     }
     const type = turn.names.type.id(job.type)
+    const { gate } = policy
+    const shutFor: ShutFor = ({ id }) => (isFollowUp ? undefined : whyShut(turn, gate, id, job.policy.queue))
     if (!isFollowUp && !isTimely(job.id, turn.now)) {
       const known = duplicateOf(turn, job)
       if (known !== undefined) return known
@@ -125,11 +127,11 @@ export const place = (turn: Turn, jobs: readonly NewJob[], isFollowUp: boolean):
       const known = duplicateOf(turn, job)
       if (known !== undefined) return known
       const holder = holderOf(turn, type, job.unique.key)
-      if (holder !== undefined) return meet(turn, batch, holder, job, type, work)
+      if (holder !== undefined) return meet(turn, batch, holder, job, type, work, shutFor)
     }
-    const shut = isFollowUp ? undefined : whyShut(turn, policy.gate)
+    const shut = shutFor(job)
     // A full queue still answers for the jobs that it has.
-    if (shut !== undefined) return duplicateOf(turn, job) ?? refuse(job.id, ...shut(job.policy.queue))
+    if (shut !== undefined) return duplicateOf(turn, job) ?? shut
     return store(turn, batch, job, type, work) ?? duplicateOf(turn, job)!
   })
   placeAll(turn, batch)
@@ -188,6 +190,7 @@ const meet = (
   job: NewJob,
   type: number,
   work: Work,
+  shutFor: ShutFor,
 ): Enqueued => {
   switch (job.unique!.onConflict) {
     case 'keep':
@@ -199,25 +202,32 @@ const meet = (
     case 'replace':
       // The holder may be of this very call.
       placeAll(turn, batch)
-      if (!replaceWork(turn, holder.seq, work)) return { id: holder.id, duplicate: true }
+      const waiting = waitingJob(turn, holder.seq)
+      if (waiting === undefined) return { id: holder.id, duplicate: true }
+      // Where it is it may stay; another queue takes it as it takes a new job.
+      const shut = waiting.body.queue === work.queue ? undefined : shutFor(job)
+      if (shut !== undefined) return shut
+      replaceWork(turn, waiting, work)
       rememberReplacement(turn, job.id, type, holder.id)
       return { id: holder.id, duplicate: true, replaced: true }
   }
 }
 
-/** Why a queue takes no more jobs, if it does not: as the refusal of a job for it. */
+/** The refusal of a job by its queue, if it takes none. */
+type ShutFor = (job: NewJob) => Enqueued | undefined
+
 const whyShut = (
   turn: Turn,
   { queue, isAccepting, limits: { maxDepth } }: Gate,
-): ((name: string) => [Refusal['code'], string]) | undefined => {
+  id: string,
+  name: string,
+): Enqueued | undefined => {
   if (!isAccepting) {
-    return (name) => [
-      'QUEUE_CLOSED',
-      `queue ${name} takes no new jobs; \`forgeq queues limit ${name} --accepting\` opens it`,
-    ]
+    const message = `queue ${name} takes no new jobs; \`forgeq queues limit ${name} --accepting\` opens it`
+    return refuse(id, 'QUEUE_CLOSED', message)
   }
   if (maxDepth === null || depthOf(turn, queue) < maxDepth) return undefined
-  return (name) => ['QUEUE_FULL', `queue ${name} has ${maxDepth} jobs waiting, as many as it may; try again later`]
+  return refuse(id, 'QUEUE_FULL', `queue ${name} has ${maxDepth} jobs waiting, as many as it may; try again later`)
 }
 
 const depthOf = (turn: Turn, queue: number): number =>

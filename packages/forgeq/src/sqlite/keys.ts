@@ -177,6 +177,12 @@ export const parkFromLine = (turn: Turn, job: KeyOf & { readonly job: number }):
   if (turn.gate(job.queue).limits.perKey.ordered) turn.sql(giveTurn).run(job.queue, job.key, job.job)
 }
 
+/** A job of the key stopped running. It has the turn already, unless its queue was not ordered when it started. */
+export const goesOn = (turn: Turn, { queue, key, job }: KeyOf & { readonly job: number }): void => {
+  if (turn.gate(queue).limits.perKey.ordered) turn.sql(giveTurn).run(queue, key, job)
+  turn.touch(queue, key)
+}
+
 /** A job with a key has ended, whatever became of it: it has no turn any more. */
 export const endOfKeyed = (turn: Turn, { queue, key, seq }: KeyOf & { readonly seq: number }): void => {
   if (!turn.gate(queue).limits.perKey.ordered) return

@@ -8,7 +8,7 @@ import type { Failure, Settlement, Verdict } from '../store/records.ts'
 import { place } from './enqueue.ts'
 import { finish } from './finish.ts'
 import { holdBack } from './holds.ts'
-import { endOfKeyed } from './keys.ts'
+import { endOfKeyed, goesOn } from './keys.ts'
 import { levelOf } from './lanes.ts'
 import { makeLater, makeReady, placeOf, type Body } from './place.ts'
 import { stateCodes } from './schema.ts'
@@ -133,7 +133,7 @@ const endOtherwise = (turn: Turn, seq: number, settler: Settler, settlement: Set
   const row = turn.sql(heldJob).get(seq) as Held
   turn.sql(endClaim).run(seq)
   turn.tally(row.queue, stateCodes.running, -1)
-  if (row.key !== null) turn.touch(row.queue, row.key)
+  if (row.key !== null) goesOn(turn, { queue: row.queue, key: row.key, job: seq })
   return row.cancelled === 0 ? goOn(turn, row, settler, settlement) : cancel(turn, row, settler, settlement)
 }
 

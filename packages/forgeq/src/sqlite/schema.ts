@@ -2,6 +2,7 @@
 //
 // What a job costs: its body is written once (`job`), its place moves between small trees (`ready`, `later`, `parked`,
 // `running`, `done`). A claim reads `ready` and the bodies it hands out, nothing else.
+import { ForgeError } from '../core/errors.ts'
 import type { State } from '../core/states.ts'
 
 /** Numbers in `tally.state` and `done.state`. */
@@ -193,3 +194,9 @@ export const migrations: readonly Step[] = [
   { name: '003 deduplication', sql: deduplication },
   { name: '004 limits', sql: limits },
 ]
+
+export const tooNew = (version: number): ForgeError =>
+  new ForgeError(
+    'MIGRATION_NEEDED',
+    `the file has schema version ${version}, this ForgeQ knows ${migrations.length}; upgrade forgeq before it is used again`,
+  )

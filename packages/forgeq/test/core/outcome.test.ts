@@ -185,6 +185,7 @@ test('a job that was rate limited waits, uses up no attempt, and holds others ba
     ...hold,
     outcome: 'bury',
     reason: 'lost',
+    holdBack: { scope: 'type', forMs: 5 },
     code: 'RATE_LIMITED',
   })
 })

@@ -129,10 +129,11 @@ const earlier = (a: Spot | undefined, b: Spot): Spot =>
 
 /**
  * Gives the key's token to the job that is next now, or to none. It keeps its place when it goes from one job to another of
- * the same level. Else a job that entered the line after `since` takes the place of its own sequence number, any other the
- * end. Tokens are all among the fresh: whose jobs came back must not hold up the other keys.
+ * the same level; else a job that entered the line after `since` takes the place of its own sequence number, any other the
+ * end. `null`, in a claim: always the end, for what lies before it may have been read already. Tokens are all among the
+ * fresh: whose jobs came back must not hold up the other keys.
  */
-export const putRight = (turn: Turn, of: KeyOf, since: number): void => {
+export const putRight = (turn: Turn, of: KeyOf, since: number | null): void => {
   const { queue, key } = of
   const gate = turn.gate(queue)
   const token = turn.sql(tokenOf).get(queue, key) as Spot | undefined
@@ -148,9 +149,13 @@ export const putRight = (turn: Turn, of: KeyOf, since: number): void => {
   const lane = laneOf(levelOf(next.lane), freshLane)
   if (token?.job === next.job && token.lane === lane) return
   if (token !== undefined) turn.sql(dropToken).run(queue, key)
-  const place = token?.lane === lane ? token.seq : next.seq > since ? next.seq : turn.nextSeq()
-  turn.sql(addToken).run(lane, place, next.job)
+  turn.sql(addToken).run(lane, since === null ? turn.nextSeq() : placeOf(turn, next, token, lane, since), next.job)
   turn.hint(`ready:${turn.names.queue.name(queue)}`)
+}
+
+const placeOf = (turn: Turn, next: Spot, token: Spot | undefined, lane: number, since: number): number => {
+  if (token?.lane === lane) return token.seq
+  return next.seq > since ? next.seq : turn.nextSeq()
 }
 
 /** Puts the tokens of all keys right that this call has touched; the last step of a call, and of what it settles. */
@@ -167,7 +172,7 @@ export const tookToken = (turn: Turn, job: KeyOf & { readonly job: number }): vo
   turn.sql(takeFromLine).run(job.job)
   if (ordered) turn.sql(giveTurn).run(job.queue, job.key, job.job)
   if (rate !== null) noteStarts(turn, job.queue, `k${job.key}`, 1, rate)
-  putRight(turn, job, Infinity)
+  putRight(turn, job, null)
 }
 
 /** A job leaves its line to be parked. In a queue of ordered keys the others wait for it. */

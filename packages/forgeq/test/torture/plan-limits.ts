@@ -19,7 +19,8 @@ const rateOf = ({ between }: Random, least: number, most: number): Rate => ({
 
 const keyLimitsOf = (random: Random): KeyLimits => ({
   concurrency: random.chance(0.8) ? random.between(1, 3) : null,
-  rate: random.chance(0.7) ? rateOf(random, 2, 5) : null,
+  // Each key has a job in some two seconds: less would never be used up.
+  rate: random.chance(0.7) ? { max: random.between(1, 3), perMs: random.between(10, 40) * 100 } : null,
   ordered: false,
 })
 
@@ -33,7 +34,7 @@ const settingsOf: Readonly<Record<LimitedQueue, ((random: Random, isFirst: boole
     return { rates: { [random.pick([2, 8])]: chance(0.8) ? rateOf(random, 2, 4) : null } }
   },
   keyed: (random, isFirst) => ({
-    perKey: isFirst ? { concurrency: 2, rate: { max: 4, perMs: 1_000 }, ordered: false } : keyLimitsOf(random),
+    perKey: isFirst ? { concurrency: 2, rate: { max: 1, perMs: 2_000 }, ordered: false } : keyLimitsOf(random),
   }),
   // Mostly in order: turns that are longer than a time between two changes would prove nothing.
   ordered: (random, isFirst) => ({
@@ -46,6 +47,12 @@ const settingsOf: Readonly<Record<LimitedQueue, ((random: Random, isFirst: boole
   },
   partner: undefined,
   once: undefined,
+}
+
+/** In the end: what is left must not take longer than a run. */
+const lastSettings: Readonly<Partial<Record<LimitedQueue, QueueSettings>>> = {
+  metered: { rate: { max: 8, perMs: 2_000 }, rates: { 2: null, 8: null }, concurrency: 4 },
+  keyed: { perKey: { concurrency: 2, rate: { max: 3, perMs: 1_000 }, ordered: false } },
 }
 
 const operated = ['metered', 'keyed', 'ordered', 'bounded'] as const
@@ -105,7 +112,7 @@ export function limitOps(random: Random, ms: number, opsPerSecond: number, role:
     if (n > operated.length && random.chance(0.04)) ops.push({ at, do: 'cancel', op: random.between(n - 4, n - 1) })
     else ops.push({ at, ...jobOf(random, `${role}.${n}`) })
   }
-  return ops
+  return [...ops, ...changes]
 }
 
 function changesOf(random: Random, ms: number, queue: (typeof operated)[number]): Op[] {
@@ -113,6 +120,8 @@ function changesOf(random: Random, ms: number, queue: (typeof operated)[number])
   for (let at = 0; at < ms; at += random.between(3_000, 9_000)) {
     ops.push({ at, do: 'limit', queue, settings: settingsOf[queue]!(random, at === 0) })
   }
+  const settings = lastSettings[queue]
+  if (settings !== undefined) ops.push({ at: ms, do: 'limit', queue, settings })
   return ops
 }
 

@@ -4,6 +4,7 @@ import { openStore } from 'forgeq/store'
 import { runSupervised } from '#src/worker/supervised.js'
 import { openHistory } from './history.ts'
 import { queues } from './plan.ts'
+import { limitedQueues } from './plan-limits.ts'
 import { recorded } from './recorded-store.ts'
 import { setSurroundings } from './surroundings.ts'
 
@@ -24,7 +25,7 @@ runSupervised(async (given, { guard }) => {
   })
   const worker = forge.worker({
     handlers: [new URL('./handlers.js', import.meta.url)],
-    queues: Object.fromEntries(queues.map((queue) => [queue, slots])),
+    queues: Object.fromEntries([...queues, ...limitedQueues].map((queue) => [queue, slots])),
     concurrency: slots,
     lease: '5s',
     signals: false,

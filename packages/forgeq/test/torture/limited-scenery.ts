@@ -48,6 +48,9 @@ export const limitedScenery: Scenery = {
   queues: [...Object.keys(settings), 'partner', 'unique'],
   settings: (queue, random) => settings[queue]?.(random),
   dress,
-  settle: ({ chance, between, pick }) =>
-    chance(0.08) ? { delayMs: between(1, 8) * 500, holdBack: pick(['queue', 'type', 'key'] as const) } : undefined,
+  settle: ({ chance, between, pick }) => {
+    if (!chance(0.08)) return undefined
+    const delayMs = between(1, 8) * 500
+    return { delayMs, holdBack: { scope: pick(['queue', 'type', 'key'] as const), forMs: delayMs } }
+  },
 }

@@ -31,7 +31,7 @@ const settledOf = (settlement: Settlement & { readonly worker?: string }): Settl
   worker: settlement.worker,
   ...('delayMs' in settlement && { delayMs: settlement.delayMs }),
   ...('followUps' in settlement && { followUps: settlement.followUps?.map(sentOf) }),
-  ...('holdBack' in settlement && { holdBack: settlement.holdBack }),
+  ...('holdBack' in settlement && { holdBack: settlement.holdBack?.scope }),
 })
 
 export function recorded(store: Store, note: Note): Store {

@@ -7,6 +7,7 @@ import type { ManualClock } from '#src/store/clock.js'
 import type { QueueSettings } from '#src/core/limit.js'
 import type { NewJob, NewUnique, Settlement } from '#src/store/records.js'
 import type { Store } from '#src/store/store.js'
+import { holdMutants } from '../conformance/mutants-holds.ts'
 import { keyMutants } from '../conformance/mutants-keys.ts'
 import { limitMutants } from '../conformance/mutants-limits.ts'
 import { uniqueMutants } from '../conformance/unique-mutants.ts'
@@ -25,7 +26,7 @@ for (const seed of [1, 2, 3, 4, 5, 6]) {
   })
 }
 
-const mutants = { ...limitMutants, ...keyMutants, ...uniqueMutants }
+const mutants = { ...limitMutants, ...holdMutants, ...keyMutants, ...uniqueMutants }
 
 /** Stores of the conformance suite's mutants -> the invariant that gives them away. */
 const stores: Readonly<Record<string, RegExp>> = {

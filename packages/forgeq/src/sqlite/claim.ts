@@ -6,7 +6,7 @@ import { finish, neverClaimed, type End } from './finish.ts'
 import type { Gate } from './gate.ts'
 import { enterLine, leaveLine, parkFromLine, putKeysRight, putRight, roomOf, tookToken } from './keys.ts'
 import { laneOf, levelOf, unparkedLane, type Lanes } from './lanes.ts'
-import { charge, openingOf } from './openings.ts'
+import { charge, hasRates, openingOf } from './openings.ts'
 import { claimedPolicy, unpackPolicy } from './policy.ts'
 import { stateCodes } from './schema.ts'
 import { holdsOther, holdsSuspect } from './suspects.ts'
@@ -170,7 +170,7 @@ const claimFrom = (hand: Hand, gate: Gate, limit: number): void => {
     const target = Math.min(end, claimed.length + part.most)
     claimLanes(hand, gate, part, target)
   }
-  charge(turn, gate, claimed.slice(before))
+  if (hasRates(gate.limits)) charge(turn, gate, claimed.slice(before))
 }
 
 const claimLanes = (hand: Hand, gate: Gate, lanes: Lanes, target: number): void => {
@@ -184,13 +184,16 @@ const claimLanes = (hand: Hand, gate: Gate, lanes: Lanes, target: number): void 
     moveRanges(turn, worker, queue, of, taken)
     for (const row of taken) {
       claimed.push(claimedOf(turn, name, row))
-      started(turn, queue, row)
+      if (isSpecial(row)) started(turn, queue, row)
     }
     hand.metKeys ||= metKeys
     // Keys that were met have new tokens.
     if (rows.length < wanted && !metKeys) return
   }
 }
+
+/** It has a deadline to start by, a unique key that may end with the start, or a key; read by index, for every job is asked. */
+const isSpecial = (row: Row): boolean => row[10] !== null || row[13] !== null || row[14] !== null
 
 /** What a start ends beside the place in the lanes. */
 const started = (turn: Turn, queue: number, row: Row): void => {
@@ -210,13 +213,14 @@ const sift = (hand: Hand, gate: Gate, rows: readonly Row[]): Sifted => {
   const taken: Row[] = []
   let keyLane = Infinity
   for (const row of rows) {
-    const [lane, , , , , , , , payload, , , , , , key] = row
+    const lane = row[0]
+    const key = row[14]
     // What does not fit stays where it is: the last row taken ends the range that moves. And the next job of a key that was
     // met comes before the later lanes.
     if (hand.bytesLeft <= 0 || lane > keyLane) break
     const fate = fateOf(hand, gate, row)
     if (fate === 'run') {
-      hand.bytesLeft -= payload.length
+      hand.bytesLeft -= row[8].length
       taken.push(row)
     } else {
       // Keys that gave a job go to the end of the lane before this one does.
@@ -236,11 +240,13 @@ const sift = (hand: Hand, gate: Gate, rows: readonly Row[]): Sifted => {
 type Fate = 'run' | 'park' | 'expire' | 'close'
 
 const fateOf = ({ turn, worker }: Hand, gate: Gate, row: Row): Fate => {
-  const [, , , type, claims, , , , , , expireAt, , , , key] = row
+  const type = row[3]
+  const expireAt = row[10]
+  const key = row[14]
   const isHeld = gate.holds.types.has(type)
   if (key !== null && (isHeld || !roomOf(turn, gate, { queue: gate.queue, key }).isOpen)) return 'close'
   if (isHeld || !worker.types.has(type)) return 'park'
-  return claims === 0 && expireAt !== null && expireAt <= turn.now ? 'expire' : 'run'
+  return expireAt !== null && row[4] === 0 && expireAt <= turn.now ? 'expire' : 'run'
 }
 
 /** Takes out of the lanes what does not run. */

@@ -11,9 +11,12 @@ import { stateCodes } from './schema.ts'
 import type { Turn } from './turn.ts'
 import { holderOf, packHold, takeUnique } from './unique.ts'
 
-// DO NOTHING makes the test for the id and the insert one step.
+// DO NOTHING makes the test for the id and the insert one step. Most jobs have no unique key and no key.
 const addJob = /* sql */ `
-  INSERT INTO forgeq_job (seq, id, type, queue, priority, policy, created_at, run_at, expire_at, tags, uniq, uniq_for, key, payload)
+  INSERT INTO forgeq_job (seq, id, type, queue, priority, policy, created_at, run_at, expire_at, tags, payload)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`
+const addKeyed = /* sql */ `
+  INSERT INTO forgeq_job (seq, id, type, queue, priority, policy, created_at, run_at, expire_at, tags, payload, uniq, uniq_for, key)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`
 const sameId = /* sql */ `SELECT type, payload, edited FROM forgeq_job WHERE id = ?`
 const addDeadline = /* sql */ `INSERT INTO forgeq_deadline (at, job) VALUES (?, ?)`
@@ -34,7 +37,7 @@ const placeLater = /* sql */ `
 interface PolicyFacts {
   readonly queue: number
   readonly text: string | null
-  readonly gate: Gate
+  readonly shutFor: ShutFor
 }
 
 const isTimely = (id: string, now: number): boolean => isId(id) && Math.abs(idTime(id) - now) <= caps.idDriftMs
@@ -110,12 +113,11 @@ export const place = (turn: Turn, jobs: readonly NewJob[], isFollowUp: boolean):
     let policy = facts.get(job.policy)
     if (policy === undefined) {
       const queue = turn.names.queue.id(job.policy.queue)
-      policy = { queue, text: packPolicy(job.policy), gate: turn.gate(queue) }
+      const shutFor = isFollowUp ? open : shutBy(turn, turn.gate(queue), job.policy.queue)
+      policy = { queue, text: packPolicy(job.policy), shutFor }
       facts.set(job.policy, policy)
     }
     const type = turn.names.type.id(job.type)
-    const { gate } = policy
-    const shutFor: ShutFor = ({ id }) => (isFollowUp ? undefined : whyShut(turn, gate, id, job.policy.queue))
     if (!isFollowUp && !isTimely(job.id, turn.now)) {
       const known = duplicateOf(turn, job)
       if (known !== undefined) return known
@@ -127,9 +129,9 @@ export const place = (turn: Turn, jobs: readonly NewJob[], isFollowUp: boolean):
       const known = duplicateOf(turn, job)
       if (known !== undefined) return known
       const holder = holderOf(turn, type, job.unique.key)
-      if (holder !== undefined) return meet(turn, batch, holder, job, type, work, shutFor)
+      if (holder !== undefined) return meet(turn, batch, holder, job, type, work, policy.shutFor)
     }
-    const shut = shutFor(job)
+    const shut = policy.shutFor(job)
     // A full queue still answers for the jobs that it has.
     if (shut !== undefined) return duplicateOf(turn, job) ?? shut
     return store(turn, batch, job, type, work) ?? duplicateOf(turn, job)!
@@ -154,13 +156,13 @@ const store = (turn: Turn, batch: Batch, job: NewJob, type: number, work: Work):
   const { payload, queue, priority, policy, runAt, expireAt, tags, key } = work
   const { id, unique } = job
   const seq = turn.nextSeq()
-  const held = unique?.key ?? null
-  const heldFor = unique === undefined ? null : packHold(unique)
-  const { changes } = turn
-    .sql(addJob)
-    .run(seq, id, type, queue, priority, policy, turn.now, runAt, expireAt, tags, held, heldFor, key, payload)
+  const body = [seq, id, type, queue, priority, policy, turn.now, runAt, expireAt, tags, payload] as const
+  const { changes } =
+    unique === undefined && key === null
+      ? turn.sql(addJob).run(...body)
+      : turn.sql(addKeyed).run(...body, unique?.key ?? null, unique === undefined ? null : packHold(unique), key)
   if (Number(changes) === 0) return undefined
-  if (held !== null) takeUnique(turn, { seq, id, type }, held, heldFor)
+  if (unique !== undefined) takeUnique(turn, { seq, id, type }, unique.key, packHold(unique))
   if (expireAt !== null) {
     turn.sql(addDeadline).run(expireAt, seq)
     turn.dueAt(expireAt)
@@ -216,18 +218,16 @@ const meet = (
 /** The refusal of a job by its queue, if it takes none. */
 type ShutFor = (job: NewJob) => Enqueued | undefined
 
-const whyShut = (
-  turn: Turn,
-  { queue, isAccepting, limits: { maxDepth } }: Gate,
-  id: string,
-  name: string,
-): Enqueued | undefined => {
+const open: ShutFor = () => undefined
+
+const shutBy = (turn: Turn, { queue, isAccepting, limits: { maxDepth } }: Gate, name: string): ShutFor => {
   if (!isAccepting) {
     const message = `queue ${name} takes no new jobs; \`forgeq queues limit ${name} --accepting\` opens it`
-    return refuse(id, 'QUEUE_CLOSED', message)
+    return ({ id }) => refuse(id, 'QUEUE_CLOSED', message)
   }
-  if (maxDepth === null || depthOf(turn, queue) < maxDepth) return undefined
-  return refuse(id, 'QUEUE_FULL', `queue ${name} has ${maxDepth} jobs waiting, as many as it may; try again later`)
+  if (maxDepth === null) return open
+  const message = `queue ${name} has ${maxDepth} jobs waiting, as many as it may; try again later`
+  return ({ id }) => (depthOf(turn, queue) < maxDepth ? undefined : refuse(id, 'QUEUE_FULL', message))
 }
 
 const depthOf = (turn: Turn, queue: number): number =>

@@ -287,6 +287,20 @@ export const holdsCases: readonly Case[] = area('holds', {
     assert.deepEqual(await (await all(s)).claimIds(9), work)
   },
 
+  'when a type is free again its jobs are where they were in their line': async (s) => {
+    await holdBack(s, 'type', 1000, { type: 'mail' })
+    const first = await s.add({ type: 'mail', key: 'k', priority: 2 })
+    const low = await s.add({ key: 'k', priority: 8 })
+    const normal = await s.add()
+    await s.advance(1000)
+    await s.promote()
+    const claimed = await (await all(s)).claimIds(9)
+    assert.deepEqual(
+      claimed.filter((id) => [first, normal, low].includes(id)),
+      [first, normal, low],
+    )
+  },
+
   'suspects that are held back are nobody to wait for': async (s) => {
     for (const scope of ['type', 'queue'] as const) {
       const queue = scope

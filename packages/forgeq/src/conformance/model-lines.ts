@@ -93,7 +93,7 @@ export class ModelLines {
       const own = this.#entered.has(next) ? next.seq : undefined
       next.token = place?.level === next.policy.priority ? place.token : (own ?? this.pool.nextSeq())
     }
-    const opensAt = this.limits.keyOpensAt(queue, key, now) ?? (next ? null : this.typesOpenAt(queue, key, now))
+    const opensAt = this.limits.keyOpensAt(queue, key, now) ?? this.typesOpenAt(queue, key, now)
     if (opensAt !== null && line.length > 0) this.limits.alarms.note(keyGate(queue, key), opensAt)
   }
 

@@ -97,7 +97,7 @@ export const leaveLine = (turn: Turn, { queue, key }: KeyOf, job: number): void 
 /** Who of a line is next: the first whose type nobody holds back; in a queue of ordered keys nobody overtakes. */
 interface Next {
   readonly spot: Spot | undefined
-  /** Types that are held back keep the whole line until then. */
+  /** Until when types that are held back keep others of the line from being next. */
   readonly heldUntil: number | null
 }
 
@@ -121,7 +121,7 @@ const nextOf = (db: Reader, gate: Gate, of: KeyOf): Next => {
     if (until !== undefined) heldUntil = Math.min(heldUntil, until)
     else next = earlier(next, db.sql(firstOfType).get(of.queue, of.key, type) as Spot)
   }
-  return { spot: next, heldUntil: next === undefined && heldUntil < Infinity ? heldUntil : null }
+  return { spot: next, heldUntil: heldUntil < Infinity ? heldUntil : null }
 }
 
 const earlier = (a: Spot | undefined, b: Spot): Spot =>

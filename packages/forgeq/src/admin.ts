@@ -21,8 +21,8 @@ import type {
   Progress,
   TypeRecord,
   Unique,
-  WorkerRecord,
 } from './store/records.ts'
+import type { WorkerRecord } from './store/worker-record.ts'
 import { batchLimit, type Store } from './store/store.ts'
 import { checkSlots } from './worker/options.ts'
 
@@ -101,8 +101,8 @@ export class Admin {
   }
 
   /**
-   * A page of jobs: ready ones by queue and in the order they are claimed in, scheduled ones as they are due, all others
-   * newest first. `limit`: 1 to 1000, default 100, INVALID_OPTION beyond.
+   * A page of jobs: ready ones by queue and in the order they are claimed in (of each key the next one, its others behind),
+   * scheduled ones as they are due, all others newest first. `limit`: 1 to 1000, default 100, INVALID_OPTION beyond.
    */
   async jobs(
     filter: JobFilter = {},

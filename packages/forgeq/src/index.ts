@@ -19,5 +19,6 @@ export type { Call, Context, Handler, InputOf, Job, JobLog, OutputOf } from './j
 export type { QueueRecord } from './store/queue-record.ts'
 export type { Store, StoreInfo } from './store/store.ts'
 export type { Around } from './worker/execute.ts'
+export type { Guarded, LoopGuard } from './worker/loop-guard.ts'
 export type { WorkerOptions } from './worker/options.ts'
 export type { Worker } from './worker/worker.ts'

@@ -7,8 +7,11 @@ import { ForgeError, type Problem } from '../core/errors.ts'
 import { nearest } from './nearest.ts'
 import { settings, type SettingName, type Settings } from './settings.ts'
 
-/** Values as they were typed after a flag. */
-export type Flags = { readonly [K in SettingName]?: string | undefined }
+/** Values as they were typed after a flag, each by the key of its setting. */
+export type Flags = { readonly [K in SettingName as KeyOf<K>]?: string | undefined }
+
+/** Keys have no unit: what is typed says its own. */
+type KeyOf<Name extends SettingName> = Name extends `${infer Key}Ms` ? Key : Name
 
 interface Origin {
   /** `flag`, `default`, a variable or a file. */
@@ -67,7 +70,7 @@ function find(
   problems: Problem[],
 ): Found | undefined {
   const { variable, key } = settings[name]
-  const flag = flags[name]
+  const flag = flags[key as keyof Flags]
   if (flag !== undefined) return { value: flag, origin: 'flag', said: `--${flagOf(key)}` }
   const text = env[variable]
   const path = env[`${variable}_FILE`]

@@ -11,6 +11,7 @@ import { Supervisor } from '../worker/supervise.ts'
 import { banner } from './banner.ts'
 import type { Config } from './config.ts'
 import { countdown } from './countdown.ts'
+import { forgetEarlyEnd } from './early-end.ts'
 import { logOptions } from './log-options.ts'
 import { paint } from './output.ts'
 import type { WorkerDetails, WorkerTask } from './worker-process.ts'
@@ -100,6 +101,7 @@ async function untilOver(supervisor: Supervisor, timeoutMs: number): Promise<num
     mustEnd(defaults.handBackMs)
   }
   process.on('SIGQUIT', show)
+  forgetEarlyEnd()
   for (const signal of Object.keys(signals) as (keyof typeof signals)[]) process.on(signal, hear)
   try {
     await supervisor.run(timeoutMs)

@@ -6,6 +6,7 @@ import { configOf, withForge } from './connect.ts'
 import type { Flags } from './config.ts'
 import { defaultFolder } from './default-folder.ts'
 import { demoFile } from './demo-file.ts'
+import { hearEarlyEnd } from './early-end.ts'
 import { firstHandlerFile, isInstalled, wantsFirstHandler, writeFirstHandler } from './first-handler.ts'
 import { logOptions } from './log-options.ts'
 import { crewOptions, serveOptions } from './options.ts'
@@ -23,6 +24,7 @@ export function define(command: Command): void {
       const config = await configOf(flags)
       const handlers = await handlersOf(paths, flags.init === true)
       const startedAt = performance.now()
+      hearEarlyEnd()
       const [{ serve }, { createLog, logEvents }, { runCrew }] = await Promise.all([
         import('../server/index.ts'),
         import('../observe/log.ts'),

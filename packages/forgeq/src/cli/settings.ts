@@ -42,7 +42,7 @@ export type SettingName = keyof Settings
 
 interface Setting<T> {
   readonly variable: `FORGEQ_${string}`
-  /** Its name in a configuration file. */
+  /** Its name in a configuration file, and that of its flag. */
   readonly key: string
   readonly about: string
   /** As written in `.env.example`. */

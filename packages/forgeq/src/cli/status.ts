@@ -1,10 +1,10 @@
 // `forgeq status`: the whole store on one screen, and what needs somebody's attention.
 import type { Command } from 'commander'
-import { canWork, describeCrashLoops } from '../core/crew.ts'
+import { canWork, describeCrashLoops, describeSilent } from '../core/crew.ts'
 import { states } from '../core/states.ts'
 import { queueJson, workerJson } from '../server/view.ts'
 import type { QueueRecord } from '../store/queue-record.ts'
-import type { WorkerRecord } from '../store/records.ts'
+import type { WorkerRecord } from '../store/worker-record.ts'
 import type { StoreInfo } from '../store/store.ts'
 import { maskUrl } from '../store/url.ts'
 import { withStored } from './connect.ts'
@@ -53,6 +53,7 @@ function warn(info: StoreInfo, queues: readonly QueueRecord[], workers: readonly
     ...info.problems,
     ...describeCrashLoops(workers, info.now),
     ...queues.flatMap(warnOfIntake),
+    ...describeSilent(workers, info.now),
     ...queues.flatMap(({ queue, paused, counts, oldestReadyAt }) => {
       if (paused) return [`Queue ${queue} is paused: \`forgeq queues resume ${queue}\` starts it.`]
       if (counts.ready === 0 || served.has(queue)) return []

@@ -35,7 +35,7 @@ export interface WorkerDetails {
 
 process.title = 'forgeq worker'
 
-runSupervised(async (given, { loading, expectWithin }) => {
+runSupervised(async (given, { loading, guard }) => {
   const task = given as WorkerTask
   const log = createLog(task.log)
   process.on('uncaughtExceptionMonitor', (error) => log.error({ err: error }, 'worker process crashes'))
@@ -62,7 +62,7 @@ runSupervised(async (given, { loading, expectWithin }) => {
     concurrency,
     drain: task.drain,
     signals: false,
-    expectWithin,
+    guard,
   })
   return {
     forge,

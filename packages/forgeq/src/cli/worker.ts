@@ -6,6 +6,7 @@ import { configOf, withForge } from './connect.ts'
 import type { Flags } from './config.ts'
 import { crewOptions } from './options.ts'
 import { defaultFolder } from './default-folder.ts'
+import { hearEarlyEnd } from './early-end.ts'
 
 export function define(command: Command): void {
   crewOptions(command)
@@ -15,6 +16,7 @@ export function define(command: Command): void {
       const config = await configOf(flags)
       const handlers = handlersOf(paths)
       const drain = flags.drain === true
+      hearEarlyEnd()
       const { runCrew } = await import('./crew.ts')
       process.exitCode = await withForge(config, ({ store }) => runCrew({ config, store, handlers, drain }))
     })

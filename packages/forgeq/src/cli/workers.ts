@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { isLive } from '../core/crew.ts'
 import { listJson, workerJson } from '../server/view.ts'
-import type { WorkerRecord } from '../store/records.ts'
+import type { WorkerRecord } from '../store/worker-record.ts'
 import { withStored } from './connect.ts'
 import { lookOptions, wholeNumber, type LookFlags } from './options.ts'
 import { paint, printTable, say } from './output.ts'

@@ -218,7 +218,13 @@ export const concurrencyCases: readonly Case[] = area('concurrency', {
     }
     assert.equal((await s.queue()).counts.running, 0)
     const ids = [...(await s.addMany(3, { key: 'k' })), ...(await s.addMany(3, { key: 'l' }))]
-    assert.deepEqual(await s.line(ids[0]!), { isNext: true, held: 0, opensAt: null, turnOf: null })
+    assert.deepEqual(await s.line(ids[0]!), {
+      isNext: true,
+      running: 0,
+      heldUntil: null,
+      rateOpensAt: null,
+      turnOf: null,
+    })
     const worker = await s.worker()
     assert.equal((await worker.claim(99)).length, 4)
   },

@@ -1,6 +1,6 @@
 // One builder per outcome, so that a case names how a claim ends and nothing else.
 import type { Scope } from '../core/limit.ts'
-import type { DeadReason, Failure, Hold, NewJob, Settlement } from '../store/records.ts'
+import type { DeadReason, Failure, Hold, HoldBack, NewJob, Settlement } from '../store/records.ts'
 
 export const failure = (message: string): Failure => ({ code: 'HANDLER_ERROR', name: 'Error', message })
 
@@ -23,21 +23,27 @@ export const retry = (hold: Hold, delayMs = 0, error: Failure = boom): Settlemen
   error,
 })
 
-export const snooze = (hold: Hold, delayMs = 0, error: Failure | null = null, holdBack?: Scope): Settlement => ({
+export const snooze = (hold: Hold, delayMs = 0, error: Failure | null = null, scope?: Scope): Settlement => ({
   ...held(hold),
   outcome: 'snooze',
   delayMs,
   error,
-  ...(holdBack && { holdBack }),
+  ...(scope && { holdBack: { scope, forMs: delayMs } }),
 })
 
 export const release = (hold: Hold): Settlement => ({ ...held(hold), outcome: 'release' })
 
-export const bury = (hold: Hold, reason: DeadReason = 'exhausted', error: Failure = boom): Settlement => ({
+export const bury = (
+  hold: Hold,
+  reason: DeadReason = 'exhausted',
+  error: Failure = boom,
+  holdBack?: HoldBack,
+): Settlement => ({
   ...held(hold),
   outcome: 'bury',
   reason,
   error,
+  ...(holdBack && { holdBack }),
 })
 
 export const cancel = (hold: Hold, error: Failure | null = null): Settlement => ({

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { area } from './area.ts'
 import type { Case } from './case.ts'
-import { complete, release } from './endings.ts'
+import { complete, release, retry } from './endings.ts'
 import type { Scene } from './scene.ts'
 
 /** Keys of jobs, in order. */
@@ -123,14 +123,27 @@ export const fairnessCases: readonly Case[] = area('fairness', {
     assert.deepEqual(await keysOf(s, await worker.claimIds(9)), ['a', 'b', 'c', '0'])
   },
 
-  'what comes back keeps the order of its return': async (s) => {
+  'what comes back is the first of its key, at the place that its key has': async (s) => {
     const a = await s.addMany(2, { key: 'a' })
     const b = await s.addMany(1, { key: 'b' })
     const worker = await s.worker()
     const [a0, b0] = await worker.claim(2)
     await worker.settle(release(b0!))
     await worker.settle(release(a0!))
-    assert.deepEqual(await worker.claimIds(9), [b[0], a[0], a[1]])
+    assert.deepEqual(await worker.claimIds(9), [a[0], b[0], a[1]])
+  },
+
+  'what comes back of one key holds up no other key': async (s) => {
+    await s.addMany(30, { key: 'a' })
+    const worker = await s.worker()
+    const claimed = await worker.claim(30)
+    const b = await s.addMany(3, { key: 'b' })
+    await worker.settle(...claimed.map((one) => retry(one, 0)))
+    const ids = await worker.claimIds(8)
+    assert.deepEqual(
+      ids.filter((id) => b.includes(id)),
+      b,
+    )
   },
 
   'levels go before fairness': async (s) => {

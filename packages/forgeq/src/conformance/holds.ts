@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import type { Scope } from '../core/limit.ts'
 import { area } from './area.ts'
 import type { Case } from './case.ts'
-import { complete, snooze } from './endings.ts'
+import { bury, complete, failure, snooze } from './endings.ts'
 import type { JobOptions, Scene } from './scene.ts'
 import type { ScriptedWorker } from './scripted-worker.ts'
 
@@ -30,7 +30,13 @@ export const holdsCases: readonly Case[] = area('holds', {
     const others = [await s.add({ key: 'l' }), await s.add()]
     const worker = await s.worker()
     assert.deepEqual(await worker.claimIds(9), others)
-    assert.deepEqual(await s.line(k[0]!), { isNext: true, held: 0, opensAt: until, turnOf: null })
+    assert.deepEqual(await s.line(k[0]!), {
+      isNext: true,
+      running: 0,
+      heldUntil: until,
+      rateOpensAt: null,
+      turnOf: null,
+    })
     await s.advance(999)
     await s.promote()
     assert.deepEqual(await worker.claimIds(9), [])
@@ -155,10 +161,10 @@ export const holdsCases: readonly Case[] = area('holds', {
     const until = s.now() + 5000
     await worker.settle(snooze(a!, 5000, null, 'key'))
     await worker.settle(snooze(b!, 1000, null, 'key'))
-    assert.equal((await s.line(waiting!.id))?.opensAt, until)
+    assert.equal((await s.line(waiting!.id))?.heldUntil, until)
     await s.advance(4000)
     await worker.settle(snooze(c!, 9000, null, 'key'))
-    assert.equal((await s.line(waiting!.id))?.opensAt, until + 8000)
+    assert.equal((await s.line(waiting!.id))?.heldUntil, until + 8000)
     await s.advance(8999)
     await s.promote()
     assert.deepEqual(await worker.claim(9), [])
@@ -222,7 +228,8 @@ export const holdsCases: readonly Case[] = area('holds', {
     const startedAt = s.now()
     await holdBack(s, 'key', 1000, { key: 'k' })
     const id = await s.add({ key: 'k' })
-    assert.equal((await s.line(id))?.opensAt, startedAt + 3000)
+    const line = await s.line(id)
+    assert.deepEqual([line?.heldUntil, line?.rateOpensAt], [startedAt + 1000, startedAt + 3000])
     await s.advance(1000)
     assert.equal(await s.promote(), startedAt + 3000)
     await s.advance(2000)
@@ -238,12 +245,60 @@ export const holdsCases: readonly Case[] = area('holds', {
     const work = await s.add({ key: 'k' })
     const worker = await all(s)
     assert.deepEqual(await worker.claimIds(9), [])
-    assert.equal((await s.line(work))?.turnOf, mail)
+    assert.equal((await s.line(work))?.isNext, false)
     await s.advance(1000)
+    await s.promote()
     const claimed = await worker.claimIds(9)
     assert.equal(claimed.includes(mail) && !claimed.includes(work), true)
     await worker.settle(complete({ job: mail, claim: 1 }))
     assert.deepEqual(await worker.claimIds(9), [work])
+  },
+
+  'a job that may start only once and ends for it holds the others back all the same': async (s) => {
+    const [a] = await s.addMany(3, { type: 'mail' })
+    const worker = await all(s)
+    const claimed = await worker.claimOne()
+    assert.equal(claimed.job, a)
+    await worker.settle(bury(claimed, 'lost', failure('429'), { scope: 'type', forMs: 1000 }))
+    assert.deepEqual(await worker.claimIds(9), [])
+    await s.advance(1000)
+    assert.equal((await worker.claimIds(9)).length, 2)
+  },
+
+  'after a type was held back keys take turns as before': async (s) => {
+    await holdBack(s, 'type', 1000, { type: 'mail' })
+    await s.addMany(50, { type: 'mail', key: 'a' })
+    const worker = await all(s)
+    assert.deepEqual(await worker.claimIds(9), [])
+    const b = await s.addMany(3, { type: 'mail', key: 'b' })
+    await s.advance(1000)
+    await s.promote()
+    const claimed = await worker.claimIds(8)
+    assert.deepEqual(
+      claimed.filter((id) => b.includes(id)),
+      b,
+    )
+  },
+
+  'other types of a key go on while one is held back': async (s) => {
+    await holdBack(s, 'type', 1000, { type: 'mail' })
+    await s.addMany(5, { type: 'mail', key: 'k' })
+    const work = await s.addMany(2, { key: 'k' })
+    assert.deepEqual(await (await all(s)).claimIds(9), work)
+  },
+
+  'when a type is free again its jobs are where they were in their line': async (s) => {
+    await holdBack(s, 'type', 1000, { type: 'mail' })
+    const first = await s.add({ type: 'mail', key: 'k', priority: 2 })
+    const low = await s.add({ key: 'k', priority: 8 })
+    const normal = await s.add()
+    await s.advance(1000)
+    await s.promote()
+    const claimed = await (await all(s)).claimIds(9)
+    assert.deepEqual(
+      claimed.filter((id) => [first, normal, low].includes(id)),
+      [first, normal, low],
+    )
   },
 
   'suspects that are held back are nobody to wait for': async (s) => {

@@ -120,7 +120,13 @@ export const keysCases: readonly Case[] = area('keys', {
     const running = await (await s.worker()).claimOne()
     await s.act('retry', ids[0]!)
     assert.deepEqual(await served(s), [])
-    assert.deepEqual(await s.line(ids[0]!), { isNext: true, held: 1, opensAt: null, turnOf: null })
+    assert.deepEqual(await s.line(ids[0]!), {
+      isNext: true,
+      running: 1,
+      heldUntil: null,
+      rateOpensAt: null,
+      turnOf: null,
+    })
     await s.store.act({ action: 'cancel', ids: [running.job] })
     assert.deepEqual(await served(s), [])
   },
@@ -210,7 +216,7 @@ export const keysCases: readonly Case[] = area('keys', {
     const l = await s.addMany(3, { key: 'l' })
     const free = await s.addMany(3)
     assert.deepEqual(await worker.claimIds(9), [l[0], ...free, l[1]])
-    assert.equal((await s.line(k[2]!))?.opensAt, startedAt + 1000)
+    assert.equal((await s.line(k[2]!))?.rateOpensAt, startedAt + 1000)
     assert.equal((await worker.exchange()).nextDueAt, startedAt + 1000)
     await s.advance(600)
     assert.equal(await s.promote(), startedAt + 1400)

@@ -174,8 +174,8 @@ export const leaseCases: readonly Case[] = area('lease', {
 
   'how the process of a worker ended is known to whoever rescues its jobs, as it was told first': async (s) => {
     await s.addMany(2)
-    const end = { exitCode: null, signal: 'SIGSEGV', isStuck: false }
-    const later = { exitCode: 1, signal: null, isStuck: true }
+    const end = { exitCode: null, signal: 'SIGSEGV', stuck: null }
+    const later = { exitCode: 1, signal: null, stuck: { over: 'limit', blocker: null } } as const
     const [told, quiet] = [await s.worker(), await s.worker()]
     await told.claimOne()
     await quiet.claimOne()

@@ -79,15 +79,21 @@ export const limitsCases: readonly Case[] = area('limits', {
   'a ready job tells what it waits for in its key': async (s) => {
     await s.limit({ perKey: { ...perKey, concurrency: 1 } })
     const [a, b, c] = await s.addMany(3, { key: 'k' })
-    assert.deepEqual(await s.line(a!), { isNext: true, held: 0, opensAt: null, turnOf: null })
-    assert.deepEqual(await s.line(b!), { isNext: false, held: 0, opensAt: null, turnOf: null })
+    assert.deepEqual(await s.line(a!), { isNext: true, running: 0, heldUntil: null, rateOpensAt: null, turnOf: null })
+    assert.deepEqual(await s.line(b!), { isNext: false, running: 0, heldUntil: null, rateOpensAt: null, turnOf: null })
     const worker = await s.worker()
     const opensAt = s.now() + 1000
     await worker.settle(complete(await worker.claimOne()))
     await worker.claimOne()
-    assert.deepEqual(await s.line(c!), { isNext: true, held: 1, opensAt, turnOf: null })
+    assert.deepEqual(await s.line(c!), {
+      isNext: true,
+      running: 1,
+      heldUntil: null,
+      rateOpensAt: opensAt,
+      turnOf: null,
+    })
     await s.advance(1000)
-    assert.deepEqual(await s.line(c!), { isNext: true, held: 1, opensAt: null, turnOf: null })
+    assert.deepEqual(await s.line(c!), { isNext: true, running: 1, heldUntil: null, rateOpensAt: null, turnOf: null })
   },
 
   'only a ready job with a key has such a line, and only when asked': async (s) => {
@@ -98,7 +104,7 @@ export const limitsCases: readonly Case[] = area('limits', {
     for (const id of [running, free, later]) assert.equal(await s.line(id), undefined)
     const [job] = await s.store.jobs([ready])
     assert.equal(job && 'line' in job, false)
-    assert.equal((await s.line(ready))?.held, 1)
+    assert.equal((await s.line(ready))?.running, 1)
     await worker.settle(retry({ job: running, claim: 1 }, 1000))
     assert.equal(await s.line(running), undefined)
   },

@@ -52,7 +52,7 @@ export class ModelClaims extends ModelPlaces {
 
   /** Whether the worker gets jobs of this type now. */
   protected fits(job: ModelJob, worker: Registration, now: number): boolean {
-    return knows(worker, job) && !this.limits.isTypeHeld(job.policy.queue, job.type, now)
+    return knows(worker, job) && this.limits.typeHeldUntil(job.policy.queue, job.type, now) === null
   }
 
   /** Claims for one want: what does not fit steps aside, and who should have started by now ends. */
@@ -83,16 +83,18 @@ export class ModelClaims extends ModelPlaces {
   protected meet(job: ModelJob, worker: Registration, now: number): Claimed[] {
     const claimed: Claimed[] = []
     // Limits may have been lowered since it got its place.
-    if (job.key !== null && !this.lines.hasRoom(job, now)) this.lines.leave(job)
-    else if (!this.fits(job, worker, now)) this.park(job)
-    else if (isExpired(job, now)) this.end(job, 'expire', 'cancelled', 'expired', now)
-    else claimed.push(this.start(job, worker.id, now))
+    const hasRoom = job.key === null || this.lines.hasRoom(job, now)
+    // Whatever becomes of it, the next of its key goes to the end.
+    this.lines.take(job)
+    if (hasRoom && !this.fits(job, worker, now)) this.park(job)
+    else if (hasRoom && isExpired(job, now)) this.end(job, 'expire', 'cancelled', 'expired', now)
+    else if (hasRoom) claimed.push(this.start(job, worker.id, now))
     this.lines.putAllRight(now)
     return claimed
   }
 
   protected start(job: ModelJob, worker: string, now: number): Claimed {
-    this.lines.leave(job)
+    this.lines.take(job)
     this.lines.takeTurn(job)
     this.limits.noteStart(job, now)
     move(job, 'claim', 'running')

@@ -1,14 +1,7 @@
 // The workers of the reference store: who is registered, whose lease has run out, and when a silence excuses it.
-import type {
-  Claimed,
-  Order,
-  Registration,
-  TypeRecord,
-  Verdict,
-  WorkerEnd,
-  WorkerFacts,
-  WorkerRecord,
-} from '../store/records.ts'
+import type { Claimed, Order, Registration, TypeRecord, Verdict } from '../store/records.ts'
+import type { WorkerEnd, WorkerFacts, WorkerRecord } from '../store/worker-record.ts'
+import type { ModelJob } from './model-job.ts'
 
 export interface ModelWorker {
   readonly facts: Registration
@@ -95,7 +88,7 @@ export class ModelCrew {
     return next === Infinity ? null : next
   }
 
-  records(held: (id: string) => number): readonly WorkerRecord[] {
+  records(held: (id: string) => readonly Pick<ModelJob, 'id' | 'cancelRequested'>[]): readonly WorkerRecord[] {
     return [...this.#workers.values()]
       .map(({ facts: { types, keepAlive: _keepAlive, ...facts }, startedAt, slots, beatAt, vitals, closed }) => ({
         ...facts,
@@ -105,7 +98,10 @@ export class ModelCrew {
         beatAt,
         expiresAt: beatAt + facts.leaseMs,
         closed,
-        held: held(facts.id),
+        held: held(facts.id).length,
+        cancelling: held(facts.id)
+          .filter(({ cancelRequested }) => cancelRequested)
+          .map(({ id }) => id),
         facts: vitals,
       }))
       .filter((worker) => !worker.closed || worker.held > 0)

@@ -81,11 +81,11 @@ export const newModelJob = (job: NewJob, now: number): ModelJob => ({
   logs: [],
 })
 
-const kindOf = ({ unparked, claim }: ModelJob): number => (unparked ? 0 : claim > 0 ? 1 : 2)
+/** Unparked before front before fresh. */
+export const kindOf = ({ unparked, claim }: ModelJob): number => (unparked ? 0 : claim > 0 ? 1 : 2)
 
 /** By level, then unparked before front before fresh. */
-export const byLane = (a: ModelJob, b: ModelJob): number =>
-  a.policy.priority - b.policy.priority || kindOf(a) - kindOf(b)
+const byLane = (a: ModelJob, b: ModelJob): number => a.policy.priority - b.policy.priority || kindOf(a) - kindOf(b)
 
 export const byOrder = (a: ModelJob, b: ModelJob): number => byLane(a, b) || a.seq - b.seq
 

@@ -10,6 +10,7 @@ import type {
   ActRequest,
   ActVerdict,
   Enqueued,
+  HoldBack,
   NewJob,
   Note,
   Order,
@@ -62,7 +63,7 @@ export class ModelJobs extends ModelClaims {
       return refuse(job.id, 'INVALID_ID', 'it is no UUIDv7 made within a day of the time of the store; make a new id')
     }
     const holder = job.unique && this.holder(job.type, job.unique, now)
-    if (holder !== undefined) return this.meetHolder(holder, job, now)
+    if (holder !== undefined) return this.meetHolder(holder, job, now, isFollowUp)
     const refused = isFollowUp ? null : this.refusal(job)
     if (refused) return refused
     const added = newModelJob(job, now)
@@ -90,7 +91,7 @@ export class ModelJobs extends ModelClaims {
   }
 
   /** What becomes of an enqueue whose key is held. */
-  protected meetHolder(id: string, job: NewJob, now: number): Enqueued {
+  protected meetHolder(id: string, job: NewJob, now: number, isFollowUp = false): Enqueued {
     const holder = this.byId.get(id)
     const how = job.unique!.onConflict
     if (how === 'error') {
@@ -98,6 +99,9 @@ export class ModelJobs extends ModelClaims {
       return { id: job.id, refused }
     }
     if (how === 'keep' || !holder || !allows(holder.state, 'replace')) return { id, duplicate: true }
+    const isMoved = holder.policy.queue !== job.policy.queue
+    const refused = isMoved && !isFollowUp ? this.refusal(job) : null
+    if (refused) return refused
     this.replace(holder, job, now)
     this.keys.remember(job.id, job.type, id, now)
     return { id, duplicate: true, replaced: true }
@@ -150,6 +154,8 @@ export class ModelJobs extends ModelClaims {
   }
 
   protected carryOut(job: ModelJob, given: Settlement, now: number): void {
+    // It has the turn already, unless its queue was not ordered when it started.
+    this.lines.takeTurn(job)
     const settlement = obey(job, given)
     const verb = settlement.outcome
     recordAttempt(job, settlement, now)
@@ -169,13 +175,14 @@ export class ModelJobs extends ModelClaims {
         this.wait(job, verb, now + settlement.delayMs, now)
         break
       case 'snooze':
-        if (settlement.holdBack) this.limits.hold(job, settlement.holdBack, now + settlement.delayMs)
+        this.holdBack(job, settlement.holdBack, now)
         this.wait(job, verb, now + settlement.delayMs, now)
         break
       case 'release':
         this.wait(job, verb, now, now)
         break
       case 'bury':
+        this.holdBack(job, settlement.holdBack, now)
         this.end(job, verb, 'dead', settlement.reason, now)
         break
       case 'cancel':
@@ -187,6 +194,10 @@ export class ModelJobs extends ModelClaims {
         else if (settlement.bury) this.end(job, verb, 'dead', settlement.bury, now)
         else this.wait(job, verb, now, now)
     }
+  }
+
+  protected holdBack(job: ModelJob, hold: HoldBack | undefined, now: number): void {
+    if (hold !== undefined) this.limits.hold(job, hold.scope, now + hold.forMs)
   }
 
   /** First whoever should have started by now, then who is due, then what opens, then keys to be looked at again. */
@@ -221,7 +232,7 @@ export class ModelJobs extends ModelClaims {
   prune(limit: number, now: number): { readonly removed: number; readonly more: boolean } {
     const over = this.all((job) => isEnded(job.state) && job.finishedAt! + this.keepMs(job) <= now)
     for (const job of over.slice(0, limit)) this.byId.delete(job.id)
-    this.limits.forgetStarts(now)
+    for (const [queue, key] of this.limits.forgetStarts(now)) this.lines.touchKey(queue, key)
     this.keys.prune(now)
     return { removed: Math.min(over.length, limit), more: over.length > limit }
   }

@@ -12,7 +12,7 @@ import {
   type Starts,
   windowStart,
 } from '../core/limit.ts'
-import type { QueueRecord } from '../store/queue-record.ts'
+import type { KeyLine, QueueRecord } from '../store/queue-record.ts'
 import { type Gate, idOf, ModelAlarms } from './model-alarms.ts'
 import type { ModelJob } from './model-job.ts'
 
@@ -112,8 +112,17 @@ export class ModelLimits {
     if (typeof opensAt === 'number') this.alarms.note(gate, opensAt)
   }
 
-  forgetStarts(now: number): void {
-    this.#starts = this.#starts.filter(({ until }) => until > now)
+  /** Oldest first; answers the keys that have fewer now, by name. */
+  forgetStarts(now: number): readonly (readonly [queue: string, key: string])[] {
+    const kept = this.#starts.filter(({ until }) => until > now)
+    const isOver = (start: Start): boolean =>
+      start.until <= now && !kept.some(({ gate, at }) => gate === start.gate && at < start.at)
+    const over = [...new Set(this.#starts.filter(isOver).map(({ gate }) => gate))].sort()
+    this.#starts = this.#starts.filter((start) => !isOver(start))
+    return over.flatMap((gate) => {
+      const [queue, of, name] = JSON.parse(gate) as [string, Gate['of'], string]
+      return of === 'key' ? [[queue, name] as const] : []
+    })
   }
 
   /** How many jobs may start now, when so many run. */
@@ -151,15 +160,19 @@ export class ModelLimits {
     return until > now ? until : null
   }
 
-  isTypeHeld(queue: string, type: string, now: number): boolean {
-    return this.heldUntil(typeGate(queue, type), now) !== null
+  typeHeldUntil(queue: string, type: string, now: number): number | null {
+    return this.heldUntil(typeGate(queue, type), now)
   }
 
   /** When a key opens, by its rate and its hold; `null`: it is not closed. */
   keyOpensAt(queue: string, key: string, now: number): number | null {
+    const { heldUntil, rateOpensAt } = this.closedUntil(queue, key, now)
+    return Math.max(heldUntil ?? 0, rateOpensAt ?? 0) || null
+  }
+
+  closedUntil(queue: string, key: string, now: number): Pick<KeyLine, 'heldUntil' | 'rateOpensAt'> {
     const gate = keyGate(queue, key)
-    const opensAt = Math.max(this.heldUntil(gate, now) ?? 0, this.fill(gate, now)?.opensAt ?? 0)
-    return opensAt === 0 ? null : opensAt
+    return { heldUntil: this.heldUntil(gate, now), rateOpensAt: this.fill(gate, now)?.opensAt ?? null }
   }
 
   /** What is due opens: answers who is to be told, and notes when what is still closed opens. */

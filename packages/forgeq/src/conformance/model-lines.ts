@@ -20,6 +20,8 @@ export class ModelLines {
   readonly #turns = new Map<string, { readonly queue: string; readonly job: string }>()
   /** Keys of which something changed in this call, in the order of it. */
   readonly #touched = new Map<string, readonly [queue: string, key: string]>()
+  /** Where jobs stood that left their line in this call. */
+  readonly #left = new Map<string, { readonly level: number; readonly token: number }>()
   /** Jobs that entered a line in this call. */
   readonly #entered = new Set<ModelJob>()
 
@@ -37,22 +39,30 @@ export class ModelLines {
     this.#touched.set(nameOf(queue, key), [queue, key])
   }
 
+  /** A claim has it: its token is used up. */
+  take(job: ModelJob): void {
+    job.token = null
+    this.touch(job)
+  }
+
   enter(job: ModelJob): void {
     job.token = null
     this.#entered.add(job)
     this.touch(job)
   }
 
-  /** No longer ready. */
+  /** Not to be claimed any more; the place where it stood is left to the next of its line. */
   leave(job: ModelJob): void {
-    job.token = null
-    this.touch(job)
+    const { key, token, policy } = job
+    if (key !== null && token !== null) this.#left.set(nameOf(policy.queue, key), { level: policy.priority, token })
+    this.take(job)
   }
 
   /** Nothing of this call happened. */
   undo(): void {
     this.#touched.clear()
     this.#entered.clear()
+    this.#left.clear()
   }
 
   /** Before anything is claimed, and when a call is over. */
@@ -66,15 +76,40 @@ export class ModelLines {
     this.#entered.clear()
   }
 
-  /** The first of the line stands in the lanes when its key has room, and nobody else of the key does. */
+  /**
+   * Whoever of the line is next stands in the lanes when its key has room, and nobody else of the key does: where another
+   * one of its level stood, at its own place when it came in this call, else at the end.
+   */
   putRight(queue: string, key: string, now: number): void {
     const line = this.line(queue, key)
-    const next = this.next(queue, key)
+    const next = this.next(queue, key, now)
     const mayStand = next !== undefined && this.hasRoom(next, now)
-    for (const job of line) if (job !== next || !mayStand) job.token = null
-    if (mayStand) next.token ??= this.#entered.has(next) ? next.seq : this.pool.nextSeq()
-    const opensAt = this.limits.keyOpensAt(queue, key, now)
+    const stood = line.find(({ token }) => token !== null)
+    const name = nameOf(queue, key)
+    const place = stood ? { level: stood.policy.priority, token: stood.token! } : this.#left.get(name)
+    this.#left.delete(name)
+    for (const job of line) job.token = null
+    if (mayStand) {
+      const own = this.#entered.has(next) ? next.seq : undefined
+      next.token = place?.level === next.policy.priority ? place.token : (own ?? this.pool.nextSeq())
+    }
+    const opensAt = this.limits.keyOpensAt(queue, key, now) ?? this.typesOpenAt(queue, key, now)
     if (opensAt !== null && line.length > 0) this.limits.alarms.note(keyGate(queue, key), opensAt)
+  }
+
+  /** Who of a line may be next: one only where nobody overtakes. */
+  protected candidates(queue: string, key: string): ModelJob[] {
+    const line = this.line(queue, key)
+    const turn = this.turnOf(queue, key)
+    if (turn !== undefined) return line.filter((job) => job.id === turn)
+    return this.limits.of(queue).limits.perKey.ordered ? line.slice(0, 1) : line
+  }
+
+  /** When the first of the types opens that keep a line waiting. */
+  protected typesOpenAt(queue: string, key: string, now: number): number | null {
+    const ends = this.candidates(queue, key).map((job) => this.limits.typeHeldUntil(queue, job.type, now) ?? Infinity)
+    const first = Math.min(...ends)
+    return first === Infinity ? null : first
   }
 
   /** Who waits, in order. */
@@ -88,17 +123,16 @@ export class ModelLines {
     return [...new Set(this.pool.all(waits).flatMap((job) => job.key ?? []))]
   }
 
-  /** While a job has the turn, nobody else is next. */
-  protected next(queue: string, key: string): ModelJob | undefined {
-    const line = this.line(queue, key)
-    const turn = this.turnOf(queue, key)
-    return turn === undefined ? line[0] : line.find((job) => job.id === turn)
+  /** The first whose type is not held back. */
+  protected next(queue: string, key: string, now: number): ModelJob | undefined {
+    return this.candidates(queue, key).find((job) => this.limits.typeHeldUntil(queue, job.type, now) === null)
   }
 
   hasRoom(job: ModelJob, now: number): boolean {
     const [queue, key] = [job.policy.queue, job.key!]
     const slots = slotsOfKey(this.limits.of(queue).limits.perKey) ?? Infinity
-    const isOpen = this.limits.keyOpensAt(queue, key, now) === null
+    const isHeld = this.limits.typeHeldUntil(queue, job.type, now) !== null
+    const isOpen = !isHeld && this.limits.keyOpensAt(queue, key, now) === null
     return isOpen && this.running(queue, key) < slots && (this.turnOf(queue, key) ?? job.id) === job.id
   }
 
@@ -143,9 +177,9 @@ export class ModelLines {
     if (key === null || state !== 'ready' || parked) return undefined
     const turn = this.turnOf(policy.queue, key)
     return {
-      isNext: this.next(policy.queue, key) === job,
-      held: this.running(policy.queue, key),
-      opensAt: this.limits.keyOpensAt(policy.queue, key, now),
+      isNext: this.next(policy.queue, key, now) === job,
+      running: this.running(policy.queue, key),
+      ...this.limits.closedUntil(policy.queue, key, now),
       turnOf: turn === undefined || turn === id ? null : turn,
     }
   }

@@ -2,10 +2,13 @@
 // out of it: model-claims.ts; the verbs that move jobs: model-jobs.ts.
 import type { State } from '../core/states.ts'
 import type { Topic } from '../store/store.ts'
-import { byLane, dueAt, holdsUntil, type ModelJob, move, type Verb } from './model-job.ts'
+import { dueAt, holdsUntil, kindOf, type ModelJob, move, type Verb } from './model-job.ts'
 import { ModelKeys } from './model-keys.ts'
 import { ModelLimits } from './model-limits.ts'
 import { ModelLines } from './model-lines.ts'
+
+/** Who stands for a key stands among the fresh: keys take turns, whatever came back. */
+const kindIn = (job: ModelJob): number => (job.key === null ? kindOf(job) : 2)
 
 export interface Parts {
   readonly Limits: typeof ModelLimits
@@ -47,7 +50,7 @@ export class ModelPlaces {
     const placeOf = ({ key, token, seq }: ModelJob): number | null => (key === null ? seq : token)
     return this.all((job) => job.state === 'ready' && !job.parked && job.policy.queue === queue)
       .filter((job) => placeOf(job) !== null)
-      .sort((a, b) => byLane(a, b) || placeOf(a)! - placeOf(b)!)
+      .sort((a, b) => a.policy.priority - b.policy.priority || kindIn(a) - kindIn(b) || placeOf(a)! - placeOf(b)!)
   }
 
   protected parked(queue: string): ModelJob[] {

@@ -23,10 +23,8 @@ import type {
   Settlement,
   TypeRecord,
   Verdict,
-  WorkerEnd,
-  WorkerFacts,
-  WorkerRecord,
 } from '../store/records.ts'
+import type { WorkerEnd, WorkerFacts, WorkerRecord } from '../store/worker-record.ts'
 import { charsOf, pageChars, type Migration, type Store, type StoreInfo, type Topic } from '../store/store.ts'
 import { ModelCrew } from './model-crew.ts'
 import { toRecord } from './model-job.ts'
@@ -191,7 +189,7 @@ export class Model implements Store {
 
   async workers(): Promise<readonly WorkerRecord[]> {
     this.now()
-    return this.#crew.records((id) => this.#jobs.heldBy(id).length)
+    return this.#crew.records((id) => this.#jobs.heldBy(id))
   }
 
   async types(names?: readonly string[]): Promise<readonly TypeRecord[]> {

@@ -41,10 +41,22 @@ export const orderedCases: readonly Case[] = area('ordered', {
       const [worker, first, second] = await pair(s)
       await worker.settle(ending({ job: first, claim: 1 }, 5000))
       assert.deepEqual(await worker.claimIds(9), [], ending.name)
-      assert.deepEqual(await s.line(second), { isNext: false, held: 0, opensAt: null, turnOf: first })
+      assert.deepEqual(await s.line(second), {
+        isNext: false,
+        running: 0,
+        heldUntil: null,
+        rateOpensAt: null,
+        turnOf: first,
+      })
       await s.advance(5000)
       await s.promote()
-      assert.deepEqual(await s.line(first), { isNext: true, held: 0, opensAt: null, turnOf: null })
+      assert.deepEqual(await s.line(first), {
+        isNext: true,
+        running: 0,
+        heldUntil: null,
+        rateOpensAt: null,
+        turnOf: null,
+      })
       assert.deepEqual(await worker.claimIds(9), [first], ending.name)
       await worker.settle(complete({ job: first, claim: 2 }))
       assert.deepEqual(await worker.claimIds(9), [second], ending.name)
@@ -58,7 +70,11 @@ export const orderedCases: readonly Case[] = area('ordered', {
       const better = await s.add({ key: 'k', priority: 0 })
       await worker.settle(ending({ job: first, claim: 1 }))
       // Who has the turn is next, whatever the line holds.
-      assert.deepEqual(await s.line(first), { isNext: true, held: 0, opensAt: null, turnOf: null }, ending.name)
+      assert.deepEqual(
+        await s.line(first),
+        { isNext: true, running: 0, heldUntil: null, rateOpensAt: null, turnOf: null },
+        ending.name,
+      )
       assert.deepEqual(await worker.claimIds(9), [first], ending.name)
       await worker.settle(complete({ job: first, claim: 2 }))
       assert.deepEqual(await worker.claimIds(9), [better], ending.name)
@@ -168,7 +184,7 @@ export const orderedCases: readonly Case[] = area('ordered', {
     assert.deepEqual(await worker.claimIds(9), [second])
   },
 
-  'jobs that run when order is set have no turn, but no other starts while they run': async (s) => {
+  'a job that runs when order is set has the turn from when it comes back, and no other starts before': async (s) => {
     const [a, b, c] = await s.addMany(3, { key: 'k' })
     const worker = await s.worker()
     assert.deepEqual(await worker.claimIds(2), [a, b])
@@ -177,6 +193,12 @@ export const orderedCases: readonly Case[] = area('ordered', {
     await worker.settle(retry({ job: a!, claim: 1 }, 5000))
     assert.deepEqual(await worker.claimIds(9), [])
     await worker.settle(complete({ job: b!, claim: 1 }))
+    assert.deepEqual(await worker.claimIds(9), [])
+    assert.equal((await s.line(c!))?.turnOf, a)
+    await s.advance(5000)
+    await s.promote()
+    assert.deepEqual(await worker.claimIds(9), [a])
+    await worker.settle(complete({ job: a!, claim: 2 }))
     assert.deepEqual(await worker.claimIds(9), [c])
   },
 

@@ -207,8 +207,23 @@ export const queryCases: readonly Case[] = area('query', {
         expiresAt: s.now() + leaseMs,
         closed: false,
         held: 2,
+        cancelling: [],
         facts: vitals,
       },
+    )
+  },
+
+  'the record of a worker names the jobs it holds that are being cancelled, and no others': async (s) => {
+    const [first, second] = [await s.worker(), await s.worker()]
+    await s.addMany(3)
+    const [cancelled, ended] = await first.claim(2)
+    const other = await second.claimOne()
+    for (const { job } of [cancelled!, ended!, other]) await s.act('cancel', job)
+    await first.settle(complete(ended!))
+    const records = await s.store.workers()
+    assert.deepEqual(
+      [first, second].map(({ id }) => records.find((record) => record.id === id)?.cancelling),
+      [[cancelled!.job], [other.job]],
     )
   },
 

@@ -344,6 +344,20 @@ export const rateCases: readonly Case[] = area('rate', {
     assert.equal(await count(worker), 2)
   },
 
+  'a key goes on when a start is forgotten that only a longer window counted': async (s) => {
+    const perKey = { concurrency: null, rate: { max: 1, perMs: 1000 }, ordered: false }
+    await s.limit({ perKey })
+    await s.addMany(2, { key: 'k' })
+    const worker = await s.worker()
+    assert.equal(await count(worker), 1)
+    await s.limit({ perKey: { ...perKey, rate: { max: 1, perMs: 3_600_000 } } })
+    await s.promote()
+    await s.advance(1000)
+    assert.equal(await count(worker), 0)
+    await s.store.prune(1000)
+    assert.equal(await count(worker), 1)
+  },
+
   'after the store was away a window is as full as ever': async (s) => {
     await s.limit({ rate: perSecond(2) })
     await s.addMany(9)

@@ -1,6 +1,7 @@
 // Slots that change while a worker works: it is told until it says that it has heard.
 import assert from 'node:assert/strict'
-import type { Order, WorkerFacts } from '../store/records.ts'
+import type { Order } from '../store/records.ts'
+import type { WorkerFacts } from '../store/worker-record.ts'
 import { area } from './area.ts'
 import type { Case } from './case.ts'
 import type { Scene } from './scene.ts'

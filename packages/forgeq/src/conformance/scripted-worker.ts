@@ -1,14 +1,7 @@
 // A worker that does only what a case tells it to: it counts its turns and keeps nothing else.
 import assert from 'node:assert/strict'
-import type {
-  Claimed,
-  ExchangeReply,
-  ExchangeRequest,
-  LostJob,
-  Settlement,
-  Verdict,
-  WorkerEnd,
-} from '../store/records.ts'
+import type { Claimed, ExchangeReply, ExchangeRequest, LostJob, Settlement, Verdict } from '../store/records.ts'
+import type { WorkerEnd } from '../store/worker-record.ts'
 import type { Store } from '../store/store.ts'
 
 export type ExchangePart = Partial<Omit<ExchangeRequest, 'worker' | 'turn'>>

@@ -334,4 +334,27 @@ export const uniqueConflictCases: readonly Case[] = area('unique conflict', {
     const { job, payload } = await worker.claimOne()
     assert.deepEqual([job, payload], [id, '2'])
   },
+
+  'replace: twice in one call, the last one counts': async (s) => {
+    const id = await s.add({ unique: orReplace, key: 'k' })
+    const updates = [1000, 2000].map((delayMs) => s.newJob({ unique: orReplace, key: 'k', delayMs }))
+    assert.deepEqual(await s.store.enqueue(updates, { atomic: true }), [replaced(id), replaced(id)])
+    const { counts } = await s.queue()
+    assert.deepEqual([counts.ready, counts.scheduled], [0, 1])
+    await s.advance(2000)
+    await s.promote()
+    assert.deepEqual(await (await s.worker()).claimIds(9), [id])
+  },
+
+  'replace: into another queue, as that takes new jobs': async (s) => {
+    const id = await s.add({ unique: orReplace, queue: 'a' })
+    await s.add({ queue: 'full' })
+    await s.limit({ maxDepth: 1 }, 'full')
+    await s.limit({ accepting: false }, 'closed')
+    assertRefused(await s.send(s.newJob({ unique: orReplace, queue: 'full' })), 'QUEUE_FULL')
+    assertRefused(await s.send(s.newJob({ unique: orReplace, queue: 'closed' })), 'QUEUE_CLOSED')
+    assert.equal((await s.job(id)).policy.queue, 'a')
+    await s.limit({ accepting: false }, 'a')
+    assert.deepEqual(await s.send(s.newJob({ unique: orReplace, queue: 'a', payload: '2' })), replaced(id))
+  },
 })

@@ -1,6 +1,7 @@
 // What the engine announces while it runs: names and payloads. Logs, metrics and traces listen; nothing depends on them.
 import type { DeadReason, Failure, LogLine } from '../store/records.ts'
 import type { ForgeError } from './errors.ts'
+import type { Isolation } from './policy.ts'
 
 /** One try of one job. */
 export interface JobEvent {
@@ -35,8 +36,12 @@ export interface EngineEvents {
   /** Its worker died or stalled, or the isolated child that ran it died; `dead` when that was once too often. */
   'job:crashed': JobEvent & { readonly dead: DeadReason | null; readonly error: Failure }
   /** Its handler ignores the abort and still runs; the try was settled without it. */
-  'job:stuck': Tried
-  /** A line that a handler wrote to its log: whole, of an isolated handler its first 16,384 characters. */
+  'job:stuck': Tried & {
+    readonly isolation: Isolation
+    /** How many handlers of this worker do so now. */
+    readonly stuck: number
+  }
+  /** A line that a handler wrote to its log: its first 16,384 characters. */
   'job:log': JobEvent & Pick<LogLine, 'level' | 'message'>
   /** An isolated child died after its job had ended, which keeps its outcome. The job is the last one it ran. */
   'child:died': Pick<JobEvent, 'id' | 'type' | 'worker'> & { readonly error: Failure }

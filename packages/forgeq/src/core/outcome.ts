@@ -1,5 +1,6 @@
 // What becomes of a job after a try: decided here, carried out by the store under the claim's fence.
 import type { Claimed, DeadReason, Failure, LostJob, NewJob, Settlement } from '../store/records.ts'
+import type { Stuck } from '../store/worker-record.ts'
 import { delayAfter, type BackoffFunction } from './backoff.ts'
 import { caps } from './caps.ts'
 import { Discard, RateLimited, RetryIn } from './decisions.ts'
@@ -28,8 +29,8 @@ export function afterFailure(claimed: Claimed, error: unknown, context: FailureC
   const { job, claim, attempt, policy } = claimed
   const { aborted } = context
   const ask = readAsk(error, job)
-  const bury = (reason: DeadReason, code?: string): Settlement => {
-    return { job, claim, outcome: 'bury', reason, error: toFailure(error, code) }
+  const bury = (reason: DeadReason, code?: string) => {
+    return { job, claim, outcome: 'bury', reason, error: toFailure(error, code) } as const
   }
   if (aborted === 'cancel') return { job, claim, outcome: 'cancel', error: ask === 'cancel' ? null : toFailure(error) }
   if (ask === 'discard') return bury('discarded', 'DISCARDED')
@@ -37,7 +38,9 @@ export function afterFailure(claimed: Claimed, error: unknown, context: FailureC
   const isOnce = policy.delivery === 'at-most-once'
   if (typeof ask === 'object') {
     const { code, delayMs, countAttempt, holdBack } = ask
-    if (isOnce) return bury('lost', code)
+    const held = holdBack === undefined ? undefined : { holdBack: { scope: holdBack, forMs: delayMs } }
+    // It may not start again, but others need not run into the same limit.
+    if (isOnce) return { ...bury('lost', code), ...held }
     if (countAttempt && attempt >= policy.maxAttempts) return bury('exhausted', code)
     const again = {
       job,
@@ -46,7 +49,7 @@ export function afterFailure(claimed: Claimed, error: unknown, context: FailureC
       delayMs,
       error: toFailure(error, code),
     } as const
-    return holdBack === undefined ? again : { ...again, outcome: 'snooze', holdBack }
+    return held === undefined ? again : { ...again, outcome: 'snooze', ...held }
   }
   if (aborted === 'shutdown') {
     return isOnce ? bury('lost', 'SHUTDOWN') : { job, claim, outcome: 'release' }
@@ -104,7 +107,8 @@ type ForWorker = Settlement & { readonly worker: string }
 
 /** A job that a closed worker held. */
 export function afterLoss(lost: LostJob, storeNow: number, random: () => number): ForWorker {
-  const settlement = lost.end?.isStuck ? afterStuck(lost, storeNow, random) : crash(lost, describeLoss(lost))
+  const stuck = lost.end?.stuck ?? null
+  const settlement = stuck === null ? crash(lost, describeLoss(lost)) : afterStuck(lost, stuck, storeNow, random)
   return { ...settlement, worker: lost.worker }
 }
 
@@ -128,20 +132,23 @@ function describeLoss({ worker, host, pid, rssBytes, end }: LostJob): Failure {
   return { ...failure, message, process: { exitCode, signal, rssBytes } }
 }
 
-/** How far a worker gets past a job's timeout by itself: it aborts the handler and, after a grace, settles without it. */
-const timeoutGraceMs = 5_000
-
 /**
- * Of a worker that was ended because its event loop stood still. What was past its timeout has failed; the others could
- * not help it, and nothing is counted for them.
+ * Of a worker that was ended because its event loop stood still. Who held it has failed if it was past its timeout; the
+ * others could not help it, and nothing is counted for them. When it was over a limit and nobody knows whose doing it was, all
+ * of them become suspects: next time they run apart, where each can only harm itself.
  */
-function afterStuck(lost: LostJob, storeNow: number, random: () => number): Settlement {
+function afterStuck(lost: LostJob, { over, blocker }: Stuck, storeNow: number, random: () => number): Settlement {
   const { job, claim, startedAt, attempt, attemptBase, policy, host, pid } = lost
   const isOnce = policy.delivery === 'at-most-once'
-  if (policy.timeoutMs === 0 || storeNow < startedAt + policy.timeoutMs + timeoutGraceMs) {
+  const ended = `process ${pid} on ${host} was ended while it ran this job`
+  const workerLost = { code: 'WORKER_LOST', name: 'WorkerLost' } as const
+  if (over === 'limit' && blocker === null) {
+    return crash(lost, { ...workerLost, message: `${ended}: a handler did not let it go on, perhaps this one` })
+  }
+  if (blocker !== job || policy.timeoutMs === 0 || storeNow < startedAt + policy.timeoutMs) {
     if (!isOnce) return { job, claim, outcome: 'release' }
-    const message = `process ${pid} on ${host} was ended while it ran this job: another one did not let it go on`
-    return { job, claim, outcome: 'bury', reason: 'lost', error: { code: 'WORKER_LOST', name: 'WorkerLost', message } }
+    const message = `${ended}: ${blocker === null || blocker === job ? 'it had to stop' : 'another one did not let it go on'}`
+    return { job, claim, outcome: 'bury', reason: 'lost', error: { ...workerLost, message } }
   }
   const limit = `its timeout of ${formatMs(policy.timeoutMs)}`
   const message = `the handler of job ${job} did not end within ${limit}, and process ${pid} on ${host} with it`

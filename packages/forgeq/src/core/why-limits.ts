@@ -48,24 +48,26 @@ function ofQueue({ type, policy }: JobRecord, record: QueueRecord, now: number):
     : undefined
 }
 
-function ofKey({ held, opensAt, turnOf }: KeyLine, { queue, limits }: QueueRecord, now: number): Limited | undefined {
+function ofKey(
+  { running, heldUntil, rateOpensAt, turnOf }: KeyLine,
+  { queue, limits }: QueueRecord,
+  now: number,
+): Limited | undefined {
   const { perKey } = limits
-  if (isAhead(opensAt, now)) {
-    // A rate opens within the length of its window: later than that, somebody held the key back.
-    if (perKey.rate === null || opensAt > now + perKey.rate.perMs)
-      return ['key-held', heldBack('Its key is', opensAt, now)]
-    const used = `Its key has used up its rate of ${formatRate(perKey.rate)}, or a handler held it back`
-    return [
-      'key-rate',
-      `${used}; it opens in ${formatMs(opensAt - now)}: wait, or raise it with ${raiseKey(queue, 'rate')}.`,
-    ]
+  // Whichever lasts longer.
+  if (isAhead(heldUntil, now) && heldUntil >= (rateOpensAt ?? 0)) {
+    return ['key-held', heldBack('Its key is', heldUntil, now)]
+  }
+  if (perKey.rate !== null && isAhead(rateOpensAt, now)) {
+    const used = `Its key has used up its rate of ${formatRate(perKey.rate)}${opening(rateOpensAt, now)}`
+    return ['key-rate', `${used}: wait, or raise it with ${raiseKey(queue, 'rate')}.`]
   }
   if (turnOf !== null) {
     const order = `Job ${turnOf} of its key has to end first, because queue ${queue} keeps the order of its keys`
     return ['key-turn', `${order}: \`forgeq jobs why ${turnOf}\` says what that waits for.`]
   }
   const slots = slotsOfKey(perKey)
-  if (slots === null || held < slots) return undefined
+  if (slots === null || running < slots) return undefined
   const others = slots === 1 ? 'Another job of its key is running' : `${slots} other jobs of its key are running`
   const raise = perKey.ordered ? 'wait' : `wait, or raise it with ${raiseKey(queue, 'concurrency')}`
   return ['key-slots', `${others}, as many as may: ${raise}.`]

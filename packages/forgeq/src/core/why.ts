@@ -1,6 +1,7 @@
 // Why a job is where it is, in one sentence that says what to do. Reads records, changes nothing.
 import type { QueueRecord } from '../store/queue-record.ts'
-import type { JobRecord, WorkerRecord } from '../store/records.ts'
+import type { JobRecord } from '../store/records.ts'
+import type { WorkerRecord } from '../store/worker-record.ts'
 import { canWork } from './crew.ts'
 import { formatMs } from './duration.ts'
 import type { State } from './states.ts'
@@ -120,7 +121,7 @@ function explainRunning(job: JobRecord, live: readonly WorkerRecord[], now: numb
   return job.cancelRequested
     ? say(
         'cancelling',
-        `It is being cancelled: its handler ${where} was told to stop and ends it by returning or throwing.`,
+        `It is being cancelled: its handler ${where} hears of it as soon as its event loop is free, and has 5 s to end then.`,
       )
     : say('running', `Attempt ${job.attempt} has been running for ${formatMs(now - (job.startedAt ?? now))} ${where}.`)
 }

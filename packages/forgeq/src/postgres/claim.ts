@@ -202,6 +202,8 @@ const claimLanes = async (hand: Hand, gate: Gate, lanes: Lanes, target: number, 
     const { taken, metKeys } = await sift(hand, gate, rows)
     for (const row of taken) {
       turn.push(take, queue, row.lane, row.seq, worker.id, worker.turn, turn.now)
+      if (row.claim === 0 && row.expire_at !== null) turn.push(meetDeadline, row.expire_at, row.id)
+      if (row.uniq_for === untilStart) releaseUnique(turn, row)
       claimed.push(claimedOf(gate.name, row))
     }
     spots.push(...taken)
@@ -235,47 +237,48 @@ const sift = async (hand: Hand, gate: Gate, rows: readonly Row[]): Promise<Sifte
     const { key } = row
     // What does not fit stays where it is. And the next job of a key that was met comes before the later lanes.
     if (row.payload === null || hand.bytesLeft <= 0 || row.lane > keyLane) break
-    if (key !== null) keyLane = row.lane
-    if (await isRunnable(hand, gate, row, key === null ? undefined : states.get(key))) {
+    const fate = fateOf(hand, gate, row, key === null ? undefined : states.get(key))
+    if (fate === 'run') {
       hand.bytesLeft -= Buffer.byteLength(row.payload)
       taken.push(row)
     } else {
+      // Keys that gave a job go to the end of the lane before this one does.
+      if (key !== null && keyLane !== Infinity && taken.length > 0) break
+      await setAside(turn, gate, row, fate)
       hand.skipsLeft--
       if (key !== null) passed.push({ queue: gate.queue, key })
     }
+    if (key !== null) keyLane = row.lane
   }
-  await putRight(turn, passed, Infinity)
+  await putRight(turn, passed, null)
   return { taken, metKeys: keyLane !== Infinity }
 }
 
 /**
- * Parks a job that this worker does not know, or whose type is held back, ends one that is too late to start; the token of
- * a key that has no room any more is left to be put right. Whatever it is leaves the lane.
+ * `park`: this worker does not know it, or its type is held back · `expire`: it is too late to start · `close`: its key has
+ * no room any more, or its next type is held back.
  */
-const isRunnable = async (
-  { turn, worker }: Hand,
-  gate: Gate,
-  row: Row,
-  state: KeyState | undefined,
-): Promise<boolean> => {
+type Fate = 'run' | 'park' | 'expire' | 'close'
+
+const fateOf = ({ turn, worker }: Hand, gate: Gate, row: Row, state: KeyState | undefined): Fate => {
+  const { type, claim: claims, expire_at: expireAt } = row
+  const isHeld = gate.holds.types.has(type)
+  if (state !== undefined && (isHeld || !state.isOpen)) return 'close'
+  if (isHeld || !worker.types.has(type)) return 'park'
+  return claims === 0 && expireAt !== null && expireAt <= turn.now ? 'expire' : 'run'
+}
+
+/** Takes out of the lanes what does not run; tokens are put right afterwards. */
+const setAside = async (turn: Turn, gate: Gate, row: Row, fate: Exclude<Fate, 'run'>): Promise<void> => {
   const { queue } = gate
-  const { id, type, claim: claims, key, expire_at: expireAt } = row
-  if (state?.isOpen === false) return false
-  const isKnown = worker.types.has(type) && !gate.holds.types.has(type)
-  const isLate = claims === 0 && expireAt !== null && expireAt <= turn.now
-  if (isKnown && !isLate) {
-    if (claims === 0 && expireAt !== null) turn.push(meetDeadline, expireAt, id)
-    if (row.uniq_for === untilStart) releaseUnique(turn, row)
-    return true
-  }
-  if (isKnown) {
+  const { id, key } = row
+  if (fate === 'expire') {
     turn.tally(queue, stateCodes.ready, -1)
     if (key === null) turn.push(takeLive, queue, row.lane, row.seq)
     else leaveLine(turn, { queue, key }, id)
     await finish(turn, { ...row, ...neverClaimed, queue, state: 'cancelled', reason: 'expired' })
-  } else if (key === null) turn.push(park, queue, row.lane, row.seq)
-  else parkFromLine(turn, gate, key, id)
-  return false
+  } else if (fate === 'park' && key === null) turn.push(park, queue, row.lane, row.seq)
+  else if (fate === 'park' && key !== null) parkFromLine(turn, gate, key, id)
 }
 
 const claimedOf = (queue: string, row: Row): Claimed => ({

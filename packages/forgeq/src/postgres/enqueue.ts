@@ -10,7 +10,7 @@ import { stateCodes } from '../store/state-codes.ts'
 import { packHold } from '../store/unique-hold.ts'
 import type { Gate } from './gate.ts'
 import { putKeysRight } from './keys.ts'
-import { rememberReplacement, replacementsOf, replaceWork, type Replacement, type Work } from './replace.ts'
+import { rememberReplacement, replacementsOf, replaceWork, waitingJob, type Replacement, type Work } from './replace.ts'
 import type { Batch, Turn } from './turn.ts'
 import { holdersOf, nameOf, takeUnique } from './unique.ts'
 
@@ -170,8 +170,8 @@ class Intake {
       const holder = this.#holders.get(nameOf({ type, key: job.unique.key }))
       if (holder !== undefined) return this.#meet(holder, job, type, work)
     }
-    const shut = this.#isFollowUp ? undefined : await this.#whyShut(gate)
-    if (shut !== undefined) return refuse(job.id, ...shut)
+    const shut = await this.#shutFor(job)
+    if (shut !== undefined) return shut
     return this.#store(job, type, work)
   }
 
@@ -251,13 +251,22 @@ class Intake {
         return { id: job.id, refused: { code: 'UNIQUE_CONFLICT', message, holder } }
       }
       case 'replace':
-        if (!(await replaceWork(this.#turn, holder, work))) return { id: holder, duplicate: true }
-        this.#depths.clear()
-        this.#noteEdit(holder, work)
-        rememberReplacement(this.#turn, job.id, type, holder)
-        this.#replaced.set(job.id, { type, holder })
-        return { id: holder, duplicate: true, replaced: true }
+        return this.#replace(holder, job, type, work)
     }
+  }
+
+  async #replace(holder: string, job: NewJob, type: number, work: Work): Promise<Enqueued> {
+    const waiting = await waitingJob(this.#turn, holder)
+    if (waiting === undefined) return { id: holder, duplicate: true }
+    // Where it is it may stay; another queue takes it as it takes a new job.
+    const shut = waiting.queue === work.queue ? undefined : await this.#shutFor(job)
+    if (shut !== undefined) return shut
+    await replaceWork(this.#turn, waiting, work)
+    this.#depths.clear()
+    this.#noteEdit(holder, work)
+    rememberReplacement(this.#turn, job.id, type, holder)
+    this.#replaced.set(job.id, { type, holder })
+    return { id: holder, duplicate: true, replaced: true }
   }
 
   /** A job of this call may ask for the holder by its id. */
@@ -265,6 +274,12 @@ class Intake {
     const known = this.#known.get(holder)
     if (known === undefined) return
     this.#known.set(holder, { ...known, payload, edited: known.edited || known.payload !== payload })
+  }
+
+  /** The refusal of a job by its queue, if it takes none. */
+  async #shutFor(job: NewJob): Promise<Enqueued | undefined> {
+    const why = this.#isFollowUp ? undefined : await this.#whyShut(this.#gates.get(job.policy.queue)!)
+    return why && refuse(job.id, ...why)
   }
 
   /** Why a queue takes no more jobs, if it does not. */

@@ -1,6 +1,6 @@
 // What is closed until an instant. A hold: a handler asked that nothing of a queue, type or key starts before. An alarm: when
 // something that a rate or a hold closed opens again, so that nobody polls for it; a needless one only wakes in vain.
-import type { Scope } from '../core/limit.ts'
+import type { HoldBack } from '../store/records.ts'
 import type { Batch, Turn } from './turn.ts'
 
 // Keys come before the rest in binary order: what holds the queue and its types is read as a range.
@@ -13,7 +13,9 @@ const queueAlarm = 'h'
 const addHold = /* sql */ `
   INSERT INTO forgeq.hold (queue, what, until) VALUES ($1, $2, $3)
   ON CONFLICT (queue, what) DO UPDATE SET until = greatest(hold.until, excluded.until) RETURNING until`
-const forget = /* sql */ `DELETE FROM forgeq.hold WHERE until <= $1`
+const forget = /* sql */ `
+  DELETE FROM forgeq.hold WHERE (queue, what) IN (
+    SELECT queue, what FROM forgeq.hold WHERE until <= $1 ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED)`
 const anyOver = /* sql */ `SELECT 1 FROM forgeq.hold WHERE until <= $1 LIMIT 1`
 // The last word of a transaction about an alarm counts.
 const addAlarm: Batch = {
@@ -28,12 +30,12 @@ const addAlarm: Batch = {
 export const holdBack = async (
   turn: Turn,
   job: { readonly queue: number; readonly type: number; readonly key: string | null },
-  scope: Scope,
-  until: number,
+  hold: HoldBack | undefined,
 ): Promise<void> => {
-  if (scope === 'key' && job.key === null) return
+  if (hold === undefined || (hold.scope === 'key' && job.key === null)) return
+  const { scope, forMs } = hold
   const what = scope === 'key' ? heldKey(job.key!) : scope === 'type' ? heldType(job.type) : heldQueue
-  const longest = await turn.one<{ until: number }>(addHold, job.queue, what, until)
+  const longest = await turn.one<{ until: number }>(addHold, job.queue, what, turn.now + forMs)
   // A key sets its alarm itself, when somebody waits for it.
   if (scope === 'key') return turn.touch(job.queue, job.key!)
   turn.forgetGate(job.queue)
@@ -47,6 +49,6 @@ export const setAlarm = (turn: Turn, queue: number, what: string, at: number): v
 
 export const anyHoldOver = async (turn: Turn): Promise<boolean> => (await turn.one(anyOver, turn.now)) !== undefined
 
-export const forgetHolds = async (turn: Turn): Promise<void> => {
-  await turn.run(forget, turn.now)
+export const forgetHolds = async (turn: Turn, limit: number): Promise<void> => {
+  await turn.run(forget, turn.now, limit)
 }

@@ -4,6 +4,7 @@
 // works on the keys of a queue is alone there.
 import { fillOf, slotsOfKey, windowStart } from '../core/limit.ts'
 import type { Counters } from '../store/counters.ts'
+import { freshLane, laneOf, levelOf } from '../store/lanes.ts'
 import type { KeyLine } from '../store/queue-record.ts'
 import type { Gate } from './gate.ts'
 import { heldKey, setAlarm } from './holds.ts'
@@ -29,8 +30,8 @@ const park: Batch = {
 const addToken: Batch = {
   sql: /* sql */ `
   INSERT INTO forgeq.live (queue, lane, seq, job, type, at, claim, attempt, crashes, settler, moved, key)
-  SELECT l.queue, l.lane, t.seq, l.job, l.type, l.at, l.claim, l.attempt, l.crashes, l.settler, l.moved OR t.seq <> l.seq, l.key
-  FROM unnest($1::uuid[], $2::bigint[]) AS t (job, seq) JOIN forgeq.line l ON l.job = t.job`,
+  SELECT l.queue, t.lane, t.seq, l.job, l.type, l.at, l.claim, l.attempt, l.crashes, l.settler, true, l.key
+  FROM unnest($1::uuid[], $2::int[], $3::bigint[]) AS t (job, lane, seq) JOIN forgeq.line l ON l.job = t.job`,
   isExact: true,
 }
 const giveTurn: Batch = {
@@ -42,12 +43,12 @@ const endTurn = /* sql */ `DELETE FROM forgeq.key_turn WHERE queue = $1 AND key 
 // All there is to know of keys, one seek for each column: the first in line, the token, what runs, the hold, whose turn it
 // is (in line or not), and the window of the rate.
 const states = /* sql */ `
-  SELECT f.lane AS first_lane, f.seq AS first_seq, f.job AS first_job, t.lane AS token_lane, t.seq AS token_seq, t.job AS token_job,
-    (SELECT count(*) FROM forgeq.live l WHERE l.queue = k.queue AND l.key = k.key AND l.worker IS NOT NULL) AS held,
+  SELECT f.lane AS first_lane, f.seq AS first_seq, f.job AS first_job, f.type AS first_type, t.lane AS token_lane, t.seq AS token_seq, t.job AS token_job,
+    (SELECT count(*) FROM forgeq.live l WHERE l.queue = k.queue AND l.key = k.key AND l.worker IS NOT NULL) AS running,
     (SELECT until FROM forgeq.hold h WHERE h.queue = k.queue AND h.what = 'k' || k.key AND h.until > $4) AS held_until,
-    o.job AS owner, i.lane AS owner_lane, i.seq AS owner_seq, w.first_at, w.starts
+    o.job AS owner, i.lane AS owner_lane, i.seq AS owner_seq, i.type AS owner_type, w.first_at, w.starts
   FROM unnest($1::int[], $2::text[], $3::bigint[]) WITH ORDINALITY AS k (queue, key, since, n)
-    LEFT JOIN LATERAL (SELECT lane, seq, job FROM forgeq.line WHERE queue = k.queue AND key = k.key ORDER BY lane, seq LIMIT 1) f ON true
+    LEFT JOIN LATERAL (SELECT lane, seq, job, type FROM forgeq.line WHERE queue = k.queue AND key = k.key ORDER BY lane, seq LIMIT 1) f ON true
     LEFT JOIN LATERAL (
       SELECT lane, seq, job FROM forgeq.live WHERE queue = k.queue AND key = k.key AND worker IS NULL LIMIT 1) t ON true
     LEFT JOIN forgeq.key_turn o ON o.queue = k.queue AND o.key = k.key
@@ -55,18 +56,33 @@ const states = /* sql */ `
     LEFT JOIN ${windowOf("'k' || k.key", 'k.since')} w ON true
   ORDER BY k.n`
 
+// The first of each type in the lines of keys: a walk over types, not over jobs.
+const firstsByType = /* sql */ `
+  SELECT k.n, x.lane, x.seq, x.job, x.type
+  FROM unnest($1::int[], $2::text[]) WITH ORDINALITY AS k (queue, key, n) CROSS JOIN LATERAL (
+    WITH RECURSIVE t AS (
+      (SELECT type FROM forgeq.line WHERE queue = k.queue AND key = k.key ORDER BY type LIMIT 1)
+      UNION ALL
+      SELECT (SELECT l.type FROM forgeq.line l WHERE l.queue = k.queue AND l.key = k.key AND l.type > t.type ORDER BY l.type LIMIT 1)
+      FROM t WHERE t.type IS NOT NULL)
+    SELECT f.* FROM t CROSS JOIN LATERAL (
+      SELECT lane, seq, job, type FROM forgeq.line WHERE queue = k.queue AND key = k.key AND type = t.type
+      ORDER BY queue, key, type, lane, seq LIMIT 1) f) x`
+
 interface StateRow {
   readonly first_lane: number
   readonly first_seq: number
   readonly first_job: string | null
+  readonly first_type: number
   readonly token_lane: number
   readonly token_seq: number
   readonly token_job: string | null
-  readonly held: number
+  readonly running: number
   readonly held_until: number | null
   readonly owner: string | null
   readonly owner_lane: number | null
   readonly owner_seq: number
+  readonly owner_type: number
   readonly first_at: number | null
   readonly starts: number | null
 }
@@ -77,18 +93,26 @@ interface Spot {
   readonly job: string
 }
 
+interface TypedSpot extends Spot {
+  readonly type: number
+}
+
 /** A key as it stands. */
 export interface KeyState extends Touched {
   readonly gate: Gate
-  readonly first: Spot | null
+  readonly isEmpty: boolean
   readonly token: Spot | null
-  readonly held: number
-  /** The job that has the turn in a queue of ordered keys, and where it waits, if it does. */
+  readonly running: number
+  /** The job that has the turn in a queue of ordered keys. */
   readonly owner: string | null
-  readonly ownerSpot: Spot | null
+  /** Who of the line is next: the first whose type nobody holds back; in a queue of ordered keys nobody overtakes. */
+  readonly next: Spot | null
   readonly isOpen: boolean
-  /** When its rate or a hold lets it go on; `null` when neither stops it. */
-  readonly opensAt: number | null
+  /** A handler held the key back until then, its rate lets it go on then; `null` where that does not stop it. */
+  readonly heldUntil: number | null
+  readonly rateOpensAt: number | null
+  /** Until when types that are held back keep others of the line from being next. */
+  readonly typesHeldUntil: number | null
 }
 
 /** In the order of `keys`. */
@@ -106,27 +130,66 @@ export const keyStates = async (turn: Turn, keys: readonly Touched[]): Promise<r
     }),
     turn.now,
   )
-  return keys.map((key, i) => stateOf(key, gates.get(key.queue)!, rows[i]!))
+  const typed = await typesOf(turn, keys, gates)
+  return keys.map((key, i) => stateOf(key, gates.get(key.queue)!, rows[i]!, typed.get(i) ?? []))
+}
+
+/** The first of each type, of those keys for which that matters. */
+const typesOf = async (
+  turn: Turn,
+  keys: readonly Touched[],
+  gates: ReadonlyMap<number, Gate>,
+): Promise<ReadonlyMap<number, readonly TypedSpot[]>> => {
+  const asked = keys.flatMap((key, i) => {
+    const { holds, limits } = gates.get(key.queue)!
+    return holds.types.size > 0 && !limits.perKey.ordered ? [{ ...key, i }] : []
+  })
+  const spots = new Map<number, TypedSpot[]>()
+  if (asked.length === 0) return spots
+  const rows = await turn.all<TypedSpot & { n: number }>(
+    firstsByType,
+    asked.map(({ queue }) => queue),
+    asked.map(({ key }) => key),
+  )
+  for (const { n, ...spot } of rows) {
+    const { i } = asked[n - 1]!
+    spots.set(i, [...(spots.get(i) ?? []), spot])
+  }
+  return spots
 }
 
 const spotOf = (lane: number | null, seq: number, job: string | null): Spot | null =>
   lane === null || job === null ? null : { lane, seq, job }
 
-const stateOf = (key: Touched, gate: Gate, row: StateRow): KeyState => {
+const stateOf = (key: Touched, gate: Gate, row: StateRow, byType: readonly TypedSpot[]): KeyState => {
   const { perKey } = gate.limits
   const fill = perKey.rate === null ? null : fillOf(perKey.rate, { count: row.starts ?? 0, firstAt: row.first_at })
-  const opensAt = Math.max(row.held_until ?? 0, fill?.opensAt ?? 0) || null
+  const rateOpensAt = fill?.opensAt ?? null
   const slots = slotsOfKey(perKey)
+  const owner = perKey.ordered ? row.owner : null
+  const first = spotOf(row.first_lane, row.first_seq, row.first_job)
+  const only = owner === null ? first : spotOf(row.owner_lane, row.owner_seq, row.owner)
+  const candidates =
+    byType.length > 0
+      ? byType
+      : only === null
+        ? []
+        : [{ ...only, type: owner === null ? row.first_type : row.owner_type }]
+  const ends = candidates.flatMap(({ type }) => gate.holds.types.get(type) ?? [])
+  const free = candidates.filter(({ type }) => !gate.holds.types.has(type))
+  free.sort((a, b) => a.lane - b.lane || a.seq - b.seq)
   return {
     ...key,
     gate,
-    first: spotOf(row.first_lane, row.first_seq, row.first_job),
+    isEmpty: first === null,
     token: spotOf(row.token_lane, row.token_seq, row.token_job),
-    held: row.held,
-    owner: perKey.ordered ? row.owner : null,
-    ownerSpot: perKey.ordered ? spotOf(row.owner_lane, row.owner_seq, row.owner) : null,
-    isOpen: opensAt === null && (slots === null || row.held < slots),
-    opensAt,
+    running: row.running,
+    owner,
+    next: free[0] ?? null,
+    isOpen: row.held_until === null && rateOpensAt === null && (slots === null || row.running < slots),
+    heldUntil: row.held_until,
+    rateOpensAt,
+    typesHeldUntil: ends.length === 0 ? null : Math.min(...ends),
   }
 }
 
@@ -149,23 +212,32 @@ export const leaveLine = (turn: Turn, { queue, key }: Touched, job: string): voi
 }
 
 /**
- * Gives the token of each key to the job that is first now, or to none. A token of a job that stays first keeps its place; a
- * job that entered the line after `since` takes the place of its own sequence number, others go to the end.
+ * Gives the token of each key to the job that is next now, or to none. It keeps its place when it goes from one job to another
+ * of the same level; else a job that entered the line after `since` takes the place of its own sequence number, any other the
+ * end. `null`, in a claim: always the end. Tokens are all among the fresh: whose jobs came back must not hold up other keys.
  */
-export const putRight = async (turn: Turn, keys: readonly Touched[], since: number): Promise<void> => {
+export const putRight = async (turn: Turn, keys: readonly Touched[], since: number | null): Promise<void> => {
   if (keys.length === 0) return
   await turn.reserve(keys.length)
   for (const state of await keyStates(turn, keys)) {
-    const { queue, key, gate, first, token, owner, ownerSpot, isOpen, opensAt } = state
-    if (first !== null && opensAt !== null) setAlarm(turn, queue, heldKey(key), opensAt)
-    const next = owner === null || first === null ? first : ownerSpot
-    const mayStart = next !== null && isOpen
-    if (mayStart && token?.job === next.job && token.lane === next.lane) continue
+    const { queue, key, gate, isEmpty, token, next, isOpen } = state
+    const opensAt = Math.max(state.heldUntil ?? 0, state.rateOpensAt ?? 0) || state.typesHeldUntil
+    if (!isEmpty && opensAt !== null) setAlarm(turn, queue, heldKey(key), opensAt)
+    if (next === null || !isOpen) {
+      if (token !== null) turn.push(takeLive, queue, token.lane, token.seq)
+      continue
+    }
+    const lane = laneOf(levelOf(next.lane), freshLane)
+    if (token?.job === next.job && token.lane === lane) continue
     if (token !== null) turn.push(takeLive, queue, token.lane, token.seq)
-    if (!mayStart) continue
-    turn.push(addToken, next.job, next.seq > since ? next.seq : turn.nextSeq())
+    turn.push(addToken, next.job, lane, since === null ? turn.nextSeq() : placeOf(turn, next, token, lane, since))
     turn.hint(`ready:${gate.name}`)
   }
+}
+
+const placeOf = (turn: Turn, next: Spot, token: Spot | null, lane: number, since: number): number => {
+  if (token?.lane === lane) return token.seq
+  return next.seq > since ? next.seq : turn.nextSeq()
 }
 
 /** Puts the tokens of all keys right that this call has touched; the last step of a call, and of what it settles. */
@@ -192,7 +264,7 @@ export const tookTokens = async (
   await putRight(
     turn,
     jobs.map(({ key }) => ({ queue, key })),
-    Infinity,
+    null,
   )
 }
 
@@ -202,6 +274,12 @@ export const parkFromLine = (turn: Turn, { queue, limits }: Gate, key: string, j
   if (limits.perKey.ordered) turn.push(giveTurn, queue, key, job)
 }
 
+/** A job of the key stopped running. It has the turn already, unless its queue was not ordered when it started. */
+export const goesOn = async (turn: Turn, { queue, key }: Touched, job: string): Promise<void> => {
+  if ((await turn.gate(queue)).limits.perKey.ordered) turn.push(giveTurn, queue, key, job)
+  turn.touch(queue, key)
+}
+
 /** A job with a key has ended, whatever became of it: it has no turn any more. */
 export const endOfKeyed = async (turn: Turn, { queue, key }: Touched, job: string): Promise<void> => {
   if (!(await turn.gate(queue)).limits.perKey.ordered) return
@@ -209,7 +287,7 @@ export const endOfKeyed = async (turn: Turn, { queue, key }: Touched, job: strin
 }
 
 export const lineOf = async (turn: Turn, queue: number, key: string, job: string): Promise<KeyLine> => {
-  const { first, held, opensAt, owner } = (await keyStates(turn, [{ queue, key }]))[0]!
-  const isOthers = owner !== null && owner !== job
-  return { isNext: owner === job || (!isOthers && first?.job === job), held, opensAt, turnOf: isOthers ? owner : null }
+  const { next, running, heldUntil, rateOpensAt, owner } = (await keyStates(turn, [{ queue, key }]))[0]!
+  const turnOf = owner === null || owner === job ? null : owner
+  return { isNext: next?.job === job, running, heldUntil, rateOpensAt, turnOf }
 }

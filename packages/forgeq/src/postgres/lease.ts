@@ -10,9 +10,8 @@ import type {
   Settlement,
   StoredPolicy,
   Verdict,
-  WorkerEnd,
-  WorkerFacts,
 } from '../store/records.ts'
+import type { WorkerEnd, WorkerFacts } from '../store/worker-record.ts'
 import { claimedPolicy, packPolicy } from '../store/policy-text.ts'
 import { putKeysRight } from './keys.ts'
 import { addNotes } from './notes.ts'

@@ -142,7 +142,8 @@ export const prune = async (turn: Turn, limit: number): Promise<Pruned> => {
   await turn.run(forgetKeys, turn.now, limit)
   await turn.run(forgetReplacements, turn.now, limit)
   await forgetStarts(turn, limit)
-  await forgetHolds(turn)
+  await forgetHolds(turn, limit)
+  await putKeysRight(turn)
   await turn.run(forgetWorkers, turn.now - keepWorkerMs)
   return { removed: gone.length, more: (await nothingToPrune(turn)) === undefined }
 }

@@ -2,7 +2,8 @@
 import type { State } from '../core/states.ts'
 import { unpackPolicy } from '../store/policy-text.ts'
 import type { QueueRecord } from '../store/queue-record.ts'
-import type { TypeRecord, WorkerFacts, WorkerRecord } from '../store/records.ts'
+import type { TypeRecord } from '../store/records.ts'
+import type { WorkerFacts, WorkerRecord } from '../store/worker-record.ts'
 import { stateCodes, stateName } from '../store/state-codes.ts'
 import { rateFills } from './starts.ts'
 import type { Turn } from './turn.ts'
@@ -74,7 +75,8 @@ const noJobs = (): Record<State, number> => {
 
 const presentWorkers = /* sql */ `
   SELECT w.*, coalesce((SELECT sum(open) FROM forgeq.held h WHERE h.worker = w.id), 0)::integer AS held,
-    ARRAY(SELECT t.name FROM unnest(w.types) WITH ORDINALITY AS k (id, n) JOIN forgeq.type t ON t.id = k.id ORDER BY k.n) AS names
+    ARRAY(SELECT t.name FROM unnest(w.types) WITH ORDINALITY AS k (id, n) JOIN forgeq.type t ON t.id = k.id ORDER BY k.n) AS names,
+    ARRAY(SELECT c.job::text FROM forgeq.cancel c WHERE c.worker = w.id ORDER BY c.job) AS cancelling
   FROM forgeq.worker w WHERE left_at IS NULL ORDER BY w.id`
 
 interface WorkerRow {
@@ -92,6 +94,7 @@ interface WorkerRow {
   readonly expires_at: number
   readonly closed: boolean
   readonly held: number
+  readonly cancelling: readonly string[]
   readonly facts: string | null
 }
 
@@ -111,6 +114,7 @@ export const workers = async (turn: Turn): Promise<WorkerRecord[]> =>
     expiresAt: row.expires_at,
     closed: row.closed,
     held: row.held,
+    cancelling: row.cancelling,
     facts: row.facts === null ? null : (JSON.parse(row.facts) as WorkerFacts),
   }))
 

@@ -4,7 +4,7 @@ import { rememberMs } from '../core/retention.ts'
 import { allows } from '../core/states.ts'
 import { stateCodes, stateName } from '../store/state-codes.ts'
 import { endOfKeyed } from './keys.ts'
-import { makeLater, makeReady, placesAlone, takeOut } from './place.ts'
+import { makeLater, makeReady, placesAlone, takeOut, type Placed } from './place.ts'
 import type { Batch, Turn } from './turn.ts'
 
 /** What a job is to do, how and when, as its body holds it. */
@@ -26,10 +26,14 @@ const dropDeadline = /* sql */ `DELETE FROM forgeq.deadline WHERE at = $1 AND jo
 // One from before a retry by hand may still be there, at the same instant.
 const addDeadline = /* sql */ `INSERT INTO forgeq.deadline (at, job) VALUES ($1, $2) ON CONFLICT DO NOTHING`
 
-/** False when the job has started, has ended or is gone: then it is left as it is. */
-export const replaceWork = async (turn: Turn, id: string, work: Work): Promise<boolean> => {
+/** `undefined` when the job has started, has ended or is gone: then it is left as it is. */
+export const waitingJob = async (turn: Turn, id: string): Promise<Placed | undefined> => {
   const job = (await placesAlone(turn, [id])).get(id)
-  if (job === undefined || !allows(stateName(job.state), 'replace')) return false
+  return job !== undefined && allows(stateName(job.state), 'replace') ? job : undefined
+}
+
+export const replaceWork = async (turn: Turn, job: Placed, work: Work): Promise<void> => {
+  const { id } = job
   const { payload, queue, priority, policy, runAt, expireAt, tags, key } = work
   await turn.run(rework, id, payload, queue, priority, policy, runAt, expireAt, tags, key)
   if (job.expire_at !== null) await turn.run(dropDeadline, job.expire_at, id)
@@ -40,13 +44,12 @@ export const replaceWork = async (turn: Turn, id: string, work: Work): Promise<b
   // A ready job that need not move keeps its place in line, so that updates cannot hold it up for ever.
   const isSameKey = job.queue === queue && job.key === key
   const isInPlace = isSameKey && job.priority === priority && job.state === stateCodes.ready
-  if (isInPlace && runAt <= turn.now) return true
+  if (isInPlace && runAt <= turn.now) return
   takeOut(turn, job)
   if (!isSameKey && job.key !== null) await endOfKeyed(turn, { queue: job.queue, key: job.key }, id)
   await turn.reserve(1)
   if (runAt > turn.now) makeLater(turn, { id, queue }, runAt, job)
   else makeReady(turn, { id, type: job.type, queue, priority, key }, job)
-  return true
 }
 
 export interface Replacement {

@@ -155,6 +155,7 @@ CREATE TABLE forgeq.line (
   settler integer NOT NULL, moved boolean NOT NULL, PRIMARY KEY (queue, key, lane, seq)
 );
 CREATE INDEX line_age ON forgeq.line (queue, at);
+CREATE INDEX line_type ON forgeq.line (queue, key, type, lane, seq);
 -- Which job the others of an ordered key wait for.
 CREATE TABLE forgeq.key_turn (
   queue integer NOT NULL, key text COLLATE "C" NOT NULL, job uuid NOT NULL, PRIMARY KEY (queue, key)

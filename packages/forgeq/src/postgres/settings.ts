@@ -29,7 +29,7 @@ export const setQueue = async (turn: Turn, name: string, settings: QueueSettings
   if (settings.rate) await alarmIfClosed(turn, gate, 'q')
   for (const level of Object.keys(settings.rates ?? {})) await alarmIfClosed(turn, gate, `l${Number(level)}`)
   if (settings.perKey !== undefined) {
-    if (!limits.perKey.ordered) {
+    if (before.limits.perKey.ordered && !limits.perKey.ordered) {
       await turn.run(dropTokens, queue)
       await turn.run(forgetTurns, queue)
     }

@@ -9,6 +9,7 @@ import type { Failure, NewJob, Settlement, Verdict } from '../store/records.ts'
 import { place } from './enqueue.ts'
 import { finish } from './finish.ts'
 import { holdBack } from './holds.ts'
+import { goesOn } from './keys.ts'
 import { makeLater, makeReady, placesOf, takeOut, type Placed } from './place.ts'
 import type { Batch, Turn } from './turn.ts'
 
@@ -86,7 +87,7 @@ const settleOne = async (
   if (!isOurs) return job.claim === settlement.claim + 1 ? verdictBefore(settler, job.settler) : 'lost'
   takeOut(turn, job)
   if (job.cancelled) turn.push(forgetCancel, job.worker, job.id)
-  if (job.key !== null) turn.touch(job.queue, job.key)
+  if (job.key !== null) await goesOn(turn, { queue: job.queue, key: job.key }, job.id)
   const verdict = job.cancelled
     ? await cancel(turn, job, settler, settlement)
     : await goOn(turn, job, settler, settlement, followUps)
@@ -155,9 +156,7 @@ const goOn = async (
       const counters = { ...countersOf(job, by), attempt: job.attempt + (settlement.outcome === 'retry' ? 1 : 0) }
       if (settlement.delayMs > 0) makeLater(turn, body, turn.now + settlement.delayMs, counters)
       else makeReady(turn, body, counters)
-      if (settlement.outcome === 'snooze' && settlement.holdBack !== undefined) {
-        await holdBack(turn, body, settlement.holdBack, turn.now + settlement.delayMs)
-      }
+      if (settlement.outcome === 'snooze') await holdBack(turn, body, settlement.holdBack)
       return 'applied'
     }
     case 'release':
@@ -173,6 +172,7 @@ const goOn = async (
     }
     case 'bury':
       addHistory(turn, job, 'bury', settlement.error)
+      await holdBack(turn, body, settlement.holdBack)
       await finishHeld(turn, job, countersOf(job, by), 'dead', settlement.reason)
       return 'applied'
     case 'cancel':

@@ -26,9 +26,12 @@ export const windowOf = (what: string, since: string): string => `LATERAL (
 const windows = /* sql */ `
   SELECT k.what, w.first_at, w.starts FROM unnest($1::int[], $2::text[], $3::bigint[]) AS k (queue, what, since)
     CROSS JOIN ${windowOf('k.what', 'k.since')} w`
+// Oldest first: a total counts all rows between two others.
 const forget = /* sql */ `
   DELETE FROM forgeq.start WHERE (queue, what, at) IN (
-    SELECT queue, what, at FROM forgeq.start WHERE until <= $1 ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED)`
+    SELECT queue, what, at FROM forgeq.start s WHERE until <= $1 AND NOT EXISTS (
+      SELECT 1 FROM forgeq.start o WHERE o.queue = s.queue AND o.what = s.what AND o.at < s.at AND o.until > $1)
+    ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING queue, what`
 const anyOver = /* sql */ `SELECT 1 FROM forgeq.start WHERE until <= $1 LIMIT 1`
 
 export const noteStarts = (turn: Turn, queue: number, what: Measured, n: number, rate: Rate): void => {
@@ -57,6 +60,12 @@ export const rateFills = async (
 /** Whether starts are remembered that no window counts any more. */
 export const anyStartOver = async (turn: Turn): Promise<boolean> => (await turn.one(anyOver, turn.now)) !== undefined
 
+/** What a longer window still counted is not counted any more: whom that lets go on is told. */
 export const forgetStarts = async (turn: Turn, limit: number): Promise<void> => {
-  await turn.run(forget, turn.now, limit)
+  const rows = await turn.all<{ queue: number; what: string }>(forget, turn.now, limit)
+  const sorted = [...rows].sort((a, b) => (a.what < b.what ? -1 : 1))
+  for (const { queue, what } of sorted) {
+    if (what.startsWith('k')) turn.touch(queue, what.slice(1))
+    else turn.hint(`ready:${turn.names.queue.name(queue)}`)
+  }
 }

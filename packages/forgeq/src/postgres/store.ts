@@ -2,6 +2,7 @@
 import { ForgeError } from '../core/errors.ts'
 import { failpoint } from '../store/failpoint.ts'
 import type * as records from '../store/records.ts'
+import type { WorkerEnd, WorkerFacts } from '../store/worker-record.ts'
 import type { QueueSettings } from '../core/limit.ts'
 import type { Migration, Store, StoreInfo, Topic } from '../store/store.ts'
 import { migrate } from './checks.ts'
@@ -78,11 +79,11 @@ export class PostgresStore implements Store {
     return this.#call('exchange', request)
   }
 
-  beat(worker: string, facts: records.WorkerFacts | null, notes: readonly records.Note[]): Promise<Answer<'beat'>> {
+  beat(worker: string, facts: WorkerFacts | null, notes: readonly records.Note[]): Promise<Answer<'beat'>> {
     return this.#call('beat', worker, facts, notes)
   }
 
-  leave(worker: string, end?: records.WorkerEnd): Promise<void> {
+  leave(worker: string, end?: WorkerEnd): Promise<void> {
     this.#keepAlive.drop(worker)
     return this.#call('leave', worker, end)
   }

@@ -1,7 +1,7 @@
 // Whether the store answers, with the schema this version needs; what it keeps, and who works on it.
-import { canWork, describeCrashLoops } from '../core/crew.ts'
+import { canWork, describeCrashLoops, describeSilent } from '../core/crew.ts'
 import { ForgeError } from '../core/errors.ts'
-import type { WorkerRecord } from '../store/records.ts'
+import type { WorkerRecord } from '../store/worker-record.ts'
 import type { Migration, Store, StoreInfo } from '../store/store.ts'
 import type { StoreTime } from '../store-time.ts'
 import { realTimers } from '../timers.ts'
@@ -31,7 +31,12 @@ export async function health(store: Store, time: StoreTime, problems: readonly s
       schema: schema.version,
     },
     workers: workers.filter((worker) => canWork(worker, info.now)).length,
-    problems: [...info.problems, ...describeCrashLoops(workers, info.now), ...problems],
+    problems: [
+      ...info.problems,
+      ...describeCrashLoops(workers, info.now),
+      ...describeSilent(workers, info.now),
+      ...problems,
+    ],
   })
 }
 

@@ -5,7 +5,8 @@ import { nameLevel } from '../core/policy.ts'
 import type { Explanation } from '../core/why.ts'
 import type { Accepted } from '../enqueue.ts'
 import type { QueueRecord } from '../store/queue-record.ts'
-import type { ActVerdict, Crew, JobRecord, WorkerRecord } from '../store/records.ts'
+import type { ActVerdict, JobRecord } from '../store/records.ts'
+import type { Crew, WorkerRecord } from '../store/worker-record.ts'
 
 /** A job as JSON text; `why` and, where the record has them, attempts and logs come last. */
 export function jobJson(job: JobRecord, why?: Explanation): string {

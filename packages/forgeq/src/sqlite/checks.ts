@@ -5,7 +5,7 @@ import { ForgeError } from '../core/errors.ts'
 import type { Migration } from '../store/store.ts'
 import { withBusyRetry, type Database } from './connect.ts'
 import { dropEnqueueView, makeEnqueueView } from './enqueue-view.ts'
-import { migrations } from './schema.ts'
+import { migrations, tooNew } from './schema.ts'
 
 /** statfs magic numbers of file systems whose locks or shared memory SQLite's WAL cannot rely on. */
 const networkFileSystems: Readonly<Record<number, string>> = {
@@ -95,6 +95,7 @@ export const migrate = (db: Database, mode: 'plan' | 'apply', now: number): Migr
   withBusyRetry(() => db.exec('BEGIN IMMEDIATE'), 5_000)
   try {
     const version = schemaVersion(db)
+    if (version > 0 && version < target) refuseWithWorkers(db, now)
     db.exec(addTable)
     db.exec(dropEnqueueView)
     for (const [i, step] of migrations.entries()) {
@@ -111,11 +112,16 @@ export const migrate = (db: Database, mode: 'plan' | 'apply', now: number): Migr
   }
 }
 
-const tooNew = (version: number): ForgeError =>
-  new ForgeError(
-    'MIGRATION_NEEDED',
-    `the file has schema version ${version}, this ForgeQ knows ${migrations.length}; upgrade forgeq before it is used again`,
-  )
+const liveWorkers = /* sql */ `
+  SELECT count(*) AS n FROM forgeq_worker WHERE closed = 0 AND left_at IS NULL AND expires_at > ?`
+
+/** They run the code of the version before, which would go on writing as if nothing had changed. */
+const refuseWithWorkers = (db: Database, now: number): void => {
+  const { n } = db.prepare(liveWorkers).get(now) as { n: number }
+  if (n === 0) return
+  const message = `${n} workers of the version before run on this file: stop them, then migrate; one that was killed counts until its lease is over`
+  throw new ForgeError('STATE_CONFLICT', message)
+}
 
 /** An empty file gets the schema, an old one is refused until `forgeq migrate` was run. */
 export const checkSchema = (db: Database, now: number): void => {

@@ -6,7 +6,7 @@ import { finish, neverClaimed, type End } from './finish.ts'
 import type { Gate } from './gate.ts'
 import { enterLine, leaveLine, parkFromLine, putKeysRight, putRight, roomOf, tookToken } from './keys.ts'
 import { laneOf, levelOf, unparkedLane, type Lanes } from '../store/lanes.ts'
-import { charge, openingOf } from './openings.ts'
+import { charge, hasRates, openingOf } from './openings.ts'
 import { claimedPolicy, unpackPolicy } from '../store/policy-text.ts'
 import { stateCodes } from '../store/state-codes.ts'
 import { holdsOther, holdsSuspect } from './suspects.ts'
@@ -171,7 +171,7 @@ const claimFrom = (hand: Hand, gate: Gate, limit: number): void => {
     const target = Math.min(end, claimed.length + part.most)
     claimLanes(hand, gate, part, target)
   }
-  charge(turn, gate, claimed.slice(before))
+  if (hasRates(gate.limits)) charge(turn, gate, claimed.slice(before))
 }
 
 const claimLanes = (hand: Hand, gate: Gate, lanes: Lanes, target: number): void => {
@@ -185,13 +185,23 @@ const claimLanes = (hand: Hand, gate: Gate, lanes: Lanes, target: number): void 
     moveRanges(turn, worker, queue, of, taken)
     for (const row of taken) {
       claimed.push(claimedOf(turn, name, row))
-      const key = row[14]
-      if (key !== null) tookToken(turn, { queue, key, job: row[2] })
+      if (isSpecial(row)) started(turn, queue, row)
     }
     hand.metKeys ||= metKeys
     // Keys that were met have new tokens.
     if (rows.length < wanted && !metKeys) return
   }
+}
+
+/** It has a deadline to start by, a unique key that may end with the start, or a key; read by index, for every job is asked. */
+const isSpecial = (row: Row): boolean => row[10] !== null || row[13] !== null || row[14] !== null
+
+/** What a start ends beside the place in the lanes. */
+const started = (turn: Turn, queue: number, row: Row): void => {
+  const [, , job, , claims, , , , , , expireAt, , , uniqFor, key] = row
+  if (claims === 0 && expireAt !== null) turn.sql(meetDeadline).run(expireAt, job)
+  if (uniqFor === untilStart) releaseUnique(turn, job)
+  if (key !== null) tookToken(turn, { queue, key, job })
 }
 
 interface Sifted {
@@ -204,41 +214,50 @@ const sift = (hand: Hand, gate: Gate, rows: readonly Row[]): Sifted => {
   const taken: Row[] = []
   let keyLane = Infinity
   for (const row of rows) {
+    const lane = row[0]
+    const key = row[14]
     // What does not fit stays where it is: the last row taken ends the range that moves. And the next job of a key that was
     // met comes before the later lanes.
-    if (hand.bytesLeft <= 0 || row[0] > keyLane) break
-    if (row[14] !== null) keyLane = row[0]
-    if (isRunnable(hand, gate, row)) {
+    if (hand.bytesLeft <= 0 || lane > keyLane) break
+    const fate = fateOf(hand, gate, row)
+    if (fate === 'run') {
       hand.bytesLeft -= row[8].length
       taken.push(row)
     } else {
+      // Keys that gave a job go to the end of the lane before this one does.
+      if (key !== null && keyLane !== Infinity && taken.length > 0) break
+      setAside(hand.turn, gate, row, fate)
       hand.skipsLeft--
     }
+    if (key !== null) keyLane = lane
   }
   return { taken, metKeys: keyLane !== Infinity }
 }
 
 /**
- * Parks a job that this worker does not know, or whose type is held back, ends one that is too late to start, and takes
- * the token of a key that has no room any more; whatever it is leaves the lane.
+ * `park`: this worker does not know it, or its type is held back · `expire`: it is too late to start · `close`: its key has
+ * no room any more, or its next type is held back.
  */
-const isRunnable = ({ turn, worker }: Hand, gate: Gate, row: Row): boolean => {
-  const { queue } = gate
-  const [lane, seq, job, type, claims, , , id, , , expireAt, , , uniqFor, key] = row
-  const hasRoom = key === null || roomOf(turn, gate, { queue, key }).isOpen
-  const isKnown = worker.types.has(type) && !gate.holds.types.has(type)
-  const isLate = claims === 0 && expireAt !== null && expireAt <= turn.now
-  if (hasRoom && isKnown && !isLate) {
-    if (claims === 0 && expireAt !== null) turn.sql(meetDeadline).run(expireAt, job)
-    if (uniqFor === untilStart) releaseUnique(turn, job)
-    return true
-  }
-  if (hasRoom && isKnown) expire(turn, { seq: job, id, queue, key })
-  else if (hasRoom && key === null) turn.sql(park).run(queue, lane, seq)
-  else if (hasRoom) parkFromLine(turn, { queue, key: key, job })
+type Fate = 'run' | 'park' | 'expire' | 'close'
+
+const fateOf = ({ turn, worker }: Hand, gate: Gate, row: Row): Fate => {
+  const type = row[3]
+  const expireAt = row[10]
+  const key = row[14]
+  const isHeld = gate.holds.types.has(type)
+  if (key !== null && (isHeld || !roomOf(turn, gate, { queue: gate.queue, key }).isOpen)) return 'close'
+  if (isHeld || !worker.types.has(type)) return 'park'
+  return expireAt !== null && row[4] === 0 && expireAt <= turn.now ? 'expire' : 'run'
+}
+
+/** Takes out of the lanes what does not run. */
+const setAside = (turn: Turn, { queue }: Gate, row: Row, fate: Exclude<Fate, 'run'>): void => {
+  const [lane, seq, job, , , , , id, , , , , , , key] = row
+  if (fate === 'expire') expire(turn, { seq: job, id, queue, key })
+  else if (fate === 'park' && key === null) turn.sql(park).run(queue, lane, seq)
+  else if (fate === 'park' && key !== null) parkFromLine(turn, { queue, key, job })
   if (key === null) turn.sql(takeOne).run(queue, lane, seq)
-  else putRight(turn, { queue, key }, Infinity)
-  return false
+  else putRight(turn, { queue, key }, null)
 }
 
 /** Moves the taken rows lane by lane: within a lane they are all that is left up to the last one. */

@@ -285,7 +285,7 @@ export class Engine {
   #answer(call: Call, read: () => unknown): void {
     let value: unknown
     try {
-      value = withBusyRetry(read, lockDeadlineMs)
+      value = withBusyRetry(() => this.#transactions.look(read), lockDeadlineMs)
     } catch (error) {
       call.reject(explainFailure(error))
       return

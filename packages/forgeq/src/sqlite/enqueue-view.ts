@@ -116,15 +116,22 @@ CREATE TRIGGER forgeq_enqueue_insert INSTEAD OF INSERT ON forgeq_enqueue BEGIN
   INSERT INTO forgeq_uniq (type, key, job)
     SELECT j.type, j.uniq, j.seq FROM forgeq_job j, forgeq_meta m WHERE j.seq = m.seq AND j.uniq IS NOT NULL
     ON CONFLICT (type, key) DO UPDATE SET job = excluded.job, until = NULL, id = NULL;
-  -- A job with a key is due at once: whoever promotes it puts it into its line.
   INSERT INTO forgeq_ready (queue, lane, seq, job, type, at, claim, attempt, crashes, settler)
     SELECT j.queue, j.priority * 4 + 2, j.seq, j.seq, j.type, j.created_at, 0, 1, 0, 0
     FROM forgeq_job j, forgeq_meta m WHERE j.seq = m.seq AND j.run_at <= j.created_at AND j.key IS NULL;
   INSERT INTO forgeq_later (run_at, seq, job, claim, attempt, crashes, settler)
     SELECT j.run_at, j.seq, j.seq, 0, 1, 0, 0 FROM forgeq_job j, forgeq_meta m
-    WHERE j.seq = m.seq AND (j.run_at > j.created_at OR j.key IS NOT NULL);
+    WHERE j.seq = m.seq AND j.run_at > j.created_at;
+  -- Its place in the lanes it gets from whoever promotes next.
+  INSERT INTO forgeq_line (queue, key, lane, seq, job, type, at, claim, attempt, crashes, settler)
+    SELECT j.queue, j.key, j.priority * 4 + 2, j.seq, j.seq, j.type, j.created_at, 0, 1, 0, 0
+    FROM forgeq_job j, forgeq_meta m WHERE j.seq = m.seq AND j.run_at <= j.created_at AND j.key IS NOT NULL;
+  INSERT INTO forgeq_alarm (queue, what, at)
+    SELECT j.queue, 'k' || j.key, j.created_at
+    FROM forgeq_job j, forgeq_meta m WHERE j.seq = m.seq AND j.run_at <= j.created_at AND j.key IS NOT NULL
+    ON CONFLICT (queue, what) DO UPDATE SET at = excluded.at;
   INSERT INTO forgeq_tally (queue, state, n)
-    SELECT j.queue, CASE WHEN j.run_at > j.created_at OR j.key IS NOT NULL THEN ${stateCodes.scheduled} ELSE ${stateCodes.ready} END, 1
+    SELECT j.queue, CASE WHEN j.run_at > j.created_at THEN ${stateCodes.scheduled} ELSE ${stateCodes.ready} END, 1
     FROM forgeq_job j, forgeq_meta m WHERE j.seq = m.seq
     ON CONFLICT (queue, state) DO UPDATE SET n = n + 1;
 END;

@@ -6,15 +6,18 @@ import type { Gate } from './gate.ts'
 import { putKeysRight } from './keys.ts'
 import { freshLane } from '../store/lanes.ts'
 import { packPolicy } from '../store/policy-text.ts'
-import { rememberReplacement, replacementOf, replaceWork, type Work } from './replace.ts'
+import { rememberReplacement, replacementOf, replaceWork, waitingJob, type Work } from './replace.ts'
 import { stateCodes } from '../store/state-codes.ts'
 import type { Turn } from './turn.ts'
 import { packHold } from '../store/unique-hold.ts'
 import { holderOf, takeUnique } from './unique.ts'
 
-// DO NOTHING makes the test for the id and the insert one step.
+// DO NOTHING makes the test for the id and the insert one step. Most jobs have no unique key and no key.
 const addJob = /* sql */ `
-  INSERT INTO forgeq_job (seq, id, type, queue, priority, policy, created_at, run_at, expire_at, tags, uniq, uniq_for, key, payload)
+  INSERT INTO forgeq_job (seq, id, type, queue, priority, policy, created_at, run_at, expire_at, tags, payload)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`
+const addKeyed = /* sql */ `
+  INSERT INTO forgeq_job (seq, id, type, queue, priority, policy, created_at, run_at, expire_at, tags, payload, uniq, uniq_for, key)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`
 const sameId = /* sql */ `SELECT type, payload, edited FROM forgeq_job WHERE id = ?`
 const addDeadline = /* sql */ `INSERT INTO forgeq_deadline (at, job) VALUES (?, ?)`
@@ -35,7 +38,7 @@ const placeLater = /* sql */ `
 interface PolicyFacts {
   readonly queue: number
   readonly text: string | null
-  readonly gate: Gate
+  readonly shutFor: ShutFor
 }
 
 const isTimely = (id: string, now: number): boolean => isId(id) && Math.abs(idTime(id) - now) <= caps.idDriftMs
@@ -111,7 +114,8 @@ export const place = (turn: Turn, jobs: readonly NewJob[], isFollowUp: boolean):
     let policy = facts.get(job.policy)
     if (policy === undefined) {
       const queue = turn.names.queue.id(job.policy.queue)
-      policy = { queue, text: packPolicy(job.policy), gate: turn.gate(queue) }
+      const shutFor = isFollowUp ? open : shutBy(turn, turn.gate(queue), job.policy.queue)
+      policy = { queue, text: packPolicy(job.policy), shutFor }
       facts.set(job.policy, policy)
     }
     const type = turn.names.type.id(job.type)
@@ -126,11 +130,11 @@ export const place = (turn: Turn, jobs: readonly NewJob[], isFollowUp: boolean):
       const known = duplicateOf(turn, job)
       if (known !== undefined) return known
       const holder = holderOf(turn, type, job.unique.key)
-      if (holder !== undefined) return meet(turn, batch, holder, job, type, work)
+      if (holder !== undefined) return meet(turn, batch, holder, job, type, work, policy.shutFor)
     }
-    const shut = isFollowUp ? undefined : whyShut(turn, policy.gate)
+    const shut = policy.shutFor(job)
     // A full queue still answers for the jobs that it has.
-    if (shut !== undefined) return duplicateOf(turn, job) ?? refuse(job.id, ...shut(job.policy.queue))
+    if (shut !== undefined) return duplicateOf(turn, job) ?? shut
     return store(turn, batch, job, type, work) ?? duplicateOf(turn, job)!
   })
   placeAll(turn, batch)
@@ -153,13 +157,13 @@ const store = (turn: Turn, batch: Batch, job: NewJob, type: number, work: Work):
   const { payload, queue, priority, policy, runAt, expireAt, tags, key } = work
   const { id, unique } = job
   const seq = turn.nextSeq()
-  const held = unique?.key ?? null
-  const heldFor = unique === undefined ? null : packHold(unique)
-  const { changes } = turn
-    .sql(addJob)
-    .run(seq, id, type, queue, priority, policy, turn.now, runAt, expireAt, tags, held, heldFor, key, payload)
+  const body = [seq, id, type, queue, priority, policy, turn.now, runAt, expireAt, tags, payload] as const
+  const { changes } =
+    unique === undefined && key === null
+      ? turn.sql(addJob).run(...body)
+      : turn.sql(addKeyed).run(...body, unique?.key ?? null, unique === undefined ? null : packHold(unique), key)
   if (Number(changes) === 0) return undefined
-  if (held !== null) takeUnique(turn, { seq, id, type }, held, heldFor)
+  if (unique !== undefined) takeUnique(turn, { seq, id, type }, unique.key, packHold(unique))
   if (expireAt !== null) {
     turn.sql(addDeadline).run(expireAt, seq)
     turn.dueAt(expireAt)
@@ -189,6 +193,7 @@ const meet = (
   job: NewJob,
   type: number,
   work: Work,
+  shutFor: ShutFor,
 ): Enqueued => {
   switch (job.unique!.onConflict) {
     case 'keep':
@@ -200,25 +205,30 @@ const meet = (
     case 'replace':
       // The holder may be of this very call.
       placeAll(turn, batch)
-      if (!replaceWork(turn, holder.seq, work)) return { id: holder.id, duplicate: true }
+      const waiting = waitingJob(turn, holder.seq)
+      if (waiting === undefined) return { id: holder.id, duplicate: true }
+      // Where it is it may stay; another queue takes it as it takes a new job.
+      const shut = waiting.body.queue === work.queue ? undefined : shutFor(job)
+      if (shut !== undefined) return shut
+      replaceWork(turn, waiting, work)
       rememberReplacement(turn, job.id, type, holder.id)
       return { id: holder.id, duplicate: true, replaced: true }
   }
 }
 
-/** Why a queue takes no more jobs, if it does not: as the refusal of a job for it. */
-const whyShut = (
-  turn: Turn,
-  { queue, isAccepting, limits: { maxDepth } }: Gate,
-): ((name: string) => [Refusal['code'], string]) | undefined => {
+/** The refusal of a job by its queue, if it takes none. */
+type ShutFor = (job: NewJob) => Enqueued | undefined
+
+const open: ShutFor = () => undefined
+
+const shutBy = (turn: Turn, { queue, isAccepting, limits: { maxDepth } }: Gate, name: string): ShutFor => {
   if (!isAccepting) {
-    return (name) => [
-      'QUEUE_CLOSED',
-      `queue ${name} takes no new jobs; \`forgeq queues limit ${name} --accepting\` opens it`,
-    ]
+    const message = `queue ${name} takes no new jobs; \`forgeq queues limit ${name} --accepting\` opens it`
+    return ({ id }) => refuse(id, 'QUEUE_CLOSED', message)
   }
-  if (maxDepth === null || depthOf(turn, queue) < maxDepth) return undefined
-  return (name) => ['QUEUE_FULL', `queue ${name} has ${maxDepth} jobs waiting, as many as it may; try again later`]
+  if (maxDepth === null) return open
+  const message = `queue ${name} has ${maxDepth} jobs waiting, as many as it may; try again later`
+  return ({ id }) => (depthOf(turn, queue) < maxDepth ? undefined : refuse(id, 'QUEUE_FULL', message))
 }
 
 const depthOf = (turn: Turn, queue: number): number =>

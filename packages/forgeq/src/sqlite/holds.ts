@@ -1,6 +1,6 @@
 // What is closed until an instant. A hold: a handler asked that nothing of a queue, type or key starts before. An alarm: when
 // something that a rate or a hold closed opens again, so that nobody polls for it; a needless one only wakes in vain.
-import type { Scope } from '../core/limit.ts'
+import type { HoldBack } from '../store/records.ts'
 import type { Sql } from './statements.ts'
 import type { Turn } from './turn.ts'
 
@@ -15,7 +15,8 @@ const addHold = /* sql */ `
   INSERT INTO forgeq_hold (queue, what, until) VALUES (?, ?, ?)
   ON CONFLICT (queue, what) DO UPDATE SET until = max(until, excluded.until) RETURNING until`
 const holdOf = /* sql */ `SELECT until FROM forgeq_hold WHERE queue = ? AND what = ? AND until > ?`
-const forget = /* sql */ `DELETE FROM forgeq_hold WHERE until <= ?`
+const forget = /* sql */ `
+  DELETE FROM forgeq_hold WHERE (queue, what) IN (SELECT queue, what FROM forgeq_hold WHERE until <= ? ORDER BY until LIMIT ?)`
 const anyOver = /* sql */ `SELECT 1 FROM forgeq_hold WHERE until <= ? LIMIT 1`
 const addAlarm = /* sql */ `
   INSERT INTO forgeq_alarm (queue, what, at) VALUES (?, ?, ?)
@@ -28,12 +29,12 @@ export const keyHeldUntil = (db: Sql, queue: number, key: string, now: number): 
 export const holdBack = (
   turn: Turn,
   job: { readonly queue: number; readonly type: number; readonly key: string | null },
-  scope: Scope,
-  until: number,
+  hold: HoldBack | undefined,
 ): void => {
-  if (scope === 'key' && job.key === null) return
+  if (hold === undefined || (hold.scope === 'key' && job.key === null)) return
+  const { scope, forMs } = hold
   const what = scope === 'key' ? heldKey(job.key!) : scope === 'type' ? heldType(job.type) : heldQueue
-  const longest = turn.sql(addHold).get(job.queue, what, until) as { until: number }
+  const longest = turn.sql(addHold).get(job.queue, what, turn.now + forMs) as { until: number }
   // A key sets its alarm itself, when somebody waits for it.
   if (scope === 'key') return turn.touch(job.queue, job.key!)
   turn.forgetGate(job.queue)
@@ -47,6 +48,6 @@ export const setAlarm = (turn: Turn, queue: number, what: string, at: number): v
 
 export const anyHoldOver = (db: Sql, now: number): boolean => db.sql(anyOver).get(now) !== undefined
 
-export const forgetHolds = (turn: Turn): void => {
-  turn.sql(forget).run(turn.now)
+export const forgetHolds = (turn: Turn, limit: number): void => {
+  turn.sql(forget).run(turn.now, limit)
 }

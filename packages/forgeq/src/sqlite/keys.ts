@@ -6,6 +6,7 @@ import type { KeyLine } from '../store/queue-record.ts'
 import type { Gate } from './gate.ts'
 import { heldKey, keyHeldUntil, setAlarm } from './holds.ts'
 import type { Counters } from '../store/counters.ts'
+import { freshLane, laneOf, levelOf } from '../store/lanes.ts'
 import type { Reader } from './reader.ts'
 import { noteStarts, rateFill } from './starts.ts'
 import type { Sql } from './statements.ts'
@@ -20,20 +21,23 @@ const addToLine = /* sql */ `
   INSERT INTO forgeq_line (queue, key, lane, seq, job, type, at, claim, attempt, crashes, settler) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 const takeFromLine = /* sql */ `DELETE FROM forgeq_line WHERE job = ?`
 const firstOf = /* sql */ `
-  SELECT lane, seq, job FROM forgeq_line WHERE queue = ? AND key = ? ORDER BY lane, seq LIMIT 1`
-const inLine = /* sql */ `SELECT lane, seq, job FROM forgeq_line WHERE job = ?`
+  SELECT lane, seq, job, type FROM forgeq_line WHERE queue = ? AND key = ? ORDER BY lane, seq LIMIT 1`
+const inLine = /* sql */ `SELECT lane, seq, job, type FROM forgeq_line WHERE job = ?`
+const nextType = /* sql */ `SELECT type FROM forgeq_line WHERE queue = ? AND key = ? AND type > ? ORDER BY type LIMIT 1`
+const firstOfType = /* sql */ `
+  SELECT lane, seq, job, type FROM forgeq_line WHERE queue = ? AND key = ? AND type = ? ORDER BY lane, seq LIMIT 1`
 
 const park = /* sql */ `
   INSERT INTO forgeq_parked (queue, type, lane, seq, job, at, claim, attempt, crashes, settler, key)
   SELECT queue, type, lane, seq, job, at, claim, attempt, crashes, settler, key FROM forgeq_line WHERE job = ?`
 
-const tokenOf = /* sql */ `SELECT lane, seq, job FROM forgeq_ready WHERE queue = ? AND key = ?`
+const tokenOf = /* sql */ `SELECT lane, seq, job, type FROM forgeq_ready WHERE queue = ? AND key = ?`
 const dropToken = /* sql */ `DELETE FROM forgeq_ready WHERE queue = ? AND key = ?`
 const addToken = /* sql */ `
   INSERT INTO forgeq_ready (queue, lane, seq, job, type, at, claim, attempt, crashes, settler, key)
-  SELECT queue, lane, ?, job, type, at, claim, attempt, crashes, settler, key FROM forgeq_line WHERE job = ?`
+  SELECT queue, ?, ?, job, type, at, claim, attempt, crashes, settler, key FROM forgeq_line WHERE job = ?`
 
-const held = /* sql */ `
+const running = /* sql */ `
   SELECT count(*) AS n FROM (SELECT 1 FROM forgeq_running WHERE queue = ? AND key = ? LIMIT ?)`
 const turnOf = /* sql */ `SELECT job FROM forgeq_key_turn WHERE queue = ? AND key = ?`
 const giveTurn = /* sql */ `INSERT INTO forgeq_key_turn (queue, key, job) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`
@@ -45,30 +49,32 @@ interface Spot {
   readonly lane: number
   readonly seq: number
   readonly job: number
+  readonly type: number
 }
 
 /** The job that has the turn in a queue of ordered keys. */
 const ownerOf = (db: Sql, { limits }: Gate, { queue, key }: KeyOf): number | undefined =>
   limits.perKey.ordered ? (db.sql(turnOf).get(queue, key) as { job: number } | undefined)?.job : undefined
 
-export interface Room {
+/** Whether a key may start a job, and until when something keeps it from that; `null` where nothing does. */
+interface Room {
   readonly isOpen: boolean
-  /** When its rate or a hold lets it go on; `null` when neither stops it. */
-  readonly opensAt: number | null
+  readonly heldUntil: number | null
+  readonly rateOpensAt: number | null
 }
 
 export const roomOf = (db: Reader, { limits }: Gate, { queue, key }: KeyOf): Room => {
   const { rate } = limits.perKey
   const heldUntil = keyHeldUntil(db, queue, key, db.now)
   const rateOpensAt = rate === null ? null : rateFill(db, queue, `k${key}`, rate).opensAt
-  const opensAt = Math.max(heldUntil ?? 0, rateOpensAt ?? 0) || null
   const slots = slotsOfKey(limits.perKey)
-  return { isOpen: opensAt === null && (slots === null || heldBy(db, { queue, key }, slots) < slots), opensAt }
+  const hasSlot = slots === null || runningOf(db, { queue, key }, slots) < slots
+  return { isOpen: heldUntil === null && rateOpensAt === null && hasSlot, heldUntil, rateOpensAt }
 }
 
 /** How many jobs of a key run, counted up to `most`; -1: all. */
-const heldBy = (db: Sql, { queue, key }: KeyOf, most: number): number =>
-  (db.sql(held).get(queue, key, most) as { n: number }).n
+const runningOf = (db: Sql, { queue, key }: KeyOf, most: number): number =>
+  (db.sql(running).get(queue, key, most) as { n: number }).n
 
 /** A job that became ready waits for its key. */
 export const enterLine = (
@@ -88,24 +94,68 @@ export const leaveLine = (turn: Turn, { queue, key }: KeyOf, job: number): void 
   turn.touch(queue, key)
 }
 
+/** Who of a line is next: the first whose type nobody holds back; in a queue of ordered keys nobody overtakes. */
+interface Next {
+  readonly spot: Spot | undefined
+  /** Until when types that are held back keep others of the line from being next. */
+  readonly heldUntil: number | null
+}
+
+const nextOf = (db: Reader, gate: Gate, of: KeyOf): Next => {
+  const { types } = gate.holds
+  const owner = ownerOf(db, gate, of)
+  if (owner !== undefined || types.size === 0 || gate.limits.perKey.ordered) {
+    const spot = db
+      .sql(owner === undefined ? firstOf : inLine)
+      .get(...(owner === undefined ? [of.queue, of.key] : [owner]))
+    const heldUntil = types.get((spot as Spot | undefined)?.type ?? 0) ?? null
+    return { spot: heldUntil === null ? (spot as Spot | undefined) : undefined, heldUntil }
+  }
+  let next: Spot | undefined
+  let heldUntil = Infinity
+  for (let type = 0; ;) {
+    const row = db.sql(nextType).get(of.queue, of.key, type) as { type: number } | undefined
+    if (row === undefined) break
+    type = row.type
+    const until = types.get(type)
+    if (until !== undefined) heldUntil = Math.min(heldUntil, until)
+    else next = earlier(next, db.sql(firstOfType).get(of.queue, of.key, type) as Spot)
+  }
+  return { spot: next, heldUntil: heldUntil < Infinity ? heldUntil : null }
+}
+
+const earlier = (a: Spot | undefined, b: Spot): Spot =>
+  a === undefined || b.lane < a.lane || (b.lane === a.lane && b.seq < a.seq) ? b : a
+
 /**
- * Gives the key's token to the job that is first now, or to none. A token of a job that stays first keeps its place; a job
- * that entered the line after `since` takes the place of its own sequence number, others go to the end.
+ * Gives the key's token to the job that is next now, or to none. It keeps its place when it goes from one job to another of
+ * the same level; else a job that entered the line after `since` takes the place of its own sequence number, any other the
+ * end. `null`, in a claim: always the end, for what lies before it may have been read already. Tokens are all among the
+ * fresh: whose jobs came back must not hold up the other keys.
  */
-export const putRight = (turn: Turn, { queue, key }: KeyOf, since: number): void => {
+export const putRight = (turn: Turn, of: KeyOf, since: number | null): void => {
+  const { queue, key } = of
   const gate = turn.gate(queue)
-  const first = turn.sql(firstOf).get(queue, key) as Spot | undefined
   const token = turn.sql(tokenOf).get(queue, key) as Spot | undefined
-  const room = first === undefined ? undefined : roomOf(turn, gate, { queue, key })
-  if (room !== undefined && room.opensAt !== null) setAlarm(turn, queue, heldKey(key), room.opensAt)
-  const owner = first === undefined ? undefined : ownerOf(turn, gate, { queue, key })
-  const next = owner === undefined ? first : (turn.sql(inLine).get(owner) as Spot | undefined)
-  const mayStart = next !== undefined && room?.isOpen === true
-  if (mayStart && token?.job === next.job && token.lane === next.lane) return
+  const isEmpty = turn.sql(firstOf).get(queue, key) === undefined
+  const room = isEmpty ? undefined : roomOf(turn, gate, of)
+  const { spot: next, heldUntil } = isEmpty ? { spot: undefined, heldUntil: null } : nextOf(turn, gate, of)
+  const opensAt = Math.max(room?.heldUntil ?? 0, room?.rateOpensAt ?? 0) || heldUntil
+  if (opensAt !== null) setAlarm(turn, queue, heldKey(key), opensAt)
+  if (next === undefined || room?.isOpen !== true) {
+    if (token !== undefined) turn.sql(dropToken).run(queue, key)
+    return
+  }
+  const lane = laneOf(levelOf(next.lane), freshLane)
+  if (token?.job === next.job && token.lane === lane) return
   if (token !== undefined) turn.sql(dropToken).run(queue, key)
-  if (!mayStart) return
-  turn.sql(addToken).run(next.seq > since ? next.seq : turn.nextSeq(), next.job)
+  turn.sql(addToken).run(lane, since === null ? turn.nextSeq() : placeOf(turn, next, token, lane, since), next.job)
   turn.hint(`ready:${turn.names.queue.name(queue)}`)
+}
+
+const placeOf = (turn: Turn, next: Spot, token: Spot | undefined, lane: number, since: number): number => {
+  if (token?.lane === lane) return token.seq
+  return next.seq > since ? next.seq : turn.nextSeq()
 }
 
 /** Puts the tokens of all keys right that this call has touched; the last step of a call, and of what it settles. */
@@ -122,7 +172,7 @@ export const tookToken = (turn: Turn, job: KeyOf & { readonly job: number }): vo
   turn.sql(takeFromLine).run(job.job)
   if (ordered) turn.sql(giveTurn).run(job.queue, job.key, job.job)
   if (rate !== null) noteStarts(turn, job.queue, `k${job.key}`, 1, rate)
-  putRight(turn, job, Infinity)
+  putRight(turn, job, null)
 }
 
 /** A job leaves its line to be parked. In a queue of ordered keys the others wait for it. */
@@ -132,21 +182,29 @@ export const parkFromLine = (turn: Turn, job: KeyOf & { readonly job: number }):
   if (turn.gate(job.queue).limits.perKey.ordered) turn.sql(giveTurn).run(job.queue, job.key, job.job)
 }
 
+/** A job of the key stopped running. It has the turn already, unless its queue was not ordered when it started. */
+export const goesOn = (turn: Turn, { queue, key, job }: KeyOf & { readonly job: number }): void => {
+  if (turn.gate(queue).limits.perKey.ordered) turn.sql(giveTurn).run(queue, key, job)
+  turn.touch(queue, key)
+}
+
 /** A job with a key has ended, whatever became of it: it has no turn any more. */
 export const endOfKeyed = (turn: Turn, { queue, key, seq }: KeyOf & { readonly seq: number }): void => {
   if (!turn.gate(queue).limits.perKey.ordered) return
   if (Number(turn.sql(endTurn).run(queue, key, seq).changes) > 0) turn.touch(queue, key)
 }
 
-export const lineOf = (db: Reader, queue: number, key: string, job: number): KeyLine => {
-  const gate = db.gate(queue)
-  const owner = ownerOf(db, gate, { queue, key })
-  const first = (db.sql(firstOf).get(queue, key) as Spot).job
-  const isOthers = owner !== undefined && owner !== job
+/** `undefined` when the job is not in line any more. */
+export const lineOf = (db: Reader, of: KeyOf, job: number): KeyLine | undefined => {
+  if (db.sql(inLine).get(job) === undefined) return undefined
+  const gate = db.gate(of.queue)
+  const owner = ownerOf(db, gate, of)
+  const { heldUntil, rateOpensAt } = roomOf(db, gate, of)
   return {
-    isNext: owner === job || (!isOthers && first === job),
-    held: heldBy(db, { queue, key }, -1),
-    opensAt: roomOf(db, gate, { queue, key }).opensAt,
-    turnOf: isOthers ? (db.sql(idOf).get(owner) as { id: string }).id : null,
+    isNext: nextOf(db, gate, of).spot?.job === job,
+    running: runningOf(db, of, -1),
+    heldUntil,
+    rateOpensAt,
+    turnOf: owner === undefined || owner === job ? null : (db.sql(idOf).get(owner) as { id: string }).id,
   }
 }

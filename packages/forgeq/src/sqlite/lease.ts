@@ -13,9 +13,8 @@ import type {
   Registration,
   Settlement,
   Verdict,
-  WorkerEnd,
-  WorkerFacts,
 } from '../store/records.ts'
+import type { WorkerEnd, WorkerFacts } from '../store/worker-record.ts'
 import { claim, type Handout } from './claim.ts'
 import { putKeysRight } from './keys.ts'
 import { addNotes } from './notes.ts'

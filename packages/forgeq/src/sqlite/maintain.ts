@@ -151,7 +151,8 @@ export const prune = (turn: Turn, limit: number): Pruned => {
   turn.sql(forgetKeys).run(turn.now, limit)
   turn.sql(forgetReplacements).run(turn.now, limit)
   forgetStarts(turn, limit)
-  forgetHolds(turn)
+  forgetHolds(turn, limit)
+  putKeysRight(turn)
   turn.sql(forgetWorkers).run(turn.now - keepWorkerMs)
   return { removed: seqs.size, more: nothingToPrune(turn, turn.now) === undefined }
 }

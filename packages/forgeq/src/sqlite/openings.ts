@@ -19,7 +19,7 @@ export interface Opening {
 const wide: Opening = { most: Infinity, parts: [{ ...levels(0, lastLevel), most: Infinity }] }
 const shut: Opening = { most: 0, parts: [] }
 
-const hasRates = ({ rate, rates }: QueueLimits): boolean => rate !== null || Object.keys(rates).length > 0
+export const hasRates = ({ rate, rates }: QueueLimits): boolean => rate !== null || Object.keys(rates).length > 0
 
 /** Whether the whole queue is open, as it is when nobody limited it. */
 const isWideOpen = ({ limits, holds, isPaused }: Gate): boolean =>
@@ -69,7 +69,7 @@ const numbersOf = (types: string): number[] => JSON.parse(types) as number[]
 
 /** Charges what was claimed, and sets an alarm where that was the last that a rate leaves. */
 export const charge = (turn: Turn, { queue, limits }: Gate, claimed: readonly Claimed[]): void => {
-  if (claimed.length === 0 || !hasRates(limits)) return
+  if (claimed.length === 0) return
   const { rate, rates } = limits
   if (rate !== null) {
     noteStarts(turn, queue, 'q', claimed.length, rate)

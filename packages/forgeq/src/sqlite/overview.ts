@@ -1,7 +1,8 @@
 // Reads what is not a job: queues with their depths, workers, announced types.
 import type { State } from '../core/states.ts'
 import type { QueueRecord } from '../store/queue-record.ts'
-import type { TypeRecord, WorkerFacts, WorkerRecord } from '../store/records.ts'
+import type { TypeRecord } from '../store/records.ts'
+import type { WorkerFacts, WorkerRecord } from '../store/worker-record.ts'
 import { typesOf } from './lease.ts'
 import { unpackPolicy } from '../store/policy-text.ts'
 import type { Reader } from './reader.ts'
@@ -70,7 +71,8 @@ const oldestReadyAt = (db: Reader, queue: number): number | null => {
 }
 
 const presentWorkers = /* sql */ `SELECT * FROM forgeq_worker WHERE left_at IS NULL ORDER BY id`
-const holders = /* sql */ `SELECT worker FROM forgeq_running`
+const holders = /* sql */ `SELECT worker, cancelled, job FROM forgeq_running`
+const idOf = /* sql */ `SELECT id FROM forgeq_job WHERE seq = ?`
 
 interface WorkerRow {
   readonly id: number
@@ -92,7 +94,13 @@ interface WorkerRow {
 
 export const workers = (db: Reader): WorkerRecord[] => {
   const held = new Map<number, number>()
-  for (const [worker] of db.tuples(holders).all() as [number][]) held.set(worker, (held.get(worker) ?? 0) + 1)
+  const cancelling = new Map<number, string[]>()
+  for (const [worker, cancelled, job] of db.tuples(holders).all() as [number, number, number][]) {
+    held.set(worker, (held.get(worker) ?? 0) + 1)
+    if (cancelled === 0) continue
+    const { id } = db.sql(idOf).get(job) as { id: string }
+    cancelling.set(worker, [...(cancelling.get(worker) ?? []), id])
+  }
   return (db.sql(presentWorkers).all() as WorkerRow[]).map((row) => ({
     id: row.uid,
     host: row.host,
@@ -108,6 +116,7 @@ export const workers = (db: Reader): WorkerRecord[] => {
     expiresAt: row.expires_at,
     closed: row.closed !== 0,
     held: held.get(row.id) ?? 0,
+    cancelling: cancelling.get(row.id) ?? [],
     facts: row.facts === null ? null : (JSON.parse(row.facts) as WorkerFacts),
   }))
 }

@@ -45,10 +45,10 @@ const findPlace = /* sql */ `
   SELECT 'done', state, 0, 0, ${counters}, NULL, NULL, started_at FROM p CROSS JOIN forgeq_done d ON d.job = p.job
   UNION ALL
   SELECT 'ready', ${stateCodes.ready}, r.lane, r.seq, ${counters}, ${none}
-    FROM p CROSS JOIN forgeq_ready r ON r.queue = p.queue AND r.lane = p.lane AND r.seq = p.job WHERE r.job = p.job
+    FROM p CROSS JOIN forgeq_ready r ON r.queue = p.queue AND r.lane = p.lane AND r.seq = p.job WHERE r.job = p.job AND r.key IS NULL
   UNION ALL
   SELECT 'ready', ${stateCodes.ready}, r.lane, r.seq, ${counters}, ${none}
-    FROM p CROSS JOIN forgeq_ready r ON r.job = p.job WHERE r.seq <> r.job
+    FROM p CROSS JOIN forgeq_ready r ON r.job = p.job WHERE r.seq <> r.job AND r.key IS NULL
   UNION ALL
   SELECT 'later', ${stateCodes.scheduled}, l.run_at, l.seq, ${counters}, ${none}
     FROM p CROSS JOIN forgeq_later l ON l.run_at = p.run_at AND l.seq = p.job WHERE l.job = p.job

@@ -71,6 +71,10 @@ const recordOf = (db: Reader, body: BodyRow, include: readonly Include[]): JobRe
   const done = place.tree === 'done' ? (db.sql(doneOf).get(body.seq) as DoneRow) : undefined
   const error = place.claim === 0 ? undefined : (db.sql(lastError).get(body.seq) as { error: string } | undefined)
   const progress = db.sql(progressOf).get(body.seq) as { progress: string } | undefined
+  const line =
+    include.includes('line') && place.tree === 'line'
+      ? lineOf(db, { queue: body.queue, key: body.key! }, body.seq)
+      : undefined
   return {
     id: body.id,
     type: db.names.type.name(body.type),
@@ -96,7 +100,7 @@ const recordOf = (db: Reader, body: BodyRow, include: readonly Include[]): JobRe
     tags: body.tags === null ? [] : (JSON.parse(body.tags) as string[]),
     unique: body.uniq === null ? null : unpackUnique(body.uniq, body.uniq_for),
     key: body.key,
-    ...(include.includes('line') && place.tree === 'line' && { line: lineOf(db, body.queue, body.key!, body.seq) }),
+    ...(line !== undefined && { line }),
     ...(include.includes('attempts') ? { attempts: attempts(db, body.seq, place, done) } : {}),
     ...(include.includes('logs') ? { logs: logs(db, body.seq) } : {}),
   }
@@ -183,12 +187,13 @@ const listings: Readonly<Record<string, Listing>> = {
   },
   ready: {
     sql: /* sql */ `SELECT ${headColumns}, r.queue AS k1, r.lane AS k2, r.seq AS k3 FROM forgeq_ready r ${bodyJoin} r.job
-      WHERE (r.queue, r.lane, r.seq) > (?, ?, ?) AND r.key IS NULL ORDER BY r.queue, r.lane, r.seq LIMIT ?`,
+      WHERE (r.queue, r.lane, r.seq) > (?, ?, ?) ORDER BY r.queue, r.lane, r.seq LIMIT ?`,
     cursor: ['k1', 'k2', 'k3'],
   },
   lines: {
-    sql: /* sql */ `SELECT ${headColumns}, l.job AS k1 FROM forgeq_line l ${bodyJoin} l.job
-      WHERE l.job < ? ORDER BY l.job DESC LIMIT ?`,
+    sql: /* sql */ `SELECT ${headColumns}, l.job AS k1, EXISTS (
+        SELECT 1 FROM forgeq_ready r WHERE r.queue = l.queue AND r.key = l.key AND r.job = l.job) AS listed
+      FROM forgeq_line l ${bodyJoin} l.job WHERE l.job > ? ORDER BY l.job LIMIT ?`,
     cursor: ['k1'],
   },
   parked: {
@@ -198,11 +203,17 @@ const listings: Readonly<Record<string, Listing>> = {
   },
 }
 
-/** Jobs in lines and parked ones are ready too: they are listed behind those in the lanes. */
+/** Jobs in lines and parked ones are ready too: they are listed behind those in the lanes, where the next of each key is. */
 const behind: Readonly<Record<string, string>> = { ready: 'lines', lines: 'parked' }
 
 const start = (listing: string): number[] =>
-  listing === 'scheduled' ? [-1, -1] : listing === 'ready' ? [-1, -1, -1] : [Number.MAX_SAFE_INTEGER]
+  listing === 'lines'
+    ? [-1]
+    : listing === 'scheduled'
+      ? [-1, -1]
+      : listing === 'ready'
+        ? [-1, -1, -1]
+        : [Number.MAX_SAFE_INTEGER]
 
 export const find = (db: Reader, filter: JobFilter, cursor: string | null, limit: number): JobPage => {
   if (filter.state === 'blocked') return { jobs: [], cursor: null, scanned: 0 }
@@ -217,7 +228,10 @@ export const find = (db: Reader, filter: JobFilter, cursor: string | null, limit
     const rows = db.sql(sql).all(...from, room) as (HeadRow & Record<string, number>)[]
     for (const row of rows) {
       scanned++
-      const record = matches(db, row, filter) ? recordOf(db, { ...row, ...bodyOf(db, row.seq) }, []) : undefined
+      const record =
+        row['listed'] !== 1 && matches(db, row, filter)
+          ? recordOf(db, { ...row, ...bodyOf(db, row.seq) }, [])
+          : undefined
       if (record !== undefined && (filter.state === undefined || record.state === filter.state)) {
         // One more than fits: only now it is known that there is a next page.
         if (found.length === limit || chars >= pageChars) {

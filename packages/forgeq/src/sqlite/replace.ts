@@ -4,7 +4,7 @@ import { rememberMs } from '../core/retention.ts'
 import { allows } from '../core/states.ts'
 import type { Enqueued } from '../store/records.ts'
 import { endOfKeyed } from './keys.ts'
-import { makeLater, makeReady, placeOf, takeOut, type Body } from './place.ts'
+import { makeLater, makeReady, placeOf, takeOut, type Body, type Place } from './place.ts'
 import { stateCodes, stateName } from '../store/state-codes.ts'
 import type { Turn } from './turn.ts'
 
@@ -28,11 +28,22 @@ const dropDeadline = /* sql */ `DELETE FROM forgeq_deadline WHERE at = ? AND job
 // One from before a retry by hand may still be there, at the same instant.
 const addDeadline = /* sql */ `INSERT INTO forgeq_deadline (at, job) VALUES (?, ?) ON CONFLICT DO NOTHING`
 
-/** False when the job has started, has ended or is gone: then it is left as it is. */
-export const replaceWork = (turn: Turn, seq: number, work: Work): boolean => {
-  const body = turn.sql(bodyOf).get(seq) as (Body & { readonly expire_at: number | null }) | undefined
+/** A job that waits. */
+export interface Waiting {
+  readonly body: Body & { readonly expire_at: number | null }
+  readonly place: Place
+}
+
+/** `undefined` when the job has started, has ended or is gone: then it is left as it is. */
+export const waitingJob = (turn: Turn, seq: number): Waiting | undefined => {
+  const body = turn.sql(bodyOf).get(seq) as Waiting['body'] | undefined
   const place = body === undefined ? undefined : placeOf(turn, body)
-  if (body === undefined || place === undefined || !allows(stateName(place.state), 'replace')) return false
+  if (body === undefined || place === undefined || !allows(stateName(place.state), 'replace')) return undefined
+  return { body, place }
+}
+
+export const replaceWork = (turn: Turn, { body, place }: Waiting, work: Work): void => {
+  const { seq } = body
   const { payload, queue, priority, policy, runAt, expireAt, tags, key } = work
   turn.sql(rework).run(payload, payload, queue, priority, policy, runAt, expireAt, tags, key, seq)
   if (body.expire_at !== null) turn.sql(dropDeadline).run(body.expire_at, seq)
@@ -43,12 +54,11 @@ export const replaceWork = (turn: Turn, seq: number, work: Work): boolean => {
   // A ready job that need not move keeps its place in line, so that updates cannot hold it up for ever.
   const isSameKey = body.queue === queue && body.key === key
   const isInPlace = isSameKey && body.priority === priority && place.state === stateCodes.ready
-  if (isInPlace && runAt <= turn.now) return true
+  if (isInPlace && runAt <= turn.now) return
   takeOut(turn, body, place)
   if (!isSameKey && body.key !== null) endOfKeyed(turn, { ...body, key: body.key })
   if (runAt > turn.now) makeLater(turn, { seq, queue }, runAt, place)
   else makeReady(turn, { seq, type: body.type, queue, priority, key }, place)
-  return true
 }
 
 const addReplacement = /* sql */ `INSERT INTO forgeq_replacement (id, type, holder, expires_at) VALUES (?, ?, ?, ?)`

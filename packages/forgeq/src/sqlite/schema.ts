@@ -2,6 +2,8 @@
 //
 // What a job costs: its body is written once (`job`), its place moves between small trees (`ready`, `later`, `parked`,
 // `running`, `done`). A claim reads `ready` and the bodies it hands out, nothing else.
+import { ForgeError } from '../core/errors.ts'
+
 export interface Step {
   readonly name: string
   readonly sql: string
@@ -145,6 +147,7 @@ CREATE TABLE forgeq_line (
   settler INTEGER NOT NULL, PRIMARY KEY (queue, key, lane, seq)
 ) WITHOUT ROWID;
 CREATE INDEX forgeq_line_age ON forgeq_line (queue, at);
+CREATE INDEX forgeq_line_type ON forgeq_line (queue, key, type, lane, seq);
 
 -- Which job the others of an ordered key wait for.
 CREATE TABLE forgeq_key_turn (queue INTEGER NOT NULL, key TEXT NOT NULL, job INTEGER NOT NULL, PRIMARY KEY (queue, key)) WITHOUT ROWID;
@@ -172,3 +175,9 @@ export const migrations: readonly Step[] = [
   { name: '003 deduplication', sql: deduplication },
   { name: '004 limits', sql: limits },
 ]
+
+export const tooNew = (version: number): ForgeError =>
+  new ForgeError(
+    'MIGRATION_NEEDED',
+    `the file has schema version ${version}, this ForgeQ knows ${migrations.length}; upgrade forgeq before it is used again`,
+  )

@@ -7,7 +7,8 @@ import type { Turn } from './turn.ts'
 const save = /* sql */ `UPDATE forgeq_queue SET paused = ?, accepting = ?, limits = ? WHERE id = ?`
 // Who had the turn may have a token before those who come first in the line: the review gives it to them.
 const dropTokens = /* sql */ `
-  DELETE FROM forgeq_ready WHERE queue = ?1 AND key IN (SELECT key FROM forgeq_key_turn WHERE queue = ?1)`
+  DELETE FROM forgeq_ready INDEXED BY forgeq_ready_key
+  WHERE (queue, key) IN (SELECT queue, key FROM forgeq_key_turn WHERE queue = ?) AND key IS NOT NULL`
 const forgetTurns = /* sql */ `DELETE FROM forgeq_key_turn WHERE queue = ?`
 const forgetReview = /* sql */ `DELETE FROM forgeq_alarm WHERE queue = ? AND what >= 'v'`
 
@@ -28,7 +29,7 @@ export const setQueue = (turn: Turn, name: string, settings: QueueSettings): voi
   if (settings.rate) alarmIfClosed(turn, gate, 'q')
   for (const level of Object.keys(settings.rates ?? {})) alarmIfClosed(turn, gate, `l${Number(level)}`)
   if (settings.perKey !== undefined) {
-    if (!limits.perKey.ordered) {
+    if (before.limits.perKey.ordered && !limits.perKey.ordered) {
       turn.sql(dropTokens).run(queue)
       turn.sql(forgetTurns).run(queue)
     }

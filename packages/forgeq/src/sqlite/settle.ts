@@ -8,7 +8,7 @@ import type { Failure, Settlement, Verdict } from '../store/records.ts'
 import { place } from './enqueue.ts'
 import { finish } from './finish.ts'
 import { holdBack } from './holds.ts'
-import { endOfKeyed } from './keys.ts'
+import { endOfKeyed, goesOn } from './keys.ts'
 import { levelOf } from '../store/lanes.ts'
 import { makeLater, makeReady, placeOf, type Body } from './place.ts'
 import { stateCodes } from '../store/state-codes.ts'
@@ -133,7 +133,7 @@ const endOtherwise = (turn: Turn, seq: number, settler: Settler, settlement: Set
   const row = turn.sql(heldJob).get(seq) as Held
   turn.sql(endClaim).run(seq)
   turn.tally(row.queue, stateCodes.running, -1)
-  if (row.key !== null) turn.touch(row.queue, row.key)
+  if (row.key !== null) goesOn(turn, { queue: row.queue, key: row.key, job: seq })
   return row.cancelled === 0 ? goOn(turn, row, settler, settlement) : cancel(turn, row, settler, settlement)
 }
 
@@ -148,9 +148,7 @@ const goOn = (turn: Turn, row: Held, settler: Settler, settlement: Settlement): 
       const counters = { ...countersOf(row, by), attempt: row.attempt + (settlement.outcome === 'retry' ? 1 : 0) }
       if (settlement.delayMs > 0) makeLater(turn, body, turn.now + settlement.delayMs, counters)
       else makeReady(turn, body, counters)
-      if (settlement.outcome === 'snooze' && settlement.holdBack !== undefined) {
-        holdBack(turn, body, settlement.holdBack, turn.now + settlement.delayMs)
-      }
+      if (settlement.outcome === 'snooze') holdBack(turn, body, settlement.holdBack)
       return 'applied'
     }
     case 'release':
@@ -166,6 +164,7 @@ const goOn = (turn: Turn, row: Held, settler: Settler, settlement: Settlement): 
     }
     case 'bury':
       addHistory(turn, row, 'bury', settlement.error)
+      holdBack(turn, body, settlement.holdBack)
       finishHeld(turn, row, countersOf(row, by), 'dead', settlement.reason)
       return 'applied'
     case 'cancel':

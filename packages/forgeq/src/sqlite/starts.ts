@@ -17,9 +17,12 @@ const inWindow = /* sql */ `
   SELECT f.at, l.total - f.total + f.n AS count
   FROM (SELECT at, n, total FROM forgeq_start WHERE queue = ?1 AND what = ?2 AND at > ?3 ORDER BY at LIMIT 1) f,
     (SELECT total FROM forgeq_start WHERE queue = ?1 AND what = ?2 ORDER BY at DESC LIMIT 1) l`
+// Oldest first: a total counts all rows between two others.
 const forget = /* sql */ `
   DELETE FROM forgeq_start WHERE (queue, what, at) IN (
-    SELECT queue, what, at FROM forgeq_start WHERE until <= ? ORDER BY until LIMIT ?)`
+    SELECT queue, what, at FROM forgeq_start s WHERE until <= ?1 AND NOT EXISTS (
+      SELECT 1 FROM forgeq_start o WHERE o.queue = s.queue AND o.what = s.what AND o.at < s.at AND o.until > ?1)
+    ORDER BY until LIMIT ?2) RETURNING queue, what`
 const anyOver = /* sql */ `SELECT 1 FROM forgeq_start WHERE until <= ? LIMIT 1`
 
 export const noteStarts = (turn: Turn, queue: number, what: Measured, n: number, rate: Rate): void => {
@@ -35,6 +38,12 @@ export const rateFill = (db: Reader, queue: number, what: Measured, rate: Rate):
 /** Whether starts are remembered that no window counts any more. */
 export const anyStartOver = (db: Sql, now: number): boolean => db.sql(anyOver).get(now) !== undefined
 
+/** What a longer window still counted is not counted any more: whom that lets go on is told. */
 export const forgetStarts = (turn: Turn, limit: number): void => {
-  turn.sql(forget).run(turn.now, limit)
+  const rows = turn.sql(forget).all(turn.now, limit) as { queue: number; what: string }[]
+  rows.sort((a, b) => (a.what < b.what ? -1 : 1))
+  for (const { queue, what } of rows) {
+    if (what.startsWith('k')) turn.touch(queue, what.slice(1))
+    else turn.hint(`ready:${turn.names.queue.name(queue)}`)
+  }
 }

@@ -5,6 +5,7 @@ import type { ManualClock } from '../store/clock.ts'
 import { failpoint } from '../store/failpoint.ts'
 import type * as records from '../store/records.ts'
 import type { Migration, Store, StoreInfo, Topic } from '../store/store.ts'
+import type { WorkerEnd, WorkerFacts } from '../store/worker-record.ts'
 import { planFrom } from './checks.ts'
 import type { HostOptions } from './host.ts'
 import { Inline } from './inline.ts'
@@ -91,11 +92,11 @@ export class SqliteStore implements Store {
     return this.#call('exchange', request)
   }
 
-  beat(worker: string, facts: records.WorkerFacts | null, notes: readonly records.Note[]): Promise<Answer<'beat'>> {
+  beat(worker: string, facts: WorkerFacts | null, notes: readonly records.Note[]): Promise<Answer<'beat'>> {
     return this.#call('beat', worker, facts, notes)
   }
 
-  leave(worker: string, end?: records.WorkerEnd): Promise<void> {
+  leave(worker: string, end?: WorkerEnd): Promise<void> {
     this.#kept.delete(worker)
     this.#told?.letGo(worker)
     return this.#call('leave', worker, end)

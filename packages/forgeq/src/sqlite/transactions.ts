@@ -54,6 +54,16 @@ export class Transactions {
     }
   }
 
+  /** Reads that belong together see one state of the file. */
+  look<T>(read: () => T): T {
+    this.#db.exec('BEGIN')
+    try {
+      return read()
+    } finally {
+      this.#db.exec('COMMIT')
+    }
+  }
+
   /** Puts what was committed without a sync on disk after all. */
   sync(): void {
     if (this.#durability === 'relaxed') return

@@ -6,6 +6,7 @@ import type { Statement } from './connect.ts'
 import { readGate, type Gate } from './gate.ts'
 import type { Names } from './names.ts'
 import { countOf, type Reader } from './reader.ts'
+import { migrations, tooNew } from './schema.ts'
 import { stateCodes } from '../store/state-codes.ts'
 import type { Statements } from './statements.ts'
 
@@ -27,7 +28,8 @@ interface Ledger {
 
 const ledger = (): Ledger => ({ tally: new Map(), expiry: new Map(), hints: new Set(), dueAt: Infinity })
 
-const readMeta = /* sql */ `SELECT seq, now, beat_at, guard_until FROM forgeq_meta`
+const readMeta = /* sql */ `
+  SELECT seq, now, beat_at, guard_until, version FROM forgeq_meta, (SELECT max(version) AS version FROM forgeq_migration)`
 
 // The sequence and the clock go forward together with what used them.
 const writeMeta = /* sql */ `UPDATE forgeq_meta SET seq = ?, now = ?, beat_at = ?, guard_until = ?`
@@ -42,6 +44,7 @@ interface Meta {
   now: number
   beat_at: number
   guard_until: number
+  readonly version: number
 }
 
 export class Turn implements Reader {
@@ -67,6 +70,8 @@ export class Turn implements Reader {
     this.names = names
     this.#isAwaited = isAwaited
     this.#meta = { ...(statements.sql(readMeta).get() as Meta) }
+    // Somebody migrated the file since it was opened: what this code would write is wrong there.
+    if (this.#meta.version !== migrations.length) throw tooNew(this.#meta.version)
     this.now = Math.max(clockMs, this.#meta.now)
     this.#meta.now = this.now
     this.#callSeq = this.#meta.seq

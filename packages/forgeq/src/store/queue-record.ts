@@ -7,9 +7,11 @@ export interface KeyLine {
   /** No other job of the key comes before it. */
   readonly isNext: boolean
   /** Jobs of the key that run. */
-  readonly held: number
-  /** Until when the key is closed, by its rate or held back; `null`: it is not. */
-  readonly opensAt: number | null
+  readonly running: number
+  /** A handler held the key back until then; `null`: it is not. */
+  readonly heldUntil: number | null
+  /** When its rate lets the key go on; `null`: it does not stop it. */
+  readonly rateOpensAt: number | null
   /** In a queue with ordered keys, the job that has to end first; `null`: none. */
   readonly turnOf: string | null
 }

@@ -4,6 +4,7 @@ import type { Problem } from '../core/errors.ts'
 import type { Scope } from '../core/limit.ts'
 import type { Outcome, State } from '../core/states.ts'
 import type { KeyLine } from './queue-record.ts'
+import type { ProcessEnd, WorkerEnd } from './worker-record.ts'
 
 /** A policy as numbers: resolved when the job is enqueued and stored with it. */
 export interface StoredPolicy {
@@ -89,32 +90,25 @@ export interface Failure {
   readonly process?: ProcessEnd & { readonly rssBytes: number | null }
 }
 
-/** How a process ended, as who saw it says; `null` where that is not known. */
-export interface ProcessEnd {
-  readonly exitCode: number | null
-  /** The name of the signal that ended it. */
-  readonly signal: string | null
-}
-
-export interface WorkerEnd extends ProcessEnd {
-  /** It had to be ended: a handler did not let its event loop go on. */
-  readonly isStuck: boolean
-}
-
 export type DeadReason = 'exhausted' | 'discarded' | 'invalid' | 'poison' | 'lost'
 
 interface Ending<O extends Outcome> extends Hold {
   readonly outcome: O
 }
 
+/** For that time no job of the same key, of the same type in this queue, or of the queue is handed out. */
+export interface HoldBack {
+  readonly scope: Scope
+  readonly forMs: number
+}
+
 /** How a claim ends. Core decides which one it is; the store carries it out under the fence. */
 export type Settlement =
   | (Ending<'complete'> & { readonly result: string | null; readonly followUps?: readonly NewJob[] })
   | (Ending<'retry'> & { readonly delayMs: number; readonly error: Failure })
-  /** `holdBack`: for that time no job of the same key, of the same type in this queue, or of the queue is handed out. */
-  | (Ending<'snooze'> & { readonly delayMs: number; readonly error: Failure | null; readonly holdBack?: Scope })
+  | (Ending<'snooze'> & { readonly delayMs: number; readonly error: Failure | null; readonly holdBack?: HoldBack })
   | Ending<'release'>
-  | (Ending<'bury'> & { readonly reason: DeadReason; readonly error: Failure })
+  | (Ending<'bury'> & { readonly reason: DeadReason; readonly error: Failure; readonly holdBack?: HoldBack })
   | (Ending<'cancel'> & { readonly error: Failure | null })
   /** Raises the crash count; without `bury` the job is ready again in the front lane. */
   | (Ending<'crash'> & { readonly error: Failure; readonly bury?: DeadReason })
@@ -214,38 +208,6 @@ export interface Closed {
   readonly closed: true
 }
 
-export interface WorkerFacts {
-  /** As many jobs as it runs at a time now. */
-  readonly slots: number
-  readonly busy: number
-  readonly rssBytes: number
-  readonly loopLagMs: number
-  /** Handlers that ignored their abort and still run. */
-  readonly stuck: number
-  /** Of a supervisor, which runs no jobs itself. */
-  readonly crew?: Crew
-}
-
-/** The worker processes of one supervisor. */
-export interface Crew {
-  readonly processes: number
-  /** How many of them work. */
-  readonly up: number
-  readonly loops: readonly CrashLoop[]
-}
-
-/** A process that dies again and again before it has worked for a while. */
-export interface CrashLoop {
-  /** 1 to the number of processes. */
-  readonly place: number
-  /** Deaths in a row. */
-  readonly failures: number
-  /** Of the last death. */
-  readonly how: string
-  /** When it is started anew; `null`: it is running. */
-  readonly nextStartAt: number | null
-}
-
 export interface BeatReply {
   readonly closed: false
   readonly orders: readonly Order[]
@@ -273,25 +235,6 @@ export interface Registration {
   readonly leaseMs: number
   /** The store itself beats for this worker, from a thread that a blocked event loop does not stop. */
   readonly keepAlive: boolean
-}
-
-export interface WorkerRecord {
-  readonly id: string
-  readonly host: string
-  readonly pid: number
-  readonly pidSpace: string | null
-  readonly version: string
-  readonly queues: readonly string[]
-  readonly types: readonly string[]
-  /** As registered or set since; how many it works with now is among its facts. */
-  readonly slots: number
-  readonly leaseMs: number
-  readonly startedAt: number
-  readonly beatAt: number
-  readonly expiresAt: number
-  readonly closed: boolean
-  readonly held: number
-  readonly facts: WorkerFacts | null
 }
 
 /** A job held by a closed worker: what core needs to decide how it goes on. */

@@ -21,10 +21,8 @@ import type {
   Settlement,
   TypeRecord,
   Verdict,
-  WorkerEnd,
-  WorkerFacts,
-  WorkerRecord,
 } from './records.ts'
+import type { WorkerEnd, WorkerFacts, WorkerRecord } from './worker-record.ts'
 
 /** At most this many jobs, settlements or ids a call; callers chunk. */
 export const batchLimit = 1000

@@ -23,8 +23,10 @@ export const announceLine = (events: Emitter, run: Run, level: LogLine['level'],
   if (events.hears('job:log')) events.emit('job:log', { ...jobOf(run), level, message })
 }
 
-export const announceStuck = (events: Emitter, run: Run): void =>
-  events.emit('job:stuck', { ...jobOf(run), durationMs: run.durationMs })
+export const announceStuck = (events: Emitter, run: Run, stuck: number): void => {
+  const { durationMs, isolation } = run
+  events.emit('job:stuck', { ...jobOf(run), durationMs, isolation, stuck })
+}
 
 const eventOf = {
   complete: 'job:completed',

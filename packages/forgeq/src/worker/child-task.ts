@@ -14,7 +14,7 @@ import { realTimers } from '../timers.ts'
 import { packError, type ChildOrder, type ChildReport, type Task } from './child-talk.ts'
 import { JobContext, type Desk } from './context.ts'
 import { handlerIn } from './find-handlers.ts'
-import { longestLine, Run } from './run.ts'
+import { Run } from './run.ts'
 
 /** Lines and progress travel at once, and then at most this often. */
 const notesMs = 50
@@ -46,7 +46,7 @@ export class Tasks {
       noted: (run) => this.#noted(run),
       logged: (run, level, message) => {
         if (run !== this.#run || run.ended) return
-        this.#lines.push({ level, message: message.slice(0, longestLine) })
+        this.#lines.push({ level, message })
         this.#noted(run)
       },
     }

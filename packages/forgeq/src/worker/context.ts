@@ -7,7 +7,7 @@ import { batchLimit } from '../store/store.ts'
 import type { LogLine } from '../store/records.ts'
 import type { Preparer } from '../prepare.ts'
 import type { Timers } from '../timers.ts'
-import type { Run } from './run.ts'
+import { boundLine, type Run } from './run.ts'
 
 /** What the context needs of the worker around it. */
 export interface Desk {
@@ -58,9 +58,12 @@ export class JobContext implements Context<unknown> {
         ['done', done],
         ['total', total ?? 0],
       ] as const) {
-        if (typeof value !== 'number' || !Number.isFinite(value)) {
-          throw new ForgeError('INVALID_OPTION', `progress: ${name} must be a finite number, not ${String(value)}`)
+        if (typeof value !== 'number' || !Number.isFinite(value) || value < 0) {
+          throw new ForgeError('INVALID_OPTION', `progress: ${name} must be a number from 0, not ${String(value)}`)
         }
+      }
+      if (label !== undefined && typeof label !== 'string') {
+        throw new ForgeError('INVALID_OPTION', `progress: label must be a text, not of type ${typeof label}`)
       }
       this.#run.setProgress({
         done,
@@ -88,7 +91,7 @@ export class JobContext implements Context<unknown> {
 
   #write(level: LogLine['level'], parts: readonly unknown[]): void {
     const run = this.#run
-    const message = formatWithOptions({ breakLength: Infinity }, ...parts)
+    const message = boundLine(formatWithOptions({ breakLength: Infinity }, ...parts))
     this.#desk.logged(run, level, message)
     if (!run.ended && run.addLine(level, message, this.#desk.timers.now())) this.#desk.noted(run)
   }

@@ -2,7 +2,7 @@
 import { hostname } from 'node:os'
 import { defaults } from '../core/caps.ts'
 import { idSource } from '../core/id.ts'
-import type { Crew } from '../store/records.ts'
+import type { Crew } from '../store/worker-record.ts'
 import type { Store } from '../store/store.ts'
 import type { StoreTime } from '../store-time.ts'
 import type { Timers } from '../timers.ts'

@@ -1,6 +1,7 @@
 // What a supervisor and its worker processes say to each other, over the channel that node opens between them; and how a
 // process is looked at that does not listen to it.
 import type { ErrorCode, Problem } from '../core/errors.ts'
+import type { Stuck } from '../store/worker-record.ts'
 
 export type CrewOrder =
   /** Comes first. `task` is the supervisor's own: it reaches whoever starts the worker in the process. */
@@ -37,6 +38,8 @@ export type Report =
   | { readonly report: 'recycle'; readonly reason: RecycleReason }
   /** It was to end when nothing is left to do, and nothing is. */
   | { readonly report: 'drained' }
+  /** It has nothing more to do but to end with this code, at once. */
+  | { readonly report: 'leaving'; readonly exitCode: number }
   /** It cannot work, and could not the next time. */
   | {
       readonly report: 'refused'
@@ -51,5 +54,23 @@ export type Report =
  */
 export const stuckSignal = 'SIGVTALRM'
 
-/** File descriptor through which the watchdog of a process is told to show what the process does. */
+/**
+ * File descriptor through which the watchdog of a process is told what to do, a line of JSON each, and tells, before it ends
+ * the process, why: a `Stuck` as JSON.
+ */
 export const watchdogPipe = 4
+
+export type PipeWord =
+  /** Print what the process does. */
+  | { readonly word: 'show' }
+  /** This job was cancelled and should have ended by now. */
+  | { readonly word: 'cancelled'; readonly job: string }
+
+/** What it says about itself in the end, when it said so; the signal alone tells as much as that it was stuck. */
+export function readStuck(lastWords: string, signal: string | null): Stuck | null {
+  try {
+    return JSON.parse(lastWords) as Stuck
+  } catch {
+    return signal === stuckSignal ? { over: 'limit', blocker: null } : null
+  }
+}

@@ -3,7 +3,7 @@
 import type { ForgeError } from '../core/errors.ts'
 import type { Emitter } from '../emitter.ts'
 import { rescue } from '../maintain/rescue.ts'
-import type { WorkerEnd } from '../store/records.ts'
+import type { WorkerEnd } from '../store/worker-record.ts'
 import { failpoint } from '../store/failpoint.ts'
 import type { Store } from '../store/store.ts'
 import type { Timers } from '../timers.ts'

@@ -14,6 +14,7 @@ import type { Timers } from '../timers.ts'
 import { backoffOf } from './child-talk.ts'
 import { JobContext, type Desk } from './context.ts'
 import type { Isolated } from './isolate.ts'
+import type { LoopGuard } from './loop-guard.ts'
 import type { Run } from './run.ts'
 
 /** Runs around every handler; what it returns is the job's result. */
@@ -24,6 +25,8 @@ const abortGraceMs = 5_000
 /** For an isolated handler to be dead after that, while the worker goes on and while it stops. */
 const killMs = 1_000
 const hastyKillMs = 300
+/** An event loop that comes later than this to what was due stood still. */
+const noticeableMs = 50
 
 const abortKinds = { CANCELLED: 'cancel', TIMEOUT: 'timeout', SHUTDOWN: 'shutdown' } as const
 
@@ -36,8 +39,7 @@ export interface Executing extends Desk {
   readonly ended: (run: Run) => void
   /** Settled without its handler, which ignores its abort and still runs. */
   readonly stuck: (run: Run) => void
-  /** The event loop is blocked unless this is called again within `ms`; `Infinity` = it need not be. */
-  readonly expectWithin: ((ms: number) => void) | undefined
+  readonly guard: LoopGuard | undefined
 }
 
 export class Executor {
@@ -46,8 +48,10 @@ export class Executor {
   readonly #running = new Set<Run>()
   /** Runs that ended without their handlers, which still run. */
   readonly #stuck = new Set<Run>()
-  /** The one that has to be over first, its abort and its grace included. */
+  /** The one whose deadline comes first. */
   #mostUrgent: Run | undefined
+  /** Since when no other one runs beside the one that does, if there is one. */
+  #aloneSince = -Infinity
   #isStopping = false
   #watchAt = Infinity
   #unwatch: (() => void) | undefined
@@ -69,7 +73,7 @@ export class Executor {
     this.#expect(run)
     let value: unknown
     try {
-      value = this.#call(run)
+      value = this.#guarded(run)
       if (isThenable(value)) {
         this.#keep(run)
         value.then(
@@ -141,7 +145,19 @@ export class Executor {
   /** Not ended in this turn of the event loop. */
   #keep(run: Run): void {
     this.#running.add(run)
+    if (this.#running.size > 1) this.#aloneSince = Infinity
     this.#watch(run.deadlineAt)
+  }
+
+  #guarded(run: Run): unknown {
+    const { guard, timers } = this.#host
+    try {
+      if (guard === undefined) return this.#call(run)
+      const leftMs = (): number => overAt(run) - timers.now()
+      return guard.call({ job: run.claimed.job, leftMs }, () => this.#call(run))
+    } finally {
+      this.#noteHold(run)
+    }
   }
 
   #call(run: Run): unknown {
@@ -213,7 +229,8 @@ export class Executor {
     if (run.forced !== undefined) return this.#fail(run, undefined)
     // Too late is a failure even when it worked: whoever waits for the result was promised the limit. The timer that tells
     // so cannot fire while a handler blocks the event loop.
-    if (run.reason === undefined && this.#host.timers.now() > run.deadlineAt) run.reason = timedOut(run)
+    const now = this.#host.timers.now()
+    if (run.reason === undefined && now > run.deadlineAt && !this.#excuse(run, now)) run.reason = timedOut(run)
     if (run.reason?.code === 'TIMEOUT' || run.reason?.code === 'LEASE_LOST') return this.#fail(run, run.reason)
     try {
       const result = run.result ?? encodeJson(value, 'result', caps.resultBytes)
@@ -233,9 +250,11 @@ export class Executor {
   #end(run: Run, settlement: Settlement | undefined): void {
     if (run.ended) return
     run.ended = true
-    run.durationMs = this.#host.timers.now() - run.startedAt
+    const now = this.#host.timers.now()
+    run.durationMs = now - run.startedAt
     run.settlement = settlement
     this.#running.delete(run)
+    if (this.#running.size < 2) this.#aloneSince = Math.min(this.#aloneSince, now)
     this.#expect(run)
     if (run.isolation !== 'inline') this.#host.isolated.leave(run)
     this.#host.ended(run)
@@ -255,15 +274,42 @@ export class Executor {
 
   /** `run` came, ended or has another deadline: says by when this is called again, if the event loop is not blocked. */
   #expect(run: Run): void {
-    const { expectWithin, timers } = this.#host
-    if (expectWithin === undefined) return
-    if (!run.ended && overAt(run) < overAt(this.#mostUrgent)) this.#mostUrgent = run
+    const { guard, timers } = this.#host
+    if (guard === undefined) return
+    if (!run.ended && run.deadlineAt < deadlineOf(this.#mostUrgent)) this.#mostUrgent = run
     else if (run !== this.#mostUrgent) return
     else {
       this.#mostUrgent = run.ended ? undefined : run
-      for (const other of this.#running) if (overAt(other) < overAt(this.#mostUrgent)) this.#mostUrgent = other
+      for (const other of this.#running) if (other.deadlineAt < deadlineOf(this.#mostUrgent)) this.#mostUrgent = other
     }
-    expectWithin(overAt(this.#mostUrgent) - timers.now())
+    guard.expectWithin(deadlineOf(this.#mostUrgent) - timers.now())
+  }
+
+  /** A handler that was just called, and held the event loop for long: the others get that time back. */
+  #noteHold(run: Run): void {
+    const now = this.#host.timers.now()
+    const heldMs = now - run.startedAt
+    if (heldMs < noticeableMs) return
+    run.isLate = now > run.deadlineAt
+    for (const other of this.#running) {
+      // The end of the process does not wait.
+      if (other === run || other.reason?.code === 'SHUTDOWN') continue
+      other.deadlineAt += heldMs
+      this.#expect(other)
+    }
+  }
+
+  /**
+   * Its deadline passed while the event loop stood still, by whose doing is not known: puts the deadline off, once. It is its
+   * own doing when no other one ran.
+   */
+  #excuse(run: Run, now: number): boolean {
+    const lateMs = now - run.deadlineAt
+    if (lateMs < noticeableMs || run.isLate || run.isExcused || this.#aloneSince <= run.deadlineAt) return false
+    run.isExcused = true
+    run.deadlineAt = now + lateMs
+    this.#expect(run)
+    return true
   }
 
   /** One timer for the earliest deadline; those of runs that ended meanwhile only make it look in vain. */
@@ -287,7 +333,10 @@ export class Executor {
   }
 
   #expire(run: Run): void {
-    if (run.reason === undefined) return this.#abort(run, timedOut(run), abortGraceMs)
+    if (run.reason === undefined) {
+      if (!this.#excuse(run, this.#host.timers.now())) this.#abort(run, timedOut(run), abortGraceMs)
+      return
+    }
     if (run.isolation !== 'inline' && !run.isKilled) return this.#kill(run)
     this.#fail(run, run.reason)
     // At a shutdown nothing is left for it to block.
@@ -300,13 +349,15 @@ export class Executor {
   #kill(run: Run): void {
     run.isKilled = true
     run.deadlineAt = this.#host.timers.now() + (this.#isStopping ? hastyKillMs : killMs)
+    this.#expect(run)
     this.#host.isolated.kill(run)
   }
 }
 
 /** When a run has ended or been settled without its handler, unless the event loop is blocked. */
-const overAt = (run: Run | undefined): number =>
-  run === undefined ? Infinity : run.deadlineAt + (run.reason === undefined ? abortGraceMs : 0)
+const overAt = ({ deadlineAt, reason }: Run): number => deadlineAt + (reason === undefined ? abortGraceMs : 0)
+
+const deadlineOf = (run: Run | undefined): number => run?.deadlineAt ?? Infinity
 
 function timedOut({ claimed: { job, policy } }: Run): ForgeError {
   const message = `the handler of job ${job} did not end within its timeout of ${formatMs(policy.timeoutMs)}`

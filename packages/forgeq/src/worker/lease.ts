@@ -2,7 +2,8 @@
 // becomes of the jobs that ran under a closed record is left to the worker.
 import { defaults } from '../core/caps.ts'
 import type { ForgeError } from '../core/errors.ts'
-import type { Order, Registration, WorkerFacts } from '../store/records.ts'
+import type { Order, Registration } from '../store/records.ts'
+import type { WorkerFacts } from '../store/worker-record.ts'
 import type { Store } from '../store/store.ts'
 import type { Timers } from '../timers.ts'
 import { pauseMs, willPass } from '../trouble.ts'

@@ -13,10 +13,13 @@ export interface Look {
 }
 
 /**
- * Never rejects. `symbol`: of a global function that returns a text. `withinMs`: for each of two answers; a main thread that
- * runs JavaScript gives them in a few milliseconds.
+ * Never rejects. `symbol`: of a global function that returns a text. `withinMs`: for each answer; a main thread that runs
+ * JavaScript gives them in a few milliseconds. `stack`: the debugger is started for it, which slows what runs.
  */
-export async function lookAtMainThread(symbol: string, withinMs: number): Promise<Look> {
+export async function lookAtMainThread(
+  symbol: string,
+  { withinMs, stack: wantsStack }: { readonly withinMs: number; readonly stack: boolean },
+): Promise<Look> {
   let session: Session | undefined
   try {
     // Not in every build of node.
@@ -28,7 +31,7 @@ export async function lookAtMainThread(symbol: string, withinMs: number): Promis
       session!.post('Runtime.evaluate', { expression }, (_error, answer) => tell(answer?.result.value as string))
     })
     if (told === undefined) return { failure: 'it is inside native code, such as execSync, or has no time to answer' }
-    const stack = await pausedAt(session, withinMs)
+    const stack = wantsStack ? await pausedAt(session, withinMs) : undefined
     return { told, ...(stack && { stack }) }
   } catch (error) {
     return { failure: `the inspector does not work here: ${String(error)}` }

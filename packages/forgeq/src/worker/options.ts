@@ -6,6 +6,7 @@ import { checkName } from '../core/name.ts'
 import type { Handler, Job } from '../job.ts'
 import type { TypeRecord } from '../store/records.ts'
 import { moduleOf } from './handler-module.ts'
+import type { LoopGuard } from './loop-guard.ts'
 import type { Taking } from './suspects.ts'
 
 export interface WorkerOptions {
@@ -24,11 +25,8 @@ export interface WorkerOptions {
   readonly drain?: boolean
   /** SIGTERM and SIGINT stop it, a second one at once. Default true; with false, call `stop` yourself. */
   readonly signals?: boolean
-  /**
-   * For a watchdog outside of the event loop: the process is blocked by a handler beyond its limits unless this is called
-   * again within `ms`; `Infinity` = no handler runs that has limits. Default: nobody hears it.
-   */
-  readonly expectWithin?: (ms: number) => void
+  /** Hears of every handler; for a watchdog outside of the event loop. Default: nobody. */
+  readonly guard?: LoopGuard
 }
 
 export interface WorkerPlan {

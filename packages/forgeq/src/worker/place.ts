@@ -1,15 +1,16 @@
 // One place of a crew: its process, and after that the next one. Starts it, hears it, tells how it ended, and after which
 // pause another one takes its place.
 import { fork, type ChildProcess } from 'node:child_process'
-import type { Writable } from 'node:stream'
+import type { Duplex } from 'node:stream'
 import { delayAfter, type BackoffPlan } from '../core/backoff.ts'
 import { ForgeError } from '../core/errors.ts'
-import type { CrashLoop, WorkerEnd } from '../store/records.ts'
+import type { CrashLoop, Stuck, WorkerEnd } from '../store/worker-record.ts'
 import type { Timers } from '../timers.ts'
 import {
-  stuckSignal,
+  readStuck,
   watchdogPipe,
   type CrewOrder,
+  type PipeWord,
   type RecycleLimits,
   type RecycleReason,
   type Report,
@@ -23,6 +24,8 @@ const soundAfterMs = 10_000
 const loopsAfter = 3
 /** A module that ended its process this many times in a row while it was loaded is not given another chance. */
 const loadChances = 3
+/** For a process to end after its last word. */
+const exitMs = 1_000
 /** After this time of loading a module it is said that it has not finished. */
 const longLoadMs = 5_000
 const restarts: BackoffPlan = { type: 'exponential', baseMs: 200, factor: 2, maxMs: 30_000, jitter: true }
@@ -56,6 +59,10 @@ export interface Placing {
   readonly told: (news: News) => void
   /** What `isUp` or `loop` say has changed. */
   readonly changed: () => void
+  /** A process works under this record. */
+  readonly joined: (worker: string) => void
+  /** It closed its record, or ended. */
+  readonly left: (worker: string) => void
   /** It ended with its record open. */
   readonly died: (death: Death) => void
   /** It says that it cannot work; answers whether that is the end of the whole crew. */
@@ -82,6 +89,11 @@ export class Place {
   #loading: string | undefined
   /** Times in a row that it died of loading. */
   #loadFailures = 0
+  #isSilent = false
+  #missedDeadline = false
+  /** With which it said that it ends. */
+  #exitCode: number | null = null
+  #cancelEnd: (() => void) | undefined
   #recycling: RecycleReason | undefined
   #refusal: ForgeError | undefined
   /** Nothing is to be started any more. */
@@ -121,14 +133,29 @@ export class Place {
     this.#tell({ order: 'stop', graceMs })
   }
 
+  /** It missed the deadline. */
   kill(): void {
     const { told } = this.#host
-    if (this.#child?.kill('SIGKILL')) told({ news: 'killed', place: this.number, pid: this.#child.pid! })
+    if (this.#child === undefined) return
+    this.#missedDeadline = true
+    if (this.#child.kill('SIGKILL')) told({ news: 'killed', place: this.number, pid: this.#child.pid! })
   }
 
   /** Its process prints what it does, also when its event loop is blocked. */
   show(): void {
-    pipeOf(this.#child)?.write('show\n')
+    this.#tellWatchdog({ word: 'show' })
+  }
+
+  /** Its lease is over, its record is closed, and it does not notice: it stands still. */
+  silent(worker: string): void {
+    if (worker !== this.#worker || this.#child === undefined) return
+    this.#isSilent = true
+    this.#child.kill('SIGKILL')
+  }
+
+  /** It holds a job that was cancelled and has not ended in time: when its event loop is blocked, it ends. */
+  lateCancel(worker: string, job: string): void {
+    if (worker === this.#worker) this.#tellWatchdog({ word: 'cancelled', job })
   }
 
   /** The worker died of its jobs, if of anything: they are counted for it, and its place need not wait. */
@@ -139,6 +166,8 @@ export class Place {
   #start(): void {
     const { entry, task, limits } = this.#host
     this.#worker = undefined
+    this.#isSilent = false
+    this.#exitCode = null
     this.#recycling = undefined
     this.#refusal = undefined
     this.#nextStartAt = null
@@ -153,21 +182,31 @@ export class Place {
     child.on('message', (report: Report) => this.#hear(report))
     // A process that cannot be made has no exit; whatever else fails about one shows in its exit.
     child.on('error', (error) => {
-      if (child.pid === undefined) this.#ended(child, error.message, { exitCode: null, signal: null, isStuck: false })
+      if (child.pid === undefined) this.#ended(child, error.message, { exitCode: null, signal: null, stuck: null })
     })
-    child.once('exit', (exitCode, signal) => {
-      const isStuck = signal === stuckSignal
-      const how = isStuck ? 'stuck in a handler' : (signal ?? `exit code ${exitCode}`)
-      this.#ended(child, how, { exitCode, signal, isStuck })
-    })
+    let lastWords = ''
+    pipeOf(child)?.on('data', (chunk: Buffer) => (lastWords += chunk.toString()))
     // It breaks when the process ends.
     pipeOf(child)?.on('error', () => {})
+    // Not `exit`: what it said last may still be in the pipe then.
+    child.once('close', (ownCode, ownSignal) => {
+      if (child.pid === undefined) return
+      const exitCode = this.#exitCode ?? ownCode
+      const signal = this.#exitCode === null ? ownSignal : null
+      const stuck = this.#missedDeadline ? missedDeadline : readStuck(lastWords, signal)
+      const how = this.#isSilent ? 'stood still for longer than its lease' : endOf(stuck, signal, exitCode)
+      this.#ended(child, how, { exitCode, signal, stuck })
+    })
     this.#tell({ order: 'start', task, graceMs: this.#graceMs, limits })
   }
 
   #tell(order: CrewOrder): void {
     // A broken channel means that the process is ending, which its exit tells.
     if (this.#child?.connected) this.#child.send(order, () => {})
+  }
+
+  #tellWatchdog(word: PipeWord): void {
+    pipeOf(this.#child)?.write(`${JSON.stringify(word)}\n`)
   }
 
   #hear(message: Report): void {
@@ -184,7 +223,7 @@ export class Place {
         this.#serves(message.worker)
         break
       case 'left':
-        if (this.#worker === message.worker) this.#worker = undefined
+        if (this.#worker === message.worker) this.#leave()
         break
       case 'running':
         this.running = message.jobs
@@ -194,6 +233,9 @@ export class Place {
         break
       case 'drained':
         this.#isDone = true
+        break
+      case 'leaving':
+        this.#awaitEnd(message.exitCode)
         break
       case 'refused':
         this.#refusal = new ForgeError(message.code, message.message, {
@@ -213,11 +255,29 @@ export class Place {
 
   #serves(worker: string): void {
     const { timers, told, changed } = this.#host
+    if (this.#worker !== undefined) this.#leave()
     this.#worker = worker
+    this.#host.joined(worker)
     if (!this.#isServing) this.#cancelRecovery = timers.after(soundAfterMs, () => this.#recovered())
     this.#isServing = true
     changed()
     told({ news: 'serving', place: this.number })
+  }
+
+  /** Its record is closed. */
+  #leave(): void {
+    const { left, changed } = this.#host
+    left(this.#worker!)
+    this.#worker = undefined
+    this.#isServing = false
+    this.#cancelRecovery?.()
+    changed()
+  }
+
+  /** It said its last word. A thread of it that is in native code would keep it for as long as that takes. */
+  #awaitEnd(exitCode: number): void {
+    this.#exitCode = exitCode
+    this.#cancelEnd = this.#host.timers.after(exitMs, () => void this.#child?.kill('SIGKILL'))
   }
 
   #recovered(): void {
@@ -233,9 +293,13 @@ export class Place {
     this.running = []
     this.#isServing = false
     this.#cancelRecovery?.()
+    this.#cancelEnd?.()
     this.#noteLoading(how)
-    const { told, died, refused, empty } = this.#host
-    if (this.#worker !== undefined) died({ worker: this.#worker, end })
+    const { told, left, died, refused, empty } = this.#host
+    if (this.#worker !== undefined) {
+      left(this.#worker)
+      died({ worker: this.#worker, end })
+    }
     if (this.#refusal !== undefined && refused(this.#refusal)) return
     if (this.#isDone) return empty()
     if (this.#recycling === undefined || end.exitCode !== 0)
@@ -270,8 +334,14 @@ export class Place {
   }
 }
 
+/** It was not given the time: whatever it ran is handed back, what blocked it, too. */
+const missedDeadline: Stuck = { over: 'deadline', blocker: null }
+
+const endOf = (stuck: Stuck | null, signal: string | null, exitCode: number | null): string =>
+  stuck === null ? (signal ?? `exit code ${exitCode}`) : 'stuck in a handler'
+
 /** A process that could not be made has no pipes at all. */
-const pipeOf = (child: ChildProcess | undefined): Writable | undefined => {
+const pipeOf = (child: ChildProcess | undefined): Duplex | undefined => {
   const pipes: ChildProcess['stdio'] | undefined = child?.stdio
-  return pipes?.[watchdogPipe] as Writable | undefined
+  return pipes?.[watchdogPipe] as Duplex | undefined
 }

@@ -6,8 +6,11 @@ import { isolationOf } from './handler-module.ts'
 import type { Claimed, LogLine, NewJob, Note, Progress, Settlement } from '../store/records.ts'
 import { caps } from '../core/caps.ts'
 
-/** In characters: one huge line must not use up what is kept for all. */
-export const longestLine = 16_384
+/** In characters: one huge line must not use up what is kept for all, nor fill the log of the process. */
+const longestLine = 16_384
+
+export const boundLine = (text: string): string =>
+  text.length > longestLine ? `${text.slice(0, longestLine - 1)}…` : text
 
 interface Line {
   readonly level: LogLine['level']
@@ -26,6 +29,10 @@ export class Run {
   deadlineAt: number
   /** Why it was aborted. */
   reason: ForgeError | undefined
+  /** It kept the event loop from looking at its deadline itself. */
+  isLate = false
+  /** Its deadline was put off because another one may have held the event loop. */
+  isExcused = false
   ended = false
   durationMs = 0
   /** How the claim ends; stays `undefined` when the claim was lost. */
@@ -73,7 +80,7 @@ export class Run {
 
   /** False when the line is beyond what is kept of one try. */
   addLine(level: LogLine['level'], text: string, now: number): boolean {
-    const message = text.length > longestLine ? `${text.slice(0, longestLine)}…` : text
+    const message = boundLine(text)
     const bytes = Buffer.byteLength(message)
     if (this.#lineCount >= caps.logLines || this.#lineBytes + bytes > caps.logBytes) return false
     this.#lineCount += 1

@@ -4,7 +4,7 @@ import { fork, type ChildProcess } from 'node:child_process'
 import type { Readable } from 'node:stream'
 import { Worker } from 'node:worker_threads'
 import type { Isolation } from '../core/policy.ts'
-import type { ProcessEnd } from '../store/records.ts'
+import type { ProcessEnd } from '../store/worker-record.ts'
 import { memoryPipe, type ChildOrder, type ChildReport } from './child-talk.ts'
 
 export interface ChildEnd extends ProcessEnd {

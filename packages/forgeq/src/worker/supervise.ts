@@ -1,14 +1,18 @@
 // Keeps N worker processes alive and ends them by a deadline. One process after the other: place.ts; what a process does:
 // supervised.ts; who tells the store of deaths: deaths.ts.
 import { defaults } from '../core/caps.ts'
+import type { ForgeError } from '../core/errors.ts'
 import type { Emitter } from '../emitter.ts'
+import { Duties } from '../maintain/duties.ts'
 import { StoreTime } from '../store-time.ts'
-import type { Crew } from '../store/records.ts'
+import type { Crew } from '../store/worker-record.ts'
 import type { Store } from '../store/store.ts'
 import { willPass } from '../trouble.ts'
+import { announceRescue } from './announce.ts'
 import { CrewRecord } from './crew-record.ts'
 import type { RunningJob } from './crew-talk.ts'
 import { Deaths } from './deaths.ts'
+import { Oversight } from './oversight.ts'
 import { Place, type Placing } from './place.ts'
 
 /** Of the time that stopping may take, what is kept for the store after the last process has been killed. */
@@ -25,6 +29,9 @@ export class Supervisor {
   readonly #host: Supervising
   readonly #places: readonly Place[]
   readonly #deaths: Deaths
+  readonly #oversight: Oversight
+  /** Here as well: all its processes may be blocked or stand still. */
+  readonly #duties: Duties
   readonly #record: CrewRecord
   #hasServed = false
   #failure: { readonly error: unknown } | undefined
@@ -38,6 +45,7 @@ export class Supervisor {
   constructor(host: Supervising) {
     const time = new StoreTime(host.timers)
     const failed = (error: unknown): void => this.#fail(error)
+    const unavailable = (error: ForgeError): void => host.told({ news: 'store down', error })
     this.#host = host
     const placing: Placing = {
       ...host,
@@ -47,6 +55,8 @@ export class Supervisor {
         host.told(news)
       },
       changed: () => this.#record.tell(),
+      joined: (worker) => this.#oversight.add(worker),
+      left: (worker) => this.#oversight.remove(worker),
       died: (death) => this.#deaths.add(death),
       refused: (error) => {
         if (!this.#hasServed) this.#fail(error)
@@ -62,7 +72,25 @@ export class Supervisor {
         if (jobs > 0) for (const place of this.#places) place.excuse(worker)
       },
       told: () => this.#checkOver(),
-      unavailable: (error) => host.told({ news: 'store down', error }),
+      unavailable,
+      failed,
+    })
+    this.#duties = new Duties({
+      ...host,
+      storeNow: () => time.now(),
+      rescued: (rescued) => announceRescue(host.events, rescued),
+      unavailable,
+      failed,
+    })
+    this.#oversight = new Oversight({
+      ...host,
+      lateCancel: (worker, job) => {
+        for (const place of this.#places) place.lateCancel(worker, job)
+      },
+      silent: (worker) => {
+        for (const place of this.#places) place.silent(worker)
+      },
+      unavailable,
       failed,
     })
     this.#record = new CrewRecord({ ...host, time, crew: () => this.crew, failed })
@@ -90,6 +118,7 @@ export class Supervisor {
     this.#over ??= new Promise((resolve, reject) => {
       this.#settleOver = { resolve, reject }
       this.#record.start()
+      this.#duties.start()
       for (const place of this.#places) place.start(graceOf(timeoutMs))
     })
     return this.#over
@@ -127,7 +156,7 @@ export class Supervisor {
     this.#undo.push(timers.after(leftMs, () => this.#finish()))
     if (this.#deaths.isBusy || this.#isLeaving) return
     this.#isLeaving = true
-    Promise.all([this.#deaths.stop(), this.#record.stop()]).then(
+    Promise.all([this.#deaths.stop(), this.#duties.stop(), this.#oversight.stop(), this.#record.stop()]).then(
       () => this.#finish(),
       (error: unknown) => {
         // What the store was not told, leases tell it.

@@ -5,12 +5,19 @@ import { defaults } from '../core/caps.ts'
 import { ForgeError } from '../core/errors.ts'
 import type { ForgeQ } from '../forge.ts'
 import type { CrewOrder, RecycleLimits, RecycleReason, Report } from './crew-talk.ts'
+import type { LoopGuard } from './loop-guard.ts'
 import { rssBytes } from './memory.ts'
 import { Watchdog, type RunningHandler } from './watchdog.ts'
 import type { Worker } from './worker.ts'
 
 /** Who waits for a replacement lets every handler end by itself. */
 const noHurryMs = 365 * 86_400_000
+
+/**
+ * Isolated handlers that could not be ended, because their threads are in native code. They keep nobody from working, but
+ * each of them takes a thread, and a process may have only so many.
+ */
+const mostStuck = 10
 
 export interface SupervisedWorker {
   readonly forge: ForgeQ
@@ -25,7 +32,7 @@ export interface Surroundings {
   /** Tells the supervisor which module is loaded next; it has heard of it once this resolves. */
   readonly loading: (module: string) => Promise<void>
   /** For the options of the worker. */
-  readonly expectWithin: (ms: number) => void
+  readonly guard: LoopGuard
 }
 
 /** Runs what `start` makes of the supervisor's task until it is over, then ends the process. */
@@ -75,7 +82,9 @@ export function runSupervised(start: (task: unknown, around: Surroundings) => Pr
         if (ended === maxJobs) recycle('jobs')
       })
     }
-    forge.on('job:stuck', () => recycle('stuck'))
+    forge.on('job:stuck', ({ isolation, stuck }) => {
+      if (isolation === 'inline' || stuck >= mostStuck) recycle('stuck')
+    })
     forge.on('worker:started', (event) => tell({ report: 'serving', worker: event.worker }))
     forge.on('worker:closed', (event) => {
       running.clear()
@@ -83,7 +92,7 @@ export function runSupervised(start: (task: unknown, around: Surroundings) => Pr
     })
   }
   const run = async (task: unknown, limits: RecycleLimits): Promise<void> => {
-    const { forge, details, worker: made } = await start(task, { loading, expectWithin: watchdog.expectWithin })
+    const { forge, details, worker: made } = await start(task, { loading, guard: watchdog })
     listen(forge, limits)
     worker = made
     tell({ report: 'loaded', details })
@@ -122,7 +131,16 @@ function tell(report: Report, then: () => void = () => {}): void {
 
 /** Modules of handlers may hold sockets and timers: nothing but this ends the process. */
 function end(error?: unknown): void {
-  if (error === undefined) return tell({ report: 'running', jobs: [] }, () => process.exit(0))
+  if (error === undefined) {
+    tell({ report: 'running', jobs: [] })
+    return exit(0)
+  }
   const { code, message, problems } = ForgeError.is(error) ? error : new ForgeError('INTERNAL', inspect(error))
-  tell({ report: 'refused', code, message, ...(problems && { problems }) }, () => process.exit(1))
+  tell({ report: 'refused', code, message, ...(problems && { problems }) })
+  exit(1)
+}
+
+/** Node waits for threads then, for one in native code as long as that takes: the supervisor does not. */
+function exit(exitCode: number): void {
+  tell({ report: 'leaving', exitCode }, () => process.exit(exitCode))
 }

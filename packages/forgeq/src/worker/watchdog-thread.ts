@@ -1,101 +1,141 @@
 // The thread of the watchdog: looks at the clock and at the process above, and prints what the main thread is doing when it
-// is asked to, or before it ends a process that is stuck.
+// is asked to, or before it ends a process that is stuck. Whose handler it is that does not let the event loop go on:
+// standstill.ts.
 import { writeSync } from 'node:fs'
 import { Socket } from 'node:net'
+import { createInterface } from 'node:readline'
 import { parentPort, workerData } from 'node:worker_threads'
 import { formatMs } from '../core/duration.ts'
-import { stuckSignal, watchdogPipe } from './crew-talk.ts'
-import { lookAtMainThread, type Look } from './main-thread.ts'
-import { runningSymbol, type RunningHandler, type WatchdogData, type WatchdogWord } from './watchdog.ts'
+import type { Stuck } from '../store/worker-record.ts'
+import { stuckSignal, watchdogPipe, type PipeWord } from './crew-talk.ts'
+import { lookAtMainThread } from './main-thread.ts'
+import { Standstill, type Seen } from './standstill.ts'
+import {
+  testimonySymbol,
+  type RunningHandler,
+  type Testimony,
+  type WatchdogData,
+  type WatchdogWord,
+} from './watchdog.ts'
 
 const checkMs = 200
-/** In checks. One alone proves nothing: a process that was stopped and goes on is late by any clock. */
-const stuckAfter = 2
-/** In checks. For a process that catches the signal. */
-const killedAfter = 10
 /** In checks. The main thread has 5 s to abort its handlers, to hand their jobs back and to leave. */
 const orphanedAfter = 25
+/** For a process that catches the signal by which it is ended. */
+const killedAfterMs = 2_000
 /** An event loop that is free answers within this time. */
 const answerWithinMs = 200
+/** One that does not hear of a cancel was not free for 5 s; this makes sure that it still is not. */
+const sureMs = 1_000
 /** Whoever asked for it by a signal waits for it. */
 const patientMs = 3_000
 /** A terminal signals a process and its supervisor, which passes it on: that is one wish, not two. */
 const sameWishMs = 500
 
-const { overdueAt, supervisor } = workerData as WatchdogData
+const data = workerData as WatchdogData
 const port = parentPort!
-let lateChecks = 0
 let orphanedChecks = 0
 let shownAt = -Infinity
-let look: Promise<Look> | undefined
-let hear: (running: readonly RunningHandler[]) => void = () => {}
+/** Those who wait for the word of the event loop. */
+const asking = new Set<(running: readonly RunningHandler[]) => void>()
+
+const standstill = new Standstill(data, {
+  now: () => process.hrtime.bigint(),
+  look: (stack) => look(answerWithinMs, stack),
+  isOver: (blocker, seen) => {
+    printBlocked('is stuck in a handler and ends', seen, blocker)
+    end({ over: 'limit', blocker })
+  },
+})
 
 setInterval(() => {
-  lateChecks = isOverdue() ? lateChecks + 1 : 0
-  orphanedChecks = process.ppid === supervisor ? 0 : orphanedChecks + 1
-  // Looking takes time that the job has no more.
-  if (lateChecks === 1) look = lookAtMainThread(runningSymbol, answerWithinMs)
-  if (lateChecks === stuckAfter) endStuck().catch(end)
-  if (lateChecks >= killedAfter || orphanedChecks >= orphanedAfter) process.kill(process.pid, 'SIGKILL')
+  standstill.check()
+  orphanedChecks = process.ppid === data.supervisor ? 0 : orphanedChecks + 1
+  if (orphanedChecks >= orphanedAfter) process.kill(process.pid, 'SIGKILL')
 }, checkMs)
 
 port.on('message', (word: WatchdogWord) => {
   if (word === 'show') show().catch(report)
-  else hear(word.running)
+  else for (const hear of asking) hear(word.running)
 })
 
 // A main thread that is blocked hears no signal and no supervisor.
 const pipe = new Socket({ fd: watchdogPipe, readable: true, writable: false })
-pipe.on('data', () => {
-  show().catch(report)
+createInterface({ input: pipe }).on('line', (line) => {
+  const word = JSON.parse(line) as PipeWord
+  const answer = word.word === 'show' ? show() : endCancelled(word.job)
+  answer.catch(report)
 })
 // Without its supervisor nobody asks.
 pipe.on('error', () => pipe.destroy())
 
-function isOverdue(): boolean {
-  const at = Atomics.load(overdueAt, 0)
-  return at !== 0n && process.hrtime.bigint() > at
-}
-
-async function endStuck(): Promise<void> {
-  const seen = await look!
-  // It may have come to itself meanwhile.
-  if (!isOverdue()) return
-  printBlocked('is stuck in a handler and ends', seen)
-  end()
-}
-
-function end(): void {
+/** The supervisor reads why from the pipe, and tells the store. */
+function end(stuck: Stuck): void {
+  try {
+    writeSync(watchdogPipe, JSON.stringify(stuck))
+  } catch {
+    // Without a supervisor there is nobody to tell.
+  }
   process.kill(process.pid, stuckSignal)
+  setTimeout(() => process.kill(process.pid, 'SIGKILL'), killedAfterMs)
+}
+
+/** It was cancelled, and its process has not reacted: when the event loop is blocked, that is why. */
+async function endCancelled(job: string): Promise<void> {
+  if ((await askRunning(sureMs)) !== undefined) return
+  const seen = await look(answerWithinMs, true)
+  // Where nobody can tell who blocks, the one that does not end when it should is the likeliest.
+  const blocker = standstill.called?.job ?? seen.told?.blocker?.job ?? job
+  printBlocked(`is stuck in a handler and ends, because job ${job} was cancelled`, seen, blocker)
+  end({ over: 'cancel', blocker })
 }
 
 async function show(): Promise<void> {
   if (performance.now() - shownAt < sameWishMs) return
   shownAt = performance.now()
-  const running = await askRunning()
-  if (running === undefined) return printBlocked('is blocked', await lookAtMainThread(runningSymbol, patientMs))
+  const running = await askRunning(answerWithinMs)
+  if (running === undefined) return printBlocked('is blocked', await look(patientMs, true), standstill.called?.job)
   print('runs', running, running.length === 0 ? [] : ['its event loop is free: no handler is in JavaScript now'])
 }
 
 /** What runs, by word of the event loop; `undefined` when that is blocked. */
-function askRunning(): Promise<readonly RunningHandler[] | undefined> {
+function askRunning(withinMs: number): Promise<readonly RunningHandler[] | undefined> {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(undefined), answerWithinMs)
-    hear = (running) => {
+    const hear = (running: readonly RunningHandler[] | undefined): void => {
       clearTimeout(timer)
+      asking.delete(hear)
       resolve(running)
     }
+    const timer = setTimeout(() => hear(undefined), withinMs)
+    asking.add(hear)
     port.postMessage('running')
   })
 }
 
-function printBlocked(state: string, { told, stack, failure }: Look): void {
-  if (told === undefined) return print(state, undefined, [`its main thread tells nothing: ${failure}`])
-  print(state, JSON.parse(told) as RunningHandler[], stack ?? ['it is not in JavaScript, or has no time to answer'])
+async function look(withinMs: number, stack: boolean): Promise<Seen> {
+  const { told, ...seen } = await lookAtMainThread(testimonySymbol, { withinMs, stack })
+  return told === undefined ? seen : { ...seen, told: JSON.parse(told) as Testimony }
 }
 
-function print(state: string, running: readonly RunningHandler[] | undefined, below: readonly string[]): void {
-  const jobs = running?.map((run) => `  ${run.type} ${run.id}, attempt ${run.attempt}, for ${formatMs(run.forMs)}`)
+function printBlocked(state: string, { told, stack, failure }: Seen, called?: string | null): void {
+  const blocker = called ?? told?.blocker?.job
+  if (told !== undefined) {
+    return print(state, told.running, stack ?? ['it is not in JavaScript, or has no time to answer'], blocker)
+  }
+  const whose = blocker === undefined ? [] : [`it is in the handler of job ${blocker}`]
+  print(state, undefined, [`its main thread tells nothing: ${failure}`, ...whose])
+}
+
+function print(
+  state: string,
+  running: readonly RunningHandler[] | undefined,
+  below: readonly string[],
+  blocker?: string,
+): void {
+  const jobs = running?.map((run) => {
+    const blocks = run.id === blocker ? ', blocks the event loop' : ''
+    return `  ${run.type} ${run.id}, attempt ${run.attempt}, for ${formatMs(run.forMs)}${blocks}`
+  })
   const count = jobs === undefined ? '' : `, ${jobs.length === 1 ? '1 job' : `${jobs.length} jobs`}`
   const lines = [
     `forgeq worker process ${process.pid} ${state}${count}`,

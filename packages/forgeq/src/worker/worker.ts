@@ -6,7 +6,8 @@ import { ForgeError } from '../core/errors.ts'
 import type { Emitter } from '../emitter.ts'
 import type { Handler } from '../job.ts'
 import { Duties } from '../maintain/duties.ts'
-import type { Claimed, LogLine, Order, WorkerFacts } from '../store/records.ts'
+import type { Claimed, LogLine, Order } from '../store/records.ts'
+import type { WorkerFacts } from '../store/worker-record.ts'
 import { batchLimit, type Store, type Topic } from '../store/store.ts'
 import { willPass } from '../trouble.ts'
 import type { Preparer } from '../prepare.ts'
@@ -106,7 +107,7 @@ export class Worker implements AsyncDisposable {
       isolated: this.#isolated,
       ended: (run) => this.#ended(run),
       stuck: (run) => this.#stuck(run),
-      expectWithin: this.#options.expectWithin,
+      guard: this.#options.guard,
     })
     this.#fetch = new Fetch({
       ...shared,
@@ -320,7 +321,7 @@ export class Worker implements AsyncDisposable {
 
   /** The handler ignores its abort: nothing in this process can end it. */
   #stuck(run: Run): void {
-    announceStuck(this.#parts.events, run)
+    announceStuck(this.#parts.events, run, this.#executor.stuck)
     this.#lease.beatNow()
   }
 

@@ -1,5 +1,6 @@
 // Random commands as data: numbers that twin.ts turns into calls, so that what fast-check shrinks still makes sense.
 import fc from 'fast-check'
+import type { Stuck } from '#src/store/worker-record.js'
 
 const index = fc.nat({ max: 11 })
 const queue = fc.constantFrom('a', 'b')
@@ -72,7 +73,10 @@ const limits = {
   paused: rarely(fc.constantFrom(false, false, true)),
 }
 
-const end = rarely(fc.record({ exitCode: fc.constant(1), signal: fc.constant(null), isStuck: fc.boolean() }))
+const stuck: Stuck = { over: 'limit', blocker: null }
+const end = rarely(
+  fc.record({ exitCode: fc.constant(1), signal: fc.constant(null), stuck: fc.constantFrom(null, stuck) }),
+)
 
 const command = fc.oneof(
   {

@@ -144,7 +144,7 @@ export const keyMutants: Readonly<Record<string, Make>> = {
     class extends ModelLines {
       override look(...args: Parameters<ModelLines['look']>): ReturnType<ModelLines['look']> {
         const line = super.look(...args)
-        return line && { ...line, opensAt: null }
+        return line && { ...line, heldUntil: null }
       }
     },
   ),

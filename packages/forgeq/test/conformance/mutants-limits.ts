@@ -1,4 +1,5 @@
-// Stores that are wrong in one point of rates, concurrency, holds or depth. Those with a wrong line of a key: mutants-keys.ts.
+// Stores that are wrong in one point of rates, concurrency or depth. Those with a wrong line of a key: mutants-keys.ts; that hold
+// back wrongly: mutants-holds.ts.
 import { ModelAlarms } from '#src/conformance/model-alarms.js'
 import { Model } from '#src/conformance/model.js'
 import type { ModelJob } from '#src/conformance/model-job.js'
@@ -66,23 +67,6 @@ const running = (change: (right: number, all: readonly ModelJob[]) => number): M
           super.running(queue),
           this.all((job) => job.policy.queue === queue),
         )
-      }
-    },
-  )
-
-/** Holds back for snoozes that it should not hold back for. */
-const holdingBack = (isFor: (job: ModelJob, worker: string) => boolean): Make =>
-  jobs(
-    class extends ModelJobs {
-      override settle(...args: Parameters<ModelJobs['settle']>): ReturnType<ModelJobs['settle']> {
-        const [worker, settlement, , now] = args
-        const job = this.byId.get(settlement.job)
-        const verdict = super.settle(...args)
-        if (job && settlement.outcome === 'snooze' && settlement.holdBack && isFor(job, worker)) {
-          this.limits.hold(job, settlement.holdBack, now + settlement.delayMs)
-          this.lines.touch(job)
-        }
-        return verdict
       }
     },
   )
@@ -192,8 +176,8 @@ export const limitMutants: Readonly<Record<string, Make>> = {
   ),
   'forgets starts that count when it prunes': limits(
     class extends ModelLimits {
-      override forgetStarts(now: number): void {
-        super.forgetStarts(now + 500)
+      override forgetStarts(now: number): ReturnType<ModelLimits['forgetStarts']> {
+        return super.forgetStarts(now + 500)
       }
     },
   ),
@@ -262,69 +246,6 @@ export const limitMutants: Readonly<Record<string, Make>> = {
     (right, all) => right + all.filter((job) => job.state === 'ready' && job.claim > 0).length,
   ),
 
-  'shortens a hold': limits(
-    class extends ModelLimits {
-      protected override longer(given: number): number {
-        return given
-      }
-    },
-  ),
-  'never lengthens a hold': limits(
-    class extends ModelLimits {
-      protected override longer(given: number, known: number): number {
-        return Math.min(given, known)
-      }
-    },
-  ),
-  'holds the queue back for a type': limits(
-    class extends ModelLimits {
-      override hold(...[job, scope, until]: Parameters<ModelLimits['hold']>): void {
-        super.hold(job, scope === 'type' ? 'queue' : scope, until)
-      }
-    },
-  ),
-  'holds the key back for a type': limits(
-    class extends ModelLimits {
-      override hold(...[job, scope, until]: Parameters<ModelLimits['hold']>): void {
-        super.hold(job, scope, until)
-        if (scope === 'type') super.hold(job, 'key', until)
-      }
-    },
-  ),
-  'holds back who has no key as if that were one': jobs(
-    class extends ModelJobs {
-      protected override carryOut(...[job, given, now]: Parameters<ModelJobs['carryOut']>): void {
-        const holdsQueue = given.outcome === 'snooze' && given.holdBack === 'key' && job.key === null
-        super.carryOut(job, holdsQueue ? { ...given, holdBack: 'queue' } : given, now)
-      }
-    },
-  ),
-  'holds back for a stale snooze': holdingBack((job, worker) => job.worker !== null && job.worker !== worker),
-  'holds back for a snooze that ended cancelled': holdingBack((job) => job.state === 'cancelled'),
-  'holds back again for a snooze that is sent again': holdingBack((job) => job.state === 'scheduled'),
-  'hands out jobs that stood aside although their type is held back': jobs(
-    class extends ModelJobs {
-      protected override fits(...args: Parameters<ModelJobs['fits']>): boolean {
-        const [job, worker] = args
-        if (!job.parked && !job.unparked) return super.fits(...args)
-        return worker.types.some(({ type }) => type === job.type)
-      }
-    },
-  ),
-  'knows no types that are held back': limits(
-    class extends ModelLimits {
-      override isTypeHeld(): boolean {
-        return false
-      }
-    },
-  ),
-  'holds a type back in every queue': limits(
-    class extends ModelLimits {
-      override isTypeHeld(...[queue, type, now]: Parameters<ModelLimits['isTypeHeld']>): boolean {
-        return [queue, 'a', 'default'].some((name) => super.isTypeHeld(name, type, now))
-      }
-    },
-  ),
   'waits for suspects of a closed level': jobs(
     class extends ModelJobs {
       #isAsked = false

@@ -3,6 +3,7 @@ import assert, { AssertionError } from 'node:assert/strict'
 import { test } from 'node:test'
 import { conformance } from '#src/conformance/index.js'
 import { ManualClock } from '#src/store/clock.js'
+import { holdMutants } from './mutants-holds.ts'
 import { keyMutants } from './mutants-keys.ts'
 import { limitMutants } from './mutants-limits.ts'
 import { mutants } from './mutants.ts'
@@ -13,7 +14,7 @@ const cases = conformance.filter(({ needs }) => needs === undefined)
 // The last areas are about limits: whoever is wrong there is caught sooner from that end.
 const fromTheEnd = cases.toReversed()
 
-for (const [name, make] of Object.entries({ ...mutants, ...limitMutants, ...keyMutants })) {
+for (const [name, make] of Object.entries({ ...mutants, ...limitMutants, ...holdMutants, ...keyMutants })) {
   test(`caught: a store that ${name}`, async (t) => {
     for (const { area, name: sentence, run } of name in mutants ? cases : fromTheEnd) {
       const clock = new ManualClock()

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { canWork, describeCrashLoops } from '#src/core/crew.js'
-import type { CrashLoop, WorkerRecord } from '#src/store/records.js'
+import { canWork, describeCrashLoops, describeSilent } from '#src/core/crew.js'
+import type { CrashLoop, WorkerRecord } from '#src/store/worker-record.js'
 
 const now = 1_000_000
 
@@ -20,6 +20,7 @@ const worker: WorkerRecord = {
   expiresAt: now + 1,
   closed: false,
   held: 1,
+  cancelling: [],
   facts: null,
 }
 
@@ -48,4 +49,26 @@ test('a crash loop is told with its place, its reason and its next start', () =>
   assert.match(describeCrashLoops([supervisor({ ...loop, nextStartAt: now - 1 })], now)[0]!, /starts again now/)
   assert.deepEqual(describeCrashLoops([supervisor()], now), [])
   assert.deepEqual(describeCrashLoops([{ ...supervisor(loop), closed: true }], now), [])
+})
+
+test('a worker that has missed two signs of life is named, until its record is closed', () => {
+  const silent = { ...worker, beatAt: now - 12_000, expiresAt: now + 3_000 }
+  const who = 'Process 42 on box has given no sign of life for 12s: it stands still or is gone'
+  assert.deepEqual(describeSilent([worker, silent], now), [
+    `${who}; its job runs elsewhere when its lease is over, in 3s.`,
+  ])
+  assert.deepEqual(describeSilent([{ ...silent, held: 2, expiresAt: now }], now), [
+    `${who}; its 2 jobs run elsewhere when its lease is over, now.`,
+  ])
+  assert.deepEqual(describeSilent([{ ...silent, held: 0 }], now), [`${who}.`])
+  assert.deepEqual(
+    describeSilent(
+      [
+        { ...silent, closed: true },
+        { ...silent, beatAt: now - 10_000 },
+      ],
+      now,
+    ),
+    [],
+  )
 })

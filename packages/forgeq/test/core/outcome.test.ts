@@ -14,6 +14,7 @@ import {
 } from '#src/core/outcome.js'
 import { defaultPolicy } from '#src/core/policy.js'
 import type { Claimed, LostJob, Settlement, StoredPolicy } from '#src/store/records.js'
+import type { Stuck } from '#src/store/worker-record.js'
 
 const hold = { job: '018f4e3a-7c00-7abc-8def-0123456789ab', claim: 7 }
 
@@ -168,7 +169,13 @@ test('a job that was rate limited waits, uses up no attempt, and holds others ba
   for (const scope of ['key', 'type', 'queue'] as const) {
     for (const aborted of [undefined, 'timeout', 'shutdown'] as const) {
       const end = fail(busy, new RateLimited('1m', scope), { aborted })
-      const expected = { ...hold, outcome: 'snooze', delayMs: 60_000, holdBack: scope, code: 'RATE_LIMITED' }
+      const expected = {
+        ...hold,
+        outcome: 'snooze',
+        delayMs: 60_000,
+        holdBack: { scope, forMs: 60_000 },
+        code: 'RATE_LIMITED',
+      }
       assert.deepEqual(decision(end), expected)
     }
   }
@@ -178,6 +185,7 @@ test('a job that was rate limited waits, uses up no attempt, and holds others ba
     ...hold,
     outcome: 'bury',
     reason: 'lost',
+    holdBack: { scope: 'type', forMs: 5 },
     code: 'RATE_LIMITED',
   })
 })
@@ -269,14 +277,14 @@ test('a crash says how the process ended, as far as that is known', () => {
   const ends: [Partial<LostJob>, string][] = [
     [{}, 'worker w (process 5 on h) died, or stalled for longer than its lease, while it ran this job'],
     [
-      { end: { exitCode: null, signal: 'SIGSEGV', isStuck: false }, rssBytes: 120_400_000 },
+      { end: { exitCode: null, signal: 'SIGSEGV', stuck: null }, rssBytes: 120_400_000 },
       'process 5 on h died with SIGSEGV while it ran this job (last memory 120 MB)',
     ],
     [
-      { end: { exitCode: 7, signal: null, isStuck: false } },
+      { end: { exitCode: 7, signal: null, stuck: null } },
       'process 5 on h ended with exit code 7 while it ran this job',
     ],
-    [{ end: { exitCode: null, signal: null, isStuck: false } }, 'process 5 on h died while it ran this job'],
+    [{ end: { exitCode: null, signal: null, stuck: null } }, 'process 5 on h died while it ran this job'],
   ]
   for (const [over, message] of ends) {
     const settlement = afterLoss({ ...lost, ...over }, 0, () => 0)
@@ -289,14 +297,20 @@ test('a crash says how the process ended, as far as that is known', () => {
   }
 })
 
-test('of a worker that stood still, what was past its timeout has failed', () => {
+/** Ended because of `blocker`, by default the lost job itself. */
+const endedFor = (blocker: string | null = lost.job, over: Stuck['over'] = 'limit'): Pick<LostJob, 'end'> => ({
+  end: { exitCode: null, signal: 'SIGVTALRM', stuck: { over, blocker } },
+})
+
+test('of a worker that stood still, the job that blocked it has failed if it was past its timeout', () => {
   const backoff = planBackoff({ type: 'exponential', base: 1000, jitter: true })
   const policy = { ...defaultPolicy, timeoutMs: 60_000, maxAttempts: 4, backoff }
-  const stuck = { end: { exitCode: null, signal: 'SIGKILL', isStuck: true }, policy, startedAt: 1000 }
-  const late = 1000 + 60_000 + 5_000
+  const stuck = { ...endedFor(), policy, startedAt: 1000 }
+  const late = 1000 + 60_000
   const own = { ...hold, worker: 'w' }
   assert.deepEqual(after(stuck, late - 1), { ...own, outcome: 'release' })
   assert.deepEqual(after(stuck, late), { ...own, outcome: 'retry', delayMs: 750, code: 'TIMEOUT' })
+  assert.deepEqual(after({ ...stuck, ...endedFor(lost.job, 'deadline') }, late - 1), { ...own, outcome: 'release' })
   const again = { ...stuck, attempt: 8, attemptBase: 6, policy: { ...policy, maxAttempts: 10 } }
   assert.deepEqual(after(again, late), { ...own, outcome: 'retry', delayMs: 1500, code: 'TIMEOUT' })
   const last = { ...own, outcome: 'bury', reason: 'exhausted', code: 'TIMEOUT' }
@@ -305,13 +319,29 @@ test('of a worker that stood still, what was past its timeout has failed', () =>
   assert.match(messageOf(afterLoss({ ...lost, ...stuck }, late, () => 0)), /did not end within its timeout of 1m/)
 })
 
+test('of a worker that stood still, what waited beside the one that blocked it is handed back, however late it is', () => {
+  const policy = { ...defaultPolicy, timeoutMs: 1_000 }
+  const released = { ...hold, worker: 'w', outcome: 'release' }
+  assert.deepEqual(after({ ...endedFor('another'), policy }, 3_600_000), released)
+  assert.deepEqual(after({ ...endedFor(null, 'deadline'), policy }, 3_600_000), released)
+})
+
+test('of a worker that stood still, and nobody knows by whom, all jobs are suspects', () => {
+  const crash = { ...hold, worker: 'w', outcome: 'crash', code: 'WORKER_LOST' }
+  assert.deepEqual(after(endedFor(null), 3_600_000), crash)
+  assert.deepEqual(after({ ...endedFor(null), crashes: 2 }, 3_600_000), { ...crash, bury: 'poison' })
+  assert.match(
+    messageOf(afterLoss({ ...lost, ...endedFor(null) }, 0, () => 0)),
+    /did not let it go on, perhaps this one/,
+  )
+})
+
 test('of a worker that stood still, what may start only once is lost', () => {
   const policy = { ...defaultPolicy, timeoutMs: 60_000, delivery: 'at-most-once' } as const
-  const stuck = { end: { exitCode: null, signal: 'SIGKILL', isStuck: true }, policy }
   const bury = { ...hold, worker: 'w', outcome: 'bury', reason: 'lost' }
-  assert.deepEqual(after(stuck, 2000), { ...bury, code: 'WORKER_LOST' })
-  assert.deepEqual(after(stuck, 3_600_000), { ...bury, code: 'TIMEOUT' })
-  const only = { ...stuck, policy: { ...policy, maxAttempts: 1 } }
+  assert.deepEqual(after({ ...endedFor('another'), policy }, 3_600_000), { ...bury, code: 'WORKER_LOST' })
+  assert.deepEqual(after({ ...endedFor(), policy }, 3_600_000), { ...bury, code: 'TIMEOUT' })
+  const only = { ...endedFor(), policy: { ...policy, maxAttempts: 1 } }
   assert.deepEqual(after(only, 3_600_000), { ...bury, reason: 'exhausted', code: 'TIMEOUT' })
 })
 

@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import { defaultPolicy } from '#src/core/policy.js'
 import { explainWait, type Explanation } from '#src/core/why.js'
 import { unlimited, type QueueRecord } from '#src/store/queue-record.js'
-import type { JobRecord, WorkerRecord } from '#src/store/records.js'
+import type { JobRecord } from '#src/store/records.js'
+import type { WorkerRecord } from '#src/store/worker-record.js'
 
 const now = 1_000_000
 const id = '018f4e3a-7c00-7abc-8def-0123456789ab'
@@ -48,13 +49,14 @@ const worker: WorkerRecord = {
   expiresAt: now + 15_000,
   closed: false,
   held: 1,
+  cancelling: [],
   facts: null,
 }
 const counts = { scheduled: 0, blocked: 0, ready: 1, running: 0, completed: 0, dead: 0, cancelled: 0 }
 const queue: QueueRecord = { queue: 'mail', paused: false, ...unlimited, counts, oldestReadyAt: 0 }
 const error = { code: 'HANDLER_ERROR', name: 'Error', message: 'mailbox full' }
 
-const line = { isNext: true, held: 0, opensAt: null, turnOf: null }
+const line = { isNext: true, running: 0, heldUntil: null, rateOpensAt: null, turnOf: null }
 const perKey = { concurrency: 2, rate: { max: 5, perMs: 60_000 }, ordered: false }
 const closed = { left: 0, opensAt: now + 20_000 }
 const rate = { max: 100, perMs: 60_000 }
@@ -172,14 +174,14 @@ const cases: [string, Explanation['reason'], RegExp, Partial<JobRecord>, WorkerR
     'ready, key held back',
     'key-held',
     /key is held back for another 20s/,
-    { line: { ...line, opensAt: now + 20_000 } },
+    { line: { ...line, heldUntil: now + 20_000 } },
     [worker],
   ],
   [
     'ready, key held back for longer than its rate',
     'key-held',
     /another 2m/,
-    { line: { ...line, opensAt: now + 120_000 } },
+    { line: { ...line, heldUntil: now + 120_000 } },
     [worker],
     limited({ perKey }),
   ],
@@ -187,7 +189,7 @@ const cases: [string, Explanation['reason'], RegExp, Partial<JobRecord>, WorkerR
     'ready, rate of its key used up',
     'key-rate',
     /rate of 5\/m.* opens in 20s: .*--key-rate`/,
-    { line: { ...line, opensAt: now + 20_000 } },
+    { line: { ...line, rateOpensAt: now + 20_000 } },
     [worker],
     limited({ perKey }),
   ],
@@ -195,7 +197,7 @@ const cases: [string, Explanation['reason'], RegExp, Partial<JobRecord>, WorkerR
     'ready, slots of its key taken',
     'key-slots',
     /^2 other jobs of its key .*--key-concurrency`/,
-    { line: { ...line, held: 2, isNext: false } },
+    { line: { ...line, running: 2, isNext: false } },
     [worker],
     limited({ perKey }),
   ],
@@ -203,7 +205,7 @@ const cases: [string, Explanation['reason'], RegExp, Partial<JobRecord>, WorkerR
     'ready, the slot of its key taken, ordered',
     'key-slots',
     /^Another job of its key is running, as many as may: wait\.$/,
-    { line: { ...line, held: 1 } },
+    { line: { ...line, running: 1 } },
     [worker],
     limited({ perKey: { ...perKey, concurrency: null, ordered: true } }),
   ],
@@ -229,7 +231,13 @@ const cases: [string, Explanation['reason'], RegExp, Partial<JobRecord>, WorkerR
     { state: 'running', worker: 'w', startedAt: now - 5000 },
     [worker],
   ],
-  ['cancelling', 'cancelling', /told to stop/, { state: 'running', worker: 'w', cancelRequested: true }, [worker]],
+  [
+    'cancelling',
+    'cancelling',
+    /hears of it as soon as its event loop is free.*5 s/,
+    { state: 'running', worker: 'w', cancelRequested: true },
+    [worker],
+  ],
   ['running, worker gone', 'worker-lost', /puts it back/, { state: 'running', worker: 'x' }, [worker]],
   ['completed', 'ended', /completed 1s ago/, { state: 'completed', finishedAt: now - 1000 }, []],
   [

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { apart, fillProcess, fillThread, hog, loop, plain, second } from './handlers/isolated.ts'
+import { apart, fillProcess, fillThread, hog, loop, native, plain, second } from './handlers/isolated.ts'
 import { handlersFile, isAlive, scene, until } from './scene.ts'
 
 test('SIGKILL of the process of a job: a crash of that job alone, which runs again at once', async (t) => {
@@ -69,6 +69,38 @@ test('heap exhaustion is poison for the job and for nothing else', async (t) => 
   assert.equal(await (await forge.enqueue(plain, null)).result({ timeout: '30s' }), 'fine')
   assert.doesNotMatch(worker.printed(), /worker process died/)
   assert.equal((await worker.ends('SIGTERM')).code, 0)
+})
+
+test('a thread in native code is left behind: its worker goes on, and is over by the deadline', async (t) => {
+  const { forge, effects, start } = scene(t)
+  const worker = start(['worker', handlersFile('isolated')])
+  const { id } = await forge.enqueue(native, null)
+  const { pid } = await until(() => effects('start')[0], 'the start')
+  await until(async () => (await forge.admin.job(id))?.state === 'dead', 'its failure')
+  assert.equal((await forge.admin.job(id))?.error?.code, 'TIMEOUT')
+  const enqueuedAt = performance.now()
+  assert.equal(await (await forge.enqueue(plain, null)).result({ timeout: '30s' }), 'fine')
+  assert.ok(performance.now() - enqueuedAt < 2_000)
+  assert.ok(isAlive(pid))
+  const toldAt = performance.now()
+  assert.deepEqual(await worker.ends('SIGTERM'), { code: 0, signal: null })
+  assert.ok(performance.now() - toldAt < 3_500)
+  assert.equal(isAlive(pid), false)
+  assert.doesNotMatch(worker.printed(), /is stuck in|process died|is replaced|missed the deadline/)
+})
+
+test('a process with too many threads in native code is replaced, however long those take', async (t) => {
+  const { forge, effects, start } = scene(t)
+  const worker = start(['worker', handlersFile('isolated'), '-c', '10'])
+  // On a busy machine the time of a try may be over before its thread is there; the next one comes further.
+  const again = { retries: 100, backoff: { type: 'fixed', delay: 0 } } as const
+  for (let job = 0; job < 10; job += 1) await forge.enqueue(native, null, again)
+  const { pid } = await until(() => effects('start')[0], 'a start')
+  await worker.prints(/"reason":"stuck","msg":"worker process is replaced"/)
+  assert.equal(isAlive(pid), false)
+  assert.equal(await (await forge.enqueue(plain, null, { priority: 'high' })).result({ timeout: '30s' }), 'fine')
+  assert.equal((await worker.ends('SIGTERM')).code, 0)
+  assert.doesNotMatch(worker.printed(), /is stuck in|process died/)
 })
 
 test('no file descriptors left: the job waits for better times, nothing is counted, and the worker goes on', async (t) => {

@@ -1,5 +1,6 @@
 // SIGQUIT shows what runs, SIGTERM ends in time whatever the store does, and after it nothing is claimed.
 import assert from 'node:assert/strict'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { foreignConnection } from '../sqlite/files.ts'
@@ -31,6 +32,7 @@ test('SIGQUIT at the supervisor: a blocked process shows where its JavaScript is
   for (const line of [
     `  patient ${beside.id}, attempt 1`,
     `  endless ${id}, attempt 1`,
+    ', blocks the event loop',
     `process ${pid} is blocked, 2 jobs`,
   ]) {
     assert.ok(worker.printed().includes(line), line)
@@ -59,6 +61,25 @@ test('SIGTERM while the store does not answer: it ends by the deadline', async (
   assert.deepEqual(await worker.ends('SIGTERM'), { code: 0, signal: null })
   assert.ok(performance.now() - toldAt < 4_000, `it took ${performance.now() - toldAt} ms of 3 s`)
 })
+
+test('SIGTERM while it waits for the store at its start: it ends at once, for nothing runs yet', async (t) => {
+  const { folder, start } = scene(t)
+  mkdirSync(join(folder, '.forgeq'))
+  foreignConnection(t, join(folder, '.forgeq', 'forgeq.db')).exec('BEGIN IMMEDIATE')
+  const worker = start(['worker', handlersFile('stuck')])
+  const { pid } = worker.child
+  // The others Node catches from the start, whoever hears them.
+  await until(() => catches(pid!, sighup), 'that it hears signals')
+  assert.deepEqual(await worker.ends('SIGTERM'), { code: 0, signal: null })
+})
+
+const sighup = 1
+/** By the mask of the system; where it has none this cannot be seen. */
+const catches = (pid: number, signal: number): boolean =>
+  !existsSync('/proc/self/status') ||
+  (BigInt(`0x${/^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]}`) >> BigInt(signal - 1)) %
+    2n ===
+    1n
 
 test('SIGTERM under load: nothing is claimed any more, what runs ends', async (t) => {
   const { forge, effects, start } = scene(t)

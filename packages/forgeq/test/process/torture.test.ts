@@ -11,7 +11,16 @@ import { perform } from '../torture/stage.ts'
 test('twenty seconds of faults: nothing is lost, nothing is done under two valid holders, everything ends', async (t) => {
   const seed = 11
   const folder = temporaryFolder(t)
-  const plan = planOf({ seed, ms: 20_000, producers: 1, crews: 2, processes: 1, opsPerSecond: 15, faultEveryMs: 2_000 })
+  const plan = planOf({
+    seed,
+    ms: 20_000,
+    producers: 1,
+    crews: 2,
+    processes: 1,
+    opsPerSecond: 15,
+    limitOpsPerSecond: 8,
+    faultEveryMs: 2_000,
+  })
   const history = await perform({ plan, folder, url: `sqlite:${join(folder, 'jobs.db')}`, drainMs: 60_000 })
   const report = reportOf(history, check(history))
   t.diagnostic(`seed ${seed}`)

@@ -5,9 +5,8 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { describe, test, type TestContext } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
-import type { ForgeQ } from 'forgeq'
 import { blocking, held, openEffects, timed } from './handlers/fenced.ts'
-import { handlersFile, scene, until, type Scene } from './scene.ts'
+import { handlersFile, scene, stopOutsideWrites, until, type Scene } from './scene.ts'
 
 const leaseMs = 5_000
 
@@ -36,18 +35,6 @@ function crew(t: TestContext): Crew {
   }
 }
 
-/** A process that stands still inside a transaction keeps everybody from writing: another matter. */
-async function stopOutsideWrites(process: ChildProcess, forge: ForgeQ): Promise<void> {
-  for (;;) {
-    process.kill('SIGSTOP')
-    try {
-      return await forge.admin.resume('default')
-    } catch {
-      process.kill('SIGCONT')
-    }
-  }
-}
-
 describe('longer than a lease', { concurrency: true }, () => {
   test('a process is stopped for two leases in the middle of its handlers: others run them, it is refused, and works on', async (t) => {
     const { forge, effects, startWorker, fenced } = crew(t)
@@ -55,7 +42,7 @@ describe('longer than a lease', { concurrency: true }, () => {
     // The second one comes to its end at the very moment the process goes on, before it can know.
     const [waiting, late] = [await forge.enqueue(held), await forge.enqueue(timed, { ms: 2_000 })]
     await until(() => effects('start').length === 2, 'two starts')
-    await stopOutsideWrites(zombie, forge)
+    await stopOutsideWrites(zombie.pid, forge)
     const stoppedAt = performance.now()
     const heir = startWorker()
     await Promise.all([waiting.result(), late.result()])

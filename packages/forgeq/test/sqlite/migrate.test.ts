@@ -19,7 +19,8 @@ function oldFile(t: TestContext): { path: string; app: Database } {
 
 async function migrated(t: TestContext): Promise<{ store: Store; app: Database; clock: ManualClock }> {
   const { path, app } = oldFile(t)
-  const clock = new ManualClock(madeAt)
+  // The leases of those who worked on it are over, and nobody has closed them.
+  const clock = new ManualClock(madeAt + 600_000)
   const store = openStore(t, path, { clock })
   await store.migrate('apply')
   return { store, app, clock }
@@ -36,6 +37,13 @@ test('an older schema is refused until it is migrated', async (t) => {
   assert.deepEqual((await migrator.migrate('apply')).steps, steps)
   assert.deepEqual((await migrator.migrate('apply')).steps, [])
   await openStore(t, path).open()
+})
+
+test('a file is not migrated while workers of its version run on it', async (t) => {
+  const { path } = oldFile(t)
+  const store = openStore(t, path, { clock: new ManualClock(madeAt) })
+  await assert.rejects(store.migrate('apply'), { code: 'STATE_CONFLICT', message: /stop them, then migrate/ })
+  assert.equal((await store.migrate('plan')).version, 2)
 })
 
 test('two migrators at once make one schema', async (t) => {

@@ -150,3 +150,12 @@ test('a worker is kept alive by the thread that is started anew', async (t) => {
   await store.open()
   await told
 })
+
+test('a store whose file was migrated meanwhile writes nothing more', async (t) => {
+  const path = temporaryFile(t)
+  const store = openStore(t, path)
+  await store.enqueue([someJob()], { atomic: true })
+  foreignConnection(t, path).exec("INSERT INTO forgeq_migration VALUES (99, '099 later', 0)")
+  await assert.rejects(store.enqueue([someJob()], { atomic: true }), { code: 'MIGRATION_NEEDED' })
+  assert.equal((await store.find({}, null, 10)).jobs.length, 1)
+})

@@ -201,8 +201,10 @@ test('jobs with a key wait in its line, and take turns with other keys', async (
   app.exec(
     `INSERT INTO forgeq_enqueue (type, payload, key) VALUES ('mail', '1', 'a'), ('mail', '2', 'a'), ('mail', '3', 'b')`,
   )
-  const { moved } = await store.promote(10)
-  assert.equal(moved, 3)
+  await store.enqueue([{ ...someJob(), type: 'mail', payload: '4', key: 'b' }], { atomic: true })
+  const [queue] = await store.queues()
+  assert.equal(queue?.counts.ready, 4)
+  await store.promote(10)
   const worker = someWorker()
   await store.register(worker)
   const wants = [{ queue: 'default', slots: 9 }]
@@ -210,7 +212,7 @@ test('jobs with a key wait in its line, and take turns with other keys', async (
   assert.ok(!reply.closed)
   assert.deepEqual(
     reply.claimed.map(({ payload }) => payload),
-    ['1', '3', '2'],
+    ['3', '1', '4', '2'],
   )
   assert.throws(() => app.exec(`INSERT INTO forgeq_enqueue (type, key) VALUES ('mail', '')`), /key must be a text/)
 })

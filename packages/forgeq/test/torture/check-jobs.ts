@@ -2,6 +2,7 @@
 import { isEnded } from '#src/core/states.js'
 import type { AttemptRecord, JobRecord } from '#src/store/records.js'
 import { attemptsOf, groupBy, isWhole, type Facts } from './facts.ts'
+import { isReplaced, replacementsOf } from './replacements.ts'
 import { claimKey } from './runs.ts'
 
 type Check = (facts: Facts) => readonly string[]
@@ -13,6 +14,9 @@ const everyJob =
 
 /** What an attempt that ended so leaves behind. */
 const endStates = { complete: 'completed', bury: 'dead', cancel: 'cancelled' } as const
+
+/** Answers of a failed enqueue that leave nothing open. */
+const certain = new Set(['STORE_UNAVAILABLE', 'QUEUE_FULL', 'QUEUE_CLOSED', 'UNIQUE_CONFLICT'])
 
 const endOf = (attempt: AttemptRecord | undefined): string | undefined =>
   attempt === undefined ? undefined : (endStates as Readonly<Record<string, string>>)[attempt.outcome]
@@ -32,7 +36,7 @@ export const jobChecks: Readonly<Record<string, Check>> = {
     const asked = groupBy(of('enqueue'), ({ job }) => job.id)
     const failed = new Set(
       of('op-failed')
-        .filter(({ code }) => code === 'STORE_UNAVAILABLE')
+        .filter(({ code }) => certain.has(code))
         .map(({ op, pid }) => `${pid} ${op}`),
     )
     return Array.from(asked)
@@ -41,20 +45,21 @@ export const jobChecks: Readonly<Record<string, Check>> = {
   },
 
   'I3 payload and policy are intact': (facts) => [
-    ...everyJob((job, { sent }) => {
-      const was = sent.get(job.id)
+    ...everyJob((job) => {
+      const was = facts.sent.get(job.id)
       if (was === undefined) return []
       const isSame =
-        job.payload === was.payload &&
+        payloadsOf(facts, job).includes(job.payload) &&
         job.type === was.type &&
         job.policy.queue === was.queue &&
         job.policy.priority === was.priority &&
         job.policy.maxAttempts === was.maxAttempts &&
+        job.key === (was.key ?? null) &&
         JSON.stringify(job.unique) === JSON.stringify(was.unique ?? null)
       return isSame ? [] : [`sent as ${JSON.stringify(was)}, stored as ${JSON.stringify(job)}`]
     })(facts),
     ...[...facts.runs, ...facts.taken]
-      .filter(({ job, payload }) => facts.sent.has(job) && facts.sent.get(job)!.payload !== payload)
+      .filter(({ job, payload }) => facts.sent.has(job) && !payloadsOf(facts, { id: job }).includes(payload))
       .map(({ job, payload }) => `${job} was handed out with ${payload}, sent with ${facts.sent.get(job)!.payload}`),
   ],
 
@@ -83,13 +88,15 @@ export const jobChecks: Readonly<Record<string, Check>> = {
       .filter(([job, runs]) => sent.get(job)?.once === true && runs.length > 1)
       .map(([job, runs]) => `${job} was started ${runs.length} times`),
 
-  'I10 tries and crashes are within bounds': everyJob((job, { asked }) => {
+  'I10 tries and crashes are within bounds': everyJob((job, facts) => {
+    const { asked } = facts
     const attempts = attemptsOf(job)
     const retries = attempts.filter(({ outcome }) => outcome === 'retry').length
     const crashes = attempts.filter(({ outcome }) => outcome === 'crash').length
     const early = attempts.flatMap((attempt, i) => {
       const next = attempts[i + 1]
-      if (attempt.outcome !== 'retry' || next === undefined) return []
+      // What replaced it meanwhile has a delay of its own.
+      if (attempt.outcome !== 'retry' || next === undefined || isReplaced(facts, job)) return []
       const settlements = asked.get(claimKey({ job: job.id, claim: attempt.claim })) ?? []
       const delayMs = settlements.find(({ outcome }) => outcome === 'retry')?.delayMs ?? 0
       const waitedMs = next.startedAt - attempt.endedAt
@@ -104,9 +111,10 @@ export const jobChecks: Readonly<Record<string, Check>> = {
     ]
   }),
 
-  'I20 nothing starts early': everyJob((job, { sent }) => {
+  'I20 nothing starts early': everyJob((job, facts) => {
     const [first] = attemptsOf(job)
-    const dueAt = job.createdAt + (sent.get(job.id)?.delayMs ?? 0)
+    if (isReplaced(facts, job)) return []
+    const dueAt = job.createdAt + (facts.sent.get(job.id)?.delayMs ?? 0)
     if (first === undefined || first.claim !== 1 || first.startedAt >= dueAt) return []
     return [`started ${dueAt - first.startedAt} ms early`]
   }),
@@ -118,6 +126,12 @@ export const jobChecks: Readonly<Record<string, Check>> = {
     return [`started ${first.startedAt - job.createdAt} ms after it was enqueued, expires after ${expireMs}`]
   }),
 }
+
+/** What it was sent with, and what it was given to do instead. */
+const payloadsOf = (facts: Facts, job: { readonly id: string }): readonly (string | undefined)[] => [
+  facts.sent.get(job.id)?.payload,
+  ...replacementsOf(facts, job).map(({ sent }) => sent.payload),
+]
 
 const tell = (attempts: readonly AttemptRecord[]): string =>
   attempts.map(({ claim, outcome }) => `${claim} ${outcome}`).join(', ')

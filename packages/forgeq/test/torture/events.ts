@@ -1,6 +1,8 @@
 // What the processes of a torture run write down, and what is read when all is over. The checker knows nothing else.
+import type { QueueSettings, Scope } from '#src/core/limit.js'
 import type { QueueRecord } from '#src/store/queue-record.js'
-import type { JobRecord, Unique, WorkerRecord } from '#src/store/records.js'
+import type { JobRecord, Unique } from '#src/store/records.js'
+import type { WorkerRecord } from '#src/store/worker-record.js'
 import type { Outcome } from '#src/core/states.js'
 
 /** A job as it was sent to the store, by a producer or with the completion of another job. */
@@ -15,6 +17,9 @@ export interface Sent {
   readonly delayMs?: number | undefined
   readonly expireMs?: number | undefined
   readonly unique?: Unique | undefined
+  /** Who holds the unique key and waits does this instead. */
+  readonly replaces?: boolean | undefined
+  readonly key?: string | undefined
 }
 
 export interface Settled {
@@ -23,6 +28,7 @@ export interface Settled {
   readonly outcome: Outcome
   readonly delayMs?: number | undefined
   readonly followUps?: readonly Sent[] | undefined
+  readonly holdBack?: Scope | undefined
   /** Whom a rescuer settles for. */
   readonly worker?: string | undefined
 }
@@ -34,16 +40,29 @@ export interface Taken {
 }
 
 export type Fact =
-  | { readonly e: 'enqueue'; readonly op: number; readonly job: Sent }
-  | { readonly e: 'enqueued'; readonly op: number; readonly id: string; readonly duplicate: boolean }
+  /** `at`, where it is told: store time, read before it was sent. */
+  | { readonly e: 'enqueue'; readonly op: number; readonly job: Sent; readonly at?: number | undefined }
+  | {
+      readonly e: 'enqueued'
+      readonly op: number
+      readonly id: string
+      readonly duplicate: boolean
+      readonly replaced?: boolean
+    }
   | { readonly e: 'cancel'; readonly id: string }
   /** `was`: the state it was left in, `refused` when it could not be cancelled. */
   | { readonly e: 'cancelled'; readonly id: string; readonly was: 'cancelled' | 'running' | 'refused' }
   /** `at` is store time: read after the pause was acknowledged, before the resumption is asked for. */
   | { readonly e: 'paused'; readonly queue: string; readonly at: number }
   | { readonly e: 'resuming'; readonly queue: string; readonly at: number }
-  /** An operation of a producer failed; a code that leaves it open whether it was done says so. */
-  | { readonly e: 'op-failed'; readonly op: number; readonly code: string }
+  /** An operator changes what limits a queue: store time before it is asked for, and after it was acknowledged. */
+  | { readonly e: 'limiting'; readonly queue: string; readonly settings: QueueSettings; readonly at: number }
+  | { readonly e: 'limited'; readonly queue: string; readonly settings: QueueSettings; readonly at: number }
+  /**
+   * An operation of a producer failed; a code that leaves it open whether it was done says so. `at`, where it is told: store
+   * time, read afterwards.
+   */
+  | { readonly e: 'op-failed'; readonly op: number; readonly code: string; readonly at?: number | undefined }
   | { readonly e: 'op-done'; readonly op: number }
   | { readonly e: 'registered'; readonly worker: string; readonly pid: number }
   | { readonly e: 'lease-lost'; readonly worker: string }
@@ -88,6 +107,8 @@ export type Event = Fact & {
 
 /** What the store holds when all is over. */
 export interface Final {
+  /** Store time. */
+  readonly now: number
   readonly jobs: readonly JobRecord[]
   readonly queues: readonly QueueRecord[]
   readonly workers: readonly WorkerRecord[]

@@ -4,29 +4,11 @@ import { test } from 'node:test'
 import { Model } from '#src/conformance/model.js'
 import { afterLoss } from '#src/core/outcome.js'
 import { sqlite } from '#src/sqlite/index.js'
-import { ManualClock } from '#src/store/clock.js'
+import type { ManualClock } from '#src/store/clock.js'
 import type { Store } from '#src/store/store.js'
 import { mutants } from '../conformance/mutants.ts'
-import { check } from './check.ts'
-import { Rehearsal, type Habits } from './rehearsal.ts'
-
-const seeds = Array.from({ length: 12 }, (_, i) => i + 1)
-const steps = 400
-
-async function violated(
-  make: (clock: ManualClock) => Store,
-  seed: number,
-  habits?: Partial<Habits>,
-): Promise<string[]> {
-  const clock = new ManualClock()
-  const store = make(clock)
-  try {
-    const violations = check(await new Rehearsal(store, clock, seed, habits).play(steps))
-    return violations.map(({ invariant, message }) => `${invariant}: ${message}`)
-  } finally {
-    await store.close()
-  }
-}
+import type { Habits } from './rehearsal.ts'
+import { assertCaught, seeds, violated } from './rehearsed.ts'
 
 const model = (clock: ManualClock): Store => new Model(() => clock.now())
 
@@ -65,7 +47,7 @@ const stores: Readonly<Record<string, RegExp>> = {
 for (const [name, invariant] of Object.entries(stores)) {
   test(`caught: a store that ${name}`, async (t) => {
     const make = mutants[name]!
-    await caught(t, invariant, (seed) => violated((clock) => make(() => clock.now()), seed))
+    await assertCaught(t, invariant, (seed) => violated((clock) => make(() => clock.now()), seed))
   })
 }
 
@@ -85,18 +67,5 @@ const processes: Readonly<Record<string, [RegExp, Partial<Habits>]>> = {
 }
 
 for (const [name, [invariant, habits]] of Object.entries(processes)) {
-  test(`caught: a process that ${name}`, (t) => caught(t, invariant, (seed) => violated(model, seed, habits)))
-}
-
-async function caught(
-  t: { diagnostic(text: string): void },
-  invariant: RegExp,
-  run: (seed: number) => Promise<readonly string[]>,
-): Promise<void> {
-  for (const seed of seeds) {
-    const found = (await run(seed)).find((text) => invariant.test(text))
-    if (found === undefined) continue
-    return t.diagnostic(`seed ${seed}: ${found.slice(0, 200)}`)
-  }
-  assert.fail('nothing is violated')
+  test(`caught: a process that ${name}`, (t) => assertCaught(t, invariant, (seed) => violated(model, seed, habits)))
 }

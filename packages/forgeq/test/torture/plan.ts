@@ -1,27 +1,9 @@
 // What a run does and when: follows from the seed alone, so that a run can be had again. How the machine interleaves it does
 // not.
-import type { Priority } from 'forgeq'
+import type { EnqueueOp, Op } from './operation.ts'
+import { limitOps } from './plan-limits.ts'
 import { randomOf, type Random } from './random.ts'
-import type { Kind, Load } from './workload.ts'
-
-export interface EnqueueOp {
-  readonly do: 'enqueue'
-  readonly kind: Kind
-  readonly load: Load
-  readonly queue: string
-  readonly priority: Priority
-  readonly delayMs?: number
-  readonly expireMs?: number
-  readonly unique?: { readonly key: string; readonly until: 'done' | 'start' }
-}
-
-/** An operation of a producer, `at` ms after its start. */
-export type Op = { readonly at: number } & (
-  | EnqueueOp
-  /** The job that operation `op` of the same producer enqueued. */
-  | { readonly do: 'cancel'; readonly op: number }
-  | { readonly do: 'pause'; readonly queue: string; readonly ms: number }
-)
+import type { Kind } from './workload.ts'
 
 export interface FaultOp {
   readonly at: number
@@ -50,11 +32,16 @@ export interface PlanOptions {
   readonly processes: number
   /** Of one producer. */
   readonly opsPerSecond: number
+  /** Of one more producer, whose jobs have limits and unique keys; 0: none. */
+  readonly limitOpsPerSecond: number
   /** Between two faults, on average. */
   readonly faultEveryMs: number
 }
 
 export const queues = ['default', 'side'] as const
+
+/** What the plan of limits adds to the seed: the one without them must not tell what they are. */
+const limitSeed = 1_000_000_007
 
 export function planOf(options: PlanOptions): Plan {
   const { seed, ms, opsPerSecond } = options
@@ -78,7 +65,12 @@ export function planOf(options: PlanOptions): Plan {
   for (let at = 3_000; at < ms; at += random.between(options.faultEveryMs / 2, (options.faultEveryMs * 3) / 2)) {
     faults.push(faultOf(random, at))
   }
-  return { producers, crews, producerFailpoints, processes: options.processes, faults }
+  const plan = { producers, crews, producerFailpoints, processes: options.processes, faults }
+  if (options.limitOpsPerSecond === 0) return plan
+  const more = randomOf(seed + limitSeed)
+  const ops = limitOps(more, ms, options.limitOpsPerSecond, `${producers.length}`)
+  const failpoints = Array.from({ length: 100 }, () => producerFailpointOf(more))
+  return { ...plan, producers: [...producers, ops], producerFailpoints: [...producerFailpoints, failpoints] }
 }
 
 const pauseOf = (random: Random, at: number): Op => ({ at, do: 'pause', queue: 'side', ms: random.between(500, 2_500) })
@@ -103,7 +95,7 @@ function jobOf(random: Random, n: string): EnqueueOp {
   if (dice < 8) {
     return { ...job, kind: pick('blocking', 'blocking-thread'), load: { ...load, ms: random.between(5_500, 11_000) } }
   }
-  if (dice < 11) return { ...job, kind: pick('endless-thread', 'endless-process'), load }
+  if (dice < 11) return { ...job, kind: pick('endless', 'endless-thread', 'endless-process'), load }
   if (dice < 90) {
     const kind = pick('plain', 'plain', 'plain-thread', 'plain-process')
     return { ...job, kind, load: { ...load, ms: random.between(400, 4_000) } }

@@ -4,7 +4,7 @@ import type { Store } from '#src/store/store.js'
 import type { Sent, Settled } from './events.ts'
 import type { Note } from './history.ts'
 
-export const sentOf = ({ id, type, payload, policy, delayMs, expireMs, unique }: NewJob): Sent => {
+export const sentOf = ({ id, type, payload, policy, delayMs, expireMs, unique, key }: NewJob): Sent => {
   const { queue, priority, maxAttempts, delivery } = policy
   return {
     id,
@@ -17,6 +17,8 @@ export const sentOf = ({ id, type, payload, policy, delayMs, expireMs, unique }:
     delayMs,
     expireMs,
     unique: unique && heldAs(unique),
+    ...(unique?.onConflict === 'replace' && { replaces: true }),
+    key,
   }
 }
 
@@ -29,6 +31,7 @@ const settledOf = (settlement: Settlement & { readonly worker?: string }): Settl
   worker: settlement.worker,
   ...('delayMs' in settlement && { delayMs: settlement.delayMs }),
   ...('followUps' in settlement && { followUps: settlement.followUps?.map(sentOf) }),
+  ...('holdBack' in settlement && { holdBack: settlement.holdBack?.scope }),
 })
 
 export function recorded(store: Store, note: Note): Store {

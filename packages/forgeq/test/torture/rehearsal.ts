@@ -5,6 +5,7 @@ import { idSource } from '#src/core/id.js'
 import { ForgeError } from '#src/core/errors.js'
 import { states } from '#src/core/states.js'
 import { policy as basePolicy } from '#src/conformance/scene.js'
+import type { QueueSettings } from '#src/core/limit.js'
 import type { ManualClock } from '#src/store/clock.js'
 import type { LostJob, NewJob, Settlement } from '#src/store/records.js'
 import { batchLimit, type Store } from '#src/store/store.js'
@@ -27,7 +28,19 @@ const engineHabits: Habits = {
 }
 const leaseMs = 15_000
 const types = ['work', 'once'] as const
-const queues = ['a', 'b'] as const
+
+/** On which queues it is played, and what is special about them. */
+export interface Scenery {
+  readonly queues: readonly string[]
+  /** What an operator sets, again and again. */
+  readonly settings?: (queue: string, random: Random) => QueueSettings | undefined
+  /** What producers make of a job; follow-ups stay as they are. */
+  readonly dress?: (job: NewJob, random: Random) => NewJob
+  /** How a claim ends, where the actor leaves it open. */
+  readonly settle?: (random: Random) => Pick<Settlement & { outcome: 'snooze' }, 'delayMs' | 'holdBack'> | undefined
+}
+
+const plain: Scenery = { queues: ['a', 'b'] }
 
 interface Held {
   readonly job: string
@@ -53,6 +66,7 @@ export class Rehearsal {
   readonly #clock: ManualClock
   readonly #random: Random
   readonly #habits: Habits
+  readonly #scenery: Scenery
   readonly #newId: () => string
   readonly #actors: Actor[]
   readonly #known: string[] = []
@@ -61,11 +75,12 @@ export class Rehearsal {
   #pids = 100
   #losesAnswers = true
 
-  constructor(store: Store, clock: ManualClock, seed: number, habits: Partial<Habits> = {}) {
+  constructor(store: Store, clock: ManualClock, seed: number, habits: Partial<Habits> = {}, scenery: Scenery = plain) {
     this.#clock = clock
     this.#startedAt = clock.now()
     this.#random = randomOf(seed)
     this.#habits = { ...engineHabits, ...habits }
+    this.#scenery = scenery
     this.#newId = idSource(
       () => clock.now(),
       (bytes) => bytes.fill(this.#random.between(0, 255)),
@@ -76,6 +91,7 @@ export class Rehearsal {
 
   async play(steps: number): Promise<History> {
     for (const actor of this.#actors) await this.#register(actor)
+    for (const queue of this.#scenery.queues) await this.#limit(queue)
     for (let step = 0; step < steps; step += 1) await this.#step()
     this.#losesAnswers = false
     for (const queue of this.#paused) await this.#resume(queue)
@@ -88,6 +104,7 @@ export class Rehearsal {
     const { next, pick, between } = this.#random
     const actor = pick(this.#actors)
     const dice = next()
+    if (this.#scenery.settings !== undefined && this.#random.chance(0.06)) await this.#limit(pick(this.#scenery.queues))
     this.#clock.advance(between(1, 400))
     // Not each time: one that stood still may tell of its jobs before it hears that they are no longer its own.
     for (const one of this.#actors) if (!this.#isStill(one) && this.#random.chance(0.7)) await this.#beat(one)
@@ -96,7 +113,7 @@ export class Rehearsal {
     else if (dice < 0.78) await this.#rescue(actor)
     else if (dice < 0.88) await this.#try(() => this.#store.promote(batchLimit))
     else if (dice < 0.92) await this.#cancel()
-    else if (dice < 0.94) await this.#pauseOrResume(pick(queues))
+    else if (dice < 0.94) await this.#pauseOrResume(pick(this.#scenery.queues))
     else if (dice < 0.97) await this.#die(actor)
     else this.#standStill(actor, between(leaseMs, 3 * leaseMs))
   }
@@ -160,7 +177,7 @@ export class Rehearsal {
       pid: actor.pid,
       pidSpace: null,
       version: '1',
-      queues,
+      queues: this.#scenery.queues,
       types: known,
       slots: 5,
       leaseMs,
@@ -196,7 +213,7 @@ export class Rehearsal {
       payload: ` {"n": ${between(0, 9)}, "n": 1.0}`,
       policy: {
         ...basePolicy,
-        queue: pick(queues),
+        queue: pick(this.#scenery.queues),
         priority: pick([2, 5, 8]),
         maxAttempts,
         delivery: once ? 'at-most-once' : 'at-least-once',
@@ -210,13 +227,15 @@ export class Rehearsal {
   async #enqueue(): Promise<void> {
     const note = this.#noteOf(2)
     const { chance, between } = this.#random
-    const job = this.#newJob(chance(0.3) ? `key-${between(1, 2)}` : undefined)
+    const bare = this.#newJob(chance(0.3) ? `key-${between(1, 2)}` : undefined)
+    const job = this.#scenery.dress?.(bare, this.#random) ?? bare
     const op = this.#events.length
-    note({ e: 'enqueue', op, job: sentOf(job) })
+    note({ e: 'enqueue', op, job: sentOf(job), at: this.#clock.now() })
     let answers: Awaited<ReturnType<Store['enqueue']>> | undefined
     while (answers === undefined) answers = await this.#try(() => this.#store.enqueue([job], { atomic: false }))
     const [answer] = answers
-    if (answer === undefined || 'refused' in answer) return
+    if (answer === undefined) return
+    if ('refused' in answer) return note({ e: 'op-failed', op, code: answer.refused.code, at: this.#clock.now() })
     note({ e: 'enqueued', op, ...answer })
     this.#known.push(answer.id)
   }
@@ -228,7 +247,7 @@ export class Rehearsal {
       const ended = actor.held.splice(0, between(0, actor.held.length))
       const settlements = ended.map((held) => this.#settle(actor, held))
       const slots = Math.max(0, 5 - actor.held.length)
-      const wants = queues.map((queue) => ({ queue, slots }))
+      const wants = this.#scenery.queues.map((queue) => ({ queue, slots }))
       actor.turn += 1
       actor.open = { worker: actor.worker, turn: actor.turn, settlements, wants, slots, notes: [] }
     }
@@ -248,6 +267,8 @@ export class Rehearsal {
     const error = { code: 'HANDLER_ERROR', name: 'Error', message: 'it failed' }
     const dice = between(0, 9)
     const { once, maxAttempts } = this.#sentOf(job)
+    const snoozed = once ? undefined : this.#scenery.settle?.(this.#random)
+    if (snoozed !== undefined) return { job, claim, outcome: 'snooze', error: null, ...snoozed }
     if (dice === 0)
       return once ? { job, claim, outcome: 'bury', reason: 'lost', error } : { job, claim, outcome: 'release' }
     if (dice <= 3) {
@@ -289,6 +310,15 @@ export class Rehearsal {
     const [verdict] = await this.#store.act({ action: 'cancel', ids: [id] })
     const was = verdict?.done === true ? (verdict.state === 'running' ? 'running' : 'cancelled') : 'refused'
     note({ e: 'cancelled', id, was })
+  }
+
+  async #limit(queue: string): Promise<void> {
+    const settings = this.#scenery.settings?.(queue, this.#random)
+    if (settings === undefined) return
+    const note = this.#noteOf(2)
+    note({ e: 'limiting', queue, settings, at: this.#clock.now() })
+    await this.#store.setQueue(queue, settings)
+    note({ e: 'limited', queue, settings, at: this.#clock.now() })
   }
 
   async #pauseOrResume(queue: string): Promise<void> {
@@ -348,6 +378,6 @@ export class Rehearsal {
       await store.queues(),
       await store.workers(),
     ]
-    return { jobs, queues: queueRecords, workers, leftovers: [], isDrained }
+    return { jobs, queues: queueRecords, workers, leftovers: [], isDrained, now: this.#clock.now() }
   }
 }

@@ -1,5 +1,6 @@
 // What a run amounted to, in numbers.
-import type { History, Violation } from './events.ts'
+import type { Event, History, Violation } from './events.ts'
+import { limitedQueues } from './plan-limits.ts'
 import { behaviourOf } from './workload.ts'
 import { factsOf, groupBy, type Facts } from './facts.ts'
 import type { Run } from './runs.ts'
@@ -27,11 +28,28 @@ export interface Report {
   readonly faults: Readonly<Record<string, number>>
   /** From the last sign of what died to the next start of a job it had, ms. */
   readonly recoveryMs: { readonly count: number; readonly p50: number; readonly p99: number; readonly max: number }
+  /** Of the producer of limits and unique keys; the figures above are without its jobs, as far as they count jobs. */
+  readonly limited: {
+    readonly jobs: number
+    readonly starts: number
+    readonly limitChanges: number
+    /** Attempts that held back others. */
+    readonly holds: number
+    readonly refused: number
+    /** Enqueues that were answered with the holder of their key, and those that gave it their work. */
+    readonly duplicates: number
+    readonly replaced: number
+  }
   readonly violations: readonly Violation[]
 }
 
 export function reportOf(history: History, violations: readonly Violation[]): Report {
-  const facts = factsOf(history)
+  const all = factsOf(history)
+  const isLimited = (id: string): boolean => {
+    const queue = all.byId.get(id)?.policy.queue ?? all.sent.get(id)?.queue ?? ''
+    return (limitedQueues as readonly string[]).includes(queue)
+  }
+  const facts = others(all, isLimited)
   const { of, final, byId, told, runs } = facts
   const sent = new Set(of('enqueue').map(({ job }) => job.id))
   const accepted = new Set(of('enqueued').map(({ id }) => id))
@@ -57,9 +75,43 @@ export function reportOf(history: History, violations: readonly Violation[]): Re
     deaths: of('died').filter(({ how }) => how !== 'exit code 0').length,
     childDeaths: of('exchanged').flatMap(({ settlements }) => settlements.filter(({ outcome }) => outcome === 'crash'))
       .length,
-    faults: Object.fromEntries([...groupBy(of('fault'), ({ kind }) => kind)].map(([kind, all]) => [kind, all.length])),
+    faults: Object.fromEntries(
+      [...groupBy(of('fault'), ({ kind }) => kind)].map(([kind, list]) => [kind, list.length]),
+    ),
     recoveryMs: recovery(facts),
+    limited: limitedFigures(all, isLimited),
     violations,
+  }
+}
+
+/** A history without some of its jobs. Settlements stay: they tell of processes. */
+function others(all: Facts, isLeftOut: (id: string) => boolean): Facts {
+  const jobs = all.final.jobs.filter(({ id }) => !isLeftOut(id))
+  const runs = all.runs.filter(({ job }) => !isLeftOut(job))
+  const isOthers = (event: Event): boolean => {
+    if (event.e === 'enqueue' || event.e === 'effect')
+      return !isLeftOut(typeof event.job === 'string' ? event.job : event.job.id)
+    return event.e !== 'enqueued' || !isLeftOut(event.id)
+  }
+  return {
+    ...all,
+    final: { ...all.final, jobs },
+    runs,
+    runsOf: groupBy(runs, ({ job }) => job),
+    of: (e) => all.of(e).filter(isOthers),
+  }
+}
+
+function limitedFigures({ of, final, runs, asked }: Facts, isLimited: (id: string) => boolean): Report['limited'] {
+  const answers = of('enqueued').filter(({ id }) => isLimited(id))
+  return {
+    jobs: final.jobs.filter(({ id }) => isLimited(id)).length,
+    starts: runs.filter(({ job }) => isLimited(job)).length,
+    limitChanges: of('limited').length,
+    holds: [...asked.values()].filter((all) => all.some(({ holdBack }) => holdBack !== undefined)).length,
+    refused: of('op-failed').filter(({ code }) => code === 'QUEUE_FULL' || code === 'QUEUE_CLOSED').length,
+    duplicates: answers.filter(({ duplicate }) => duplicate).length,
+    replaced: answers.filter(({ replaced }) => replaced === true).length,
   }
 }
 

@@ -25,7 +25,16 @@ if (values.store !== 'sqlite' || !(minutes > 0) || !Number.isInteger(seed)) {
 
 const folder = mkdtempSync(join(tmpdir(), 'forgeq-torture-'))
 const ms = minutes * 60_000
-const plan = planOf({ seed, ms, producers: 2, crews: 2, processes: 2, opsPerSecond: 12, faultEveryMs: 4_000 })
+const plan = planOf({
+  seed,
+  ms,
+  producers: 2,
+  crews: 2,
+  processes: 2,
+  opsPerSecond: 12,
+  limitOpsPerSecond: 10,
+  faultEveryMs: 4_000,
+})
 console.log(`seed ${seed}, ${minutes} minutes, in ${folder}`)
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
   process.once(name, () => {

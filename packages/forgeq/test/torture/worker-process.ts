@@ -4,6 +4,7 @@ import { openStore } from 'forgeq/store'
 import { runSupervised } from '#src/worker/supervised.js'
 import { openHistory } from './history.ts'
 import { queues } from './plan.ts'
+import { limitedQueues } from './plan-limits.ts'
 import { recorded } from './recorded-store.ts'
 import { setSurroundings } from './surroundings.ts'
 
@@ -14,7 +15,7 @@ export interface WorkerTask {
 
 const slots = 6
 
-runSupervised(async (given) => {
+runSupervised(async (given, { guard }) => {
   const { url, folder } = given as WorkerTask
   const note = openHistory(folder, 'worker')
   const forge = new ForgeQ({ store: recorded(await openStore(url), note) })
@@ -24,10 +25,11 @@ runSupervised(async (given) => {
   })
   const worker = forge.worker({
     handlers: [new URL('./handlers.js', import.meta.url)],
-    queues: Object.fromEntries(queues.map((queue) => [queue, slots])),
+    queues: Object.fromEntries([...queues, ...limitedQueues].map((queue) => [queue, slots])),
     concurrency: slots,
     lease: '5s',
     signals: false,
+    guard,
   })
   return { forge, worker, details: null }
 })

@@ -1,4 +1,5 @@
 // The jobs of a torture run: a type per behaviour and place where it runs. What they do: handlers.ts.
+import type { Scope } from '#src/core/limit.js'
 import { defineJob, typed, type Job, type Policy } from 'forgeq'
 
 export interface Load {
@@ -6,11 +7,12 @@ export interface Load {
   readonly n: string
   /** How long the handler works, or blocks. */
   readonly ms: number
-  /** The first so many tries fail. */
+  /** The first so many tries fail, or claims do not do their work. */
   readonly failures: number
   readonly children: number
   /** Whatever a payload may hold. */
   readonly text: string
+  readonly holdBack?: { readonly scope: Scope; readonly ms: number }
 }
 
 const base: Policy = {
@@ -36,6 +38,10 @@ export const jobs = {
   failing: define('failing'),
   'failing-thread': define('failing-thread', thread),
   'failing-process': define('failing-process', process),
+  /** Comes again later without using up a try. */
+  snoozing: define('snoozing'),
+  /** Was told that it asks too often. */
+  limiting: define('limiting'),
   parent: define('parent'),
   'parent-thread': define('parent-thread', thread),
   'parent-process': define('parent-process', process),
@@ -45,6 +51,7 @@ export const jobs = {
   blocking: define('blocking'),
   'blocking-thread': define('blocking-thread', thread),
   /** Never lets go of its thread. */
+  endless: define('endless', endless),
   'endless-thread': define('endless-thread', { ...endless, ...thread }),
   'endless-process': define('endless-process', { ...endless, ...process }),
   /** Kills its process, which from a thread is that of the worker. */
@@ -55,6 +62,15 @@ export const jobs = {
 
 export type Kind = keyof typeof jobs
 
-export type Behaviour = 'plain' | 'failing' | 'parent' | 'once' | 'blocking' | 'endless' | 'poison'
+export type Behaviour =
+  | 'plain'
+  | 'failing'
+  | 'snoozing'
+  | 'limiting'
+  | 'parent'
+  | 'once'
+  | 'blocking'
+  | 'endless'
+  | 'poison'
 
 export const behaviourOf = (type: string): Behaviour => type.split('-')[0] as Behaviour

@@ -58,11 +58,19 @@ test('log is bounded: a job that never stops talking keeps its first lines', asy
   assert.equal(logs.at(-1)?.message, 'line 999')
 })
 
-test('progress that is no number fails the try and says so', async (t) => {
+test('progress that is no number from 0, or has a label that is no text, fails the try and says so', async (t) => {
   const forge = testForge()
   t.after(() => forge.close())
-  const odd = defineJob('odd', { input: typed<void>() }, ({ progress }) => progress(Number.NaN))
-  await assert.rejects(forge.run(odd, undefined), { code: 'INVALID_OPTION' })
+  const odd = (name: string, args: readonly unknown[], message: RegExp): Promise<void> => {
+    const job = defineJob(name, { input: typed<void>() }, ({ progress }) =>
+      progress(...(args as Parameters<typeof progress>)),
+    )
+    return assert.rejects(forge.run(job, undefined), { code: 'INVALID_OPTION', message })
+  }
+  await odd('none', [Number.NaN], /done must be a number from 0, not NaN/)
+  await odd('negative', [-1], /done must be a number from 0, not -1/)
+  await odd('endless', [1, Infinity], /total must be a number from 0, not Infinity/)
+  await odd('unnamed', [1, 2, 3], /label must be a text, not of type number/)
 })
 
 test('enqueue: gives the id at once, stores the job with the completion', async (t) => {
@@ -181,11 +189,14 @@ test('a huge line is cut, and leaves room for others', async (t) => {
     log.info('x'.repeat(5_000_000))
     log.info('still here')
   })
+  const told: number[] = []
+  forge.on('job:log', ({ message }) => told.push(message.length))
   const { id } = await forge.enqueue(loud)
   await forge.drain([loud])
   const logs = (await forge.admin.job(id, ['logs']))?.logs
   assert.deepEqual(
     logs?.map(({ message }) => message.length),
-    [16_385, 10],
+    [16_384, 10],
   )
+  assert.deepEqual(told, [16_384, 10])
 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { defineJob, ForgeError, ForgeQ, typed, type Job } from 'forgeq'
+import { defineJob, ForgeError, ForgeQ, typed, type Job, type LoopGuard } from 'forgeq'
 import { sqlite } from 'forgeq/sqlite'
 import { ManualClock, ManualTimers } from 'forgeq/testing'
 import { z } from 'zod'
@@ -237,21 +237,29 @@ test('a result that is still being checked is held to the limit and to cancel li
   await running
 })
 
-test('a watchdog hears by when the most urgent handler must be over, and that none is left', async (t) => {
+test('a watchdog hears by when the event loop is needed next, and of every handler with what is left of its limits', async (t) => {
   const { forge, advance, next, close } = bench()
   t.after(close)
   const expected: number[] = []
+  const left: number[] = []
+  const guard: LoopGuard = {
+    expectWithin: (ms) => expected.push(ms),
+    call(guarded, handler) {
+      left.push(guarded.leftMs())
+      return handler()
+    },
+  }
   const end = new Gate()
   const long = defineJob('long', { ...once, timeout: '1m' }, () => end.opened)
   const short = defineJob('short', { ...once, timeout: '2s' }, stubborn)
   const sync = defineJob('sync', { ...once, timeout: 500 }, () => {
-    assert.equal(expected.at(-1), 5_500)
+    assert.equal(expected.at(-1), 500)
   })
   const endless = defineJob('endless', { ...once, timeout: 0 }, () => end.opened)
   const worker = forge.worker({
     handlers: [long, short, sync, endless],
     signals: false,
-    expectWithin: (ms) => expected.push(ms),
+    guard,
   })
   const running = worker.run()
   const run = async (job: Job): Promise<void> => {
@@ -260,22 +268,23 @@ test('a watchdog hears by when the most urgent handler must be over, and that no
     await started
   }
   await run(long)
-  assert.deepEqual(expected, [65_000])
+  assert.deepEqual(expected, [60_000])
   await run(endless)
   await run(short)
-  assert.deepEqual(expected, [65_000, 7_000])
+  assert.deepEqual(expected, [60_000, 2_000])
   await advance(1_000)
   const completed = next('job:completed')
   await run(sync)
   await completed
-  assert.deepEqual(expected, [65_000, 7_000, 5_500, 6_000])
+  assert.deepEqual(expected, [60_000, 2_000, 500, 1_000])
+  assert.deepEqual(left, [65_000, Infinity, 7_000, 5_500])
   await advance(1_000)
   // Aborted: from now on only its grace counts.
   assert.equal(expected.at(-1), 5_000)
   const dead = next('job:dead')
   await advance(5_000)
   await dead
-  assert.equal(expected.at(-1), 58_000)
+  assert.equal(expected.at(-1), 53_000)
   end.open()
   await worker.stop()
   await running

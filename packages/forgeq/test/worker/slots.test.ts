@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { defineJob, typed, type Handler, type WorkerOptions } from 'forgeq'
-import type { ExchangeRequest, WorkerFacts } from '#src/store/records.js'
+import type { ExchangeRequest } from '#src/store/records.js'
+import type { WorkerFacts } from '#src/store/worker-record.js'
 import { Slots } from '#src/worker/slots.js'
 import { bench, Gate } from './bench.ts'
 

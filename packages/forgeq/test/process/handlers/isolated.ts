@@ -1,4 +1,5 @@
 // Isolated handlers whose effects outlive their process. The process id of a `worker` line is that of the worker around.
+import { execSync } from 'node:child_process'
 import { appendFileSync, closeSync, existsSync, openSync, readFileSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 import { defineJob, typed } from 'forgeq'
@@ -47,3 +48,14 @@ export const hog = defineJob('hog', policy, async ({ job }) => {
 export const apart = defineJob('apart', { ...policy, isolation: 'process' }, () => 'fine')
 
 export const plain = defineJob('plain', policy, () => 'fine')
+
+/** In native code, where nothing ends a thread. */
+export const native = defineJob(
+  'native',
+  { ...policy, timeout: '3s', retries: 0, isolation: 'thread' },
+  ({ job, log }) => {
+    log.info('in')
+    note('start', job.id)
+    execSync('sleep 30')
+  },
+)

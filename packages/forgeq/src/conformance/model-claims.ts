@@ -60,12 +60,10 @@ export class ModelClaims extends ModelPlaces {
     const most = Math.min(slots, this.roomOf(queue, now))
     this.unparkFitting(queue, most, worker, now, part)
     const claimed: Claimed[] = []
-    const met = new Set<ModelJob>()
     while (claimed.length < most) {
       // Looked up anew after each: a level may have closed, and a key may have brought its next job.
-      const job = this.lanes(queue).find((one) => isIn(part, one) && !met.has(one) && this.isLevelOpen(one, now))
+      const job = this.lanes(queue).find((one) => isIn(part, one) && this.isLevelOpen(one, now))
       if (!job) break
-      met.add(job)
       claimed.push(...this.meet(job, worker, now))
     }
     return claimed
@@ -83,7 +81,7 @@ export class ModelClaims extends ModelPlaces {
   protected meet(job: ModelJob, worker: Registration, now: number): Claimed[] {
     const claimed: Claimed[] = []
     // Limits may have been lowered since it got its place.
-    const hasRoom = job.key === null || this.lines.hasRoom(job, now)
+    const hasRoom = job.key === null || this.lines.mayStart(job, now)
     // Whatever becomes of it, the next of its key goes to the end.
     this.lines.take(job)
     if (hasRoom && !this.fits(job, worker, now)) this.park(job)

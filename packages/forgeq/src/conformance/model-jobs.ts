@@ -46,7 +46,7 @@ export class ModelJobs extends ModelClaims {
 
   /** Gives what takes back all that is done from now on. */
   undo(): () => void {
-    const maps: readonly Map<string, unknown>[] = [this.byId, this.keys.held, this.keys.replacements]
+    const maps: readonly Map<string, unknown>[] = [this.byId, this.keys.held, this.keys.replacements, this.lines.turns]
     const before = structuredClone(maps)
     return () =>
       maps.forEach((map, index) => {

@@ -17,7 +17,7 @@ export class ModelLines {
   readonly limits: ModelLimits
   protected readonly pool: Pool
   /** By queue and key: the job that has to end before another one of the key starts. */
-  readonly #turns = new Map<string, { readonly queue: string; readonly job: string }>()
+  readonly turns: Map<string, { readonly queue: string; readonly job: string }> = new Map()
   /** Keys of which something changed in this call, in the order of it. */
   readonly #touched = new Map<string, readonly [queue: string, key: string]>()
   /** Where jobs stood that left their line in this call. */
@@ -128,6 +128,11 @@ export class ModelLines {
     return this.candidates(queue, key).find((job) => this.limits.typeHeldUntil(queue, job.type, now) === null)
   }
 
+  /** Of one that stands in the lanes: limits and holds may have changed since. */
+  mayStart(job: ModelJob, now: number): boolean {
+    return this.next(job.policy.queue, job.key!, now) === job && this.hasRoom(job, now)
+  }
+
   hasRoom(job: ModelJob, now: number): boolean {
     const [queue, key] = [job.policy.queue, job.key!]
     const slots = slotsOfKey(this.limits.of(queue).limits.perKey) ?? Infinity
@@ -141,13 +146,13 @@ export class ModelLines {
   }
 
   protected turnOf(queue: string, key: string): string | undefined {
-    return this.#turns.get(nameOf(queue, key))?.job
+    return this.turns.get(nameOf(queue, key))?.job
   }
 
   /** Claimed or parked, it is first until it has ended. */
   takeTurn({ id, key, policy: { queue } }: ModelJob): void {
     if (key === null || !this.isOrdered(queue)) return
-    if (this.turnOf(queue, key) === undefined) this.#turns.set(nameOf(queue, key), { queue, job: id })
+    if (this.turnOf(queue, key) === undefined) this.turns.set(nameOf(queue, key), { queue, job: id })
   }
 
   protected isOrdered(queue: string): boolean {
@@ -157,14 +162,14 @@ export class ModelLines {
   giveTurn(job: ModelJob): void {
     const { id, key, policy } = job
     if (key === null || this.turnOf(policy.queue, key) !== id) return
-    this.#turns.delete(nameOf(policy.queue, key))
+    this.turns.delete(nameOf(policy.queue, key))
     this.touch(job)
   }
 
   forgetTurns(queue: string): void {
-    for (const [name, turn] of this.#turns) {
+    for (const [name, turn] of this.turns) {
       if (turn.queue !== queue) continue
-      this.#turns.delete(name)
+      this.turns.delete(name)
       // Others may come first now: the review of keys gives one of them the token.
       const key = this.pool.all((job) => job.id === turn.job)[0]?.key
       if (key) for (const job of this.line(queue, key)) job.token = null

@@ -157,7 +157,8 @@ export class Model implements Store {
   }
 
   async prune(limit: number): Promise<{ readonly removed: number; readonly more: boolean }> {
-    return this.#jobs.prune(limit, this.now())
+    const now = this.now()
+    return this.#over(this.#jobs.prune(limit, now), now)
   }
 
   async setWorker(id: string, settings: { readonly slots: number }): Promise<boolean> {

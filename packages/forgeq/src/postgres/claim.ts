@@ -246,7 +246,12 @@ const sift = async (hand: Hand, gate: Gate, rows: readonly Row[]): Promise<Sifte
       if (key !== null && keyLane !== Infinity && taken.length > 0) break
       await setAside(turn, gate, row, fate)
       hand.skipsLeft--
-      if (key !== null) passed.push({ queue: gate.queue, key })
+      if (key !== null) {
+        passed.push({ queue: gate.queue, key })
+        keyLane = row.lane
+        // Its key's next job may stand before what was read.
+        break
+      }
     }
     if (key !== null) keyLane = row.lane
   }
@@ -256,15 +261,14 @@ const sift = async (hand: Hand, gate: Gate, rows: readonly Row[]): Promise<Sifte
 
 /**
  * `park`: this worker does not know it, or its type is held back · `expire`: it is too late to start · `close`: its key has
- * no room any more, or its next type is held back.
+ * no room any more, or another job of it is next.
  */
 type Fate = 'run' | 'park' | 'expire' | 'close'
 
 const fateOf = ({ turn, worker }: Hand, gate: Gate, row: Row, state: KeyState | undefined): Fate => {
   const { type, claim: claims, expire_at: expireAt } = row
-  const isHeld = gate.holds.types.has(type)
-  if (state !== undefined && (isHeld || !state.isOpen)) return 'close'
-  if (isHeld || !worker.types.has(type)) return 'park'
+  if (state !== undefined && !(state.isOpen && state.next?.job === row.id)) return 'close'
+  if (gate.holds.types.has(type) || !worker.types.has(type)) return 'park'
   return claims === 0 && expireAt !== null && expireAt <= turn.now ? 'expire' : 'run'
 }
 

@@ -4,7 +4,7 @@
 import type { Claimed, ExchangeRequest } from '../store/records.ts'
 import { finish, neverClaimed, type End } from './finish.ts'
 import type { Gate } from './gate.ts'
-import { enterLine, leaveLine, parkFromLine, putKeysRight, putRight, roomOf, tookToken } from './keys.ts'
+import { enterLine, leaveLine, mayStart, parkFromLine, putKeysRight, putRight, tookToken } from './keys.ts'
 import { laneOf, levelOf, unparkedLane, type Lanes } from '../store/lanes.ts'
 import { charge, hasRates, openingOf } from './openings.ts'
 import { claimedPolicy, unpackPolicy } from '../store/policy-text.ts'
@@ -228,6 +228,8 @@ const sift = (hand: Hand, gate: Gate, rows: readonly Row[]): Sifted => {
       if (key !== null && keyLane !== Infinity && taken.length > 0) break
       setAside(hand.turn, gate, row, fate)
       hand.skipsLeft--
+      // Its key's next job may stand before what was read.
+      if (key !== null) return { taken, metKeys: true }
     }
     if (key !== null) keyLane = lane
   }
@@ -236,7 +238,7 @@ const sift = (hand: Hand, gate: Gate, rows: readonly Row[]): Sifted => {
 
 /**
  * `park`: this worker does not know it, or its type is held back · `expire`: it is too late to start · `close`: its key has
- * no room any more, or its next type is held back.
+ * no room any more, or another job of it is next.
  */
 type Fate = 'run' | 'park' | 'expire' | 'close'
 
@@ -244,9 +246,8 @@ const fateOf = ({ turn, worker }: Hand, gate: Gate, row: Row): Fate => {
   const type = row[3]
   const expireAt = row[10]
   const key = row[14]
-  const isHeld = gate.holds.types.has(type)
-  if (key !== null && (isHeld || !roomOf(turn, gate, { queue: gate.queue, key }).isOpen)) return 'close'
-  if (isHeld || !worker.types.has(type)) return 'park'
+  if (key !== null && !mayStart(turn, gate, { queue: gate.queue, key }, row[2])) return 'close'
+  if (gate.holds.types.has(type) || !worker.types.has(type)) return 'park'
   return expireAt !== null && row[4] === 0 && expireAt <= turn.now ? 'expire' : 'run'
 }
 

@@ -63,7 +63,7 @@ interface Room {
   readonly rateOpensAt: number | null
 }
 
-export const roomOf = (db: Reader, { limits }: Gate, { queue, key }: KeyOf): Room => {
+const roomOf = (db: Reader, { limits }: Gate, { queue, key }: KeyOf): Room => {
   const { rate } = limits.perKey
   const heldUntil = keyHeldUntil(db, queue, key, db.now)
   const rateOpensAt = rate === null ? null : rateFill(db, queue, `k${key}`, rate).opensAt
@@ -123,6 +123,10 @@ const nextOf = (db: Reader, gate: Gate, of: KeyOf): Next => {
   }
   return { spot: next, heldUntil: heldUntil < Infinity ? heldUntil : null }
 }
+
+/** Whether the job whose token a claim met is next, and its key has room: limits and holds may have changed since. */
+export const mayStart = (db: Reader, gate: Gate, of: KeyOf, job: number): boolean =>
+  roomOf(db, gate, of).isOpen && nextOf(db, gate, of).spot?.job === job
 
 const earlier = (a: Spot | undefined, b: Spot): Spot =>
   a === undefined || b.lane < a.lane || (b.lane === a.lane && b.seq < a.seq) ? b : a

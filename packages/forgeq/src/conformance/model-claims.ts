@@ -10,6 +10,9 @@ const isSuspect = (job: ModelJob): boolean => job.crashes > 0
 const isIn = (part: Part, job: ModelJob): boolean => part === 'all' || isSuspect(job) === (part === 'suspects')
 const knows = (worker: Registration, job: ModelJob): boolean => worker.types.some(({ type }) => type === job.type)
 
+/** A claim of a store that is wrong ends as well. */
+const mostLooks = 100
+
 export class ModelClaims extends ModelPlaces {
   /** What an exchange brings, by how its worker takes suspects. */
   handOut(request: ExchangeRequest, worker: Registration, now: number): Claimed[] {
@@ -60,10 +63,13 @@ export class ModelClaims extends ModelPlaces {
     const most = Math.min(slots, this.roomOf(queue, now))
     this.unparkFitting(queue, most, worker, now, part)
     const claimed: Claimed[] = []
-    while (claimed.length < most) {
+    const met = new Set<string>()
+    const isNew = ({ id, seq, token }: ModelJob): boolean => !met.has(`${id} ${token ?? seq}`)
+    while (claimed.length < most && met.size < mostLooks) {
       // Looked up anew after each: a level may have closed, and a key may have brought its next job.
-      const job = this.lanes(queue).find((one) => isIn(part, one) && this.isLevelOpen(one, now))
+      const job = this.lanes(queue).find((one) => isIn(part, one) && isNew(one) && this.isLevelOpen(one, now))
       if (!job) break
+      met.add(`${job.id} ${job.token ?? job.seq}`)
       claimed.push(...this.meet(job, worker, now))
     }
     return claimed

@@ -10,9 +10,6 @@ const isSuspect = (job: ModelJob): boolean => job.crashes > 0
 const isIn = (part: Part, job: ModelJob): boolean => part === 'all' || isSuspect(job) === (part === 'suspects')
 const knows = (worker: Registration, job: ModelJob): boolean => worker.types.some(({ type }) => type === job.type)
 
-/** A claim of a store that is wrong ends as well. */
-const mostLooks = 100
-
 export class ModelClaims extends ModelPlaces {
   /** What an exchange brings, by how its worker takes suspects. */
   handOut(request: ExchangeRequest, worker: Registration, now: number): Claimed[] {
@@ -64,6 +61,8 @@ export class ModelClaims extends ModelPlaces {
     this.unparkFitting(queue, most, worker, now, part)
     const claimed: Claimed[] = []
     const met = new Set<string>()
+    // A claim of a store that is wrong ends as well: each look takes a job off, or back to those of its key that wait.
+    const mostLooks = 2 * this.byId.size
     const isNew = ({ id, seq, token }: ModelJob): boolean => !met.has(`${id} ${token ?? seq}`)
     while (claimed.length < most && met.size < mostLooks) {
       // Looked up anew after each: a level may have closed, and a key may have brought its next job.

@@ -2,11 +2,13 @@
 // from a closed queue or level, suspects as the exchange takes them. Rows are locked as they are read and claimed where
 // they are; those that others are claiming are stepped over. A row with a key is its token: keys.ts.
 import { laneOf, levelOf, unparkedLane, type Lanes } from '../store/lanes.ts'
+import { byteLimit, skipLimit, type Claimer, type Fate, type Handout, type Wanted } from '../store/handout.ts'
 import { claimedPolicy } from '../store/policy-text.ts'
-import type { Claimed, ExchangeRequest } from '../store/records.ts'
+import type { Claimed } from '../store/records.ts'
 import { stateCodes } from '../store/state-codes.ts'
 import { untilStart } from '../store/unique-hold.ts'
-import { finish, neverClaimed } from './finish.ts'
+import { neverClaimed } from '../store/ending.ts'
+import { finish } from './finish.ts'
 import type { Gate } from './gate.ts'
 import { noteHeld } from './held.ts'
 import {
@@ -19,19 +21,11 @@ import {
   tookTokens,
   type KeyState,
 } from './keys.ts'
-import { charge, openingOf } from './openings.ts'
+import { charge, openingNow } from './openings.ts'
 import { putInLane, takeLive } from './live.ts'
 import { holding } from './suspects.ts'
 import type { Batch, Touched, Turn } from './turn.ts'
 import { releaseUnique } from './unique.ts'
-
-/** The worker's record as an exchange needs it. */
-export interface Claimer {
-  readonly id: number
-  readonly turn: number
-  /** Numbers of the types it handles. */
-  readonly types: ReadonlySet<number>
-}
 
 /** What a claim reads of live and finds parked. */
 interface Part {
@@ -122,20 +116,7 @@ interface Parked {
   readonly key: string | null
 }
 
-/** A claim looks at most at this many jobs it cannot hand out, and hands out at most so much payload (but one job). */
-const skipLimit = 1000
-const byteLimit = 8 * 1024 * 1024
 const pageRows = 500
-
-export interface Handout {
-  readonly claimed: Claimed[]
-  /** It stopped before it had looked at all it could hand out. */
-  readonly more: boolean
-  /** Keys gave what they had first: others of them may be in the lanes now. */
-  readonly metKeys: boolean
-}
-
-type Wanted = Pick<ExchangeRequest, 'wants' | 'slots' | 'suspects' | 'suspectSlots'>
 
 /** `hasSuspects`: there are some that the worker knows in the queues it wants from. */
 export const claim = async (turn: Turn, worker: Claimer, request: Wanted, hasSuspects: boolean): Promise<Handout> => {
@@ -181,7 +162,7 @@ const handOut = async (turn: Turn, worker: Claimer, { wants, slots }: Wanted, of
 const claimFrom = async (hand: Hand, gate: Gate, limit: number): Promise<void> => {
   const { turn, worker, claimed } = hand
   const before = claimed.length
-  const open = await openingOf(turn, gate)
+  const open = await openingNow(turn, gate)
   const end = before + Math.min(limit, open.most)
   const spots: Row[] = []
   await unparkKnown(hand, gate, end - before, open.parts)
@@ -258,12 +239,6 @@ const sift = async (hand: Hand, gate: Gate, rows: readonly Row[]): Promise<Sifte
   await putRight(turn, passed, null)
   return { taken, metKeys: keyLane !== Infinity }
 }
-
-/**
- * `park`: this worker does not know it, or its type is held back · `expire`: it is too late to start · `close`: its key has
- * no room any more, or another job of it is next.
- */
-type Fate = 'run' | 'park' | 'expire' | 'close'
 
 const fateOf = ({ turn, worker }: Hand, gate: Gate, row: Row, state: KeyState | undefined): Fate => {
   const { type, claim: claims, expire_at: expireAt } = row

@@ -1,16 +1,17 @@
 // Stores new jobs: looks up what the ids and unique keys of a call mean, decides job by job, and writes all bodies and all
 // places by a statement for each kind. Whoever was faster in between makes a statement write less than it was given, and
 // the call starts anew.
-import { caps } from '../core/caps.ts'
-import { idTime, isId } from '../core/id.ts'
+import { isId } from '../core/id.ts'
+import { batchRefused, idTaken, isTimely, Refused, shutOut, takesAll, uniqueTaken, untimely } from '../core/refusal.ts'
 import { freshLane, laneOf } from '../store/lanes.ts'
 import { packPolicy } from '../store/policy-text.ts'
-import type { Enqueued, NewJob, Refusal } from '../store/records.ts'
+import type { Enqueued, NewJob } from '../store/records.ts'
 import { stateCodes } from '../store/state-codes.ts'
 import { packHold } from '../store/unique-hold.ts'
+import { workOf, type Work } from '../store/work.ts'
 import type { Gate } from './gate.ts'
 import { putKeysRight } from './keys.ts'
-import { rememberReplacement, replacementsOf, replaceWork, waitingJob, type Replacement, type Work } from './replace.ts'
+import { rememberReplacement, replacementsOf, replaceWork, waitingJob, type Replacement } from './replace.ts'
 import type { Batch, Turn } from './turn.ts'
 import { holdersOf, nameOf, takeUnique } from './unique.ts'
 
@@ -53,13 +54,6 @@ interface Known {
   readonly edited: boolean
 }
 
-const isTimely = (id: string, now: number): boolean => isId(id) && Math.abs(idTime(id) - now) <= caps.idDriftMs
-
-const refuse = (id: string, code: Refusal['code'], message: string): Enqueued => ({ id, refused: { code, message } })
-
-const idTaken = (id: string): Enqueued =>
-  refuse(id, 'ID_CONFLICT', `job ${id} exists with another type or payload; make a new id for a new job`)
-
 /** A store call: with `atomic` one refused job refuses all. */
 export const enqueue = async (
   turn: Turn,
@@ -68,25 +62,9 @@ export const enqueue = async (
 ): Promise<readonly Enqueued[]> => {
   const answers = await place(turn, jobs, false)
   await putKeysRight(turn)
-  const faulty = options.atomic && answers.some((answer) => 'refused' in answer)
-  if (!faulty) return answers
-  throw new Refused(
-    answers.map((answer, i) =>
-      'refused' in answer
-        ? answer
-        : refuse(jobs[i]!.id, 'BATCH_REFUSED', 'not stored: another job of this call was refused'),
-    ),
-  )
-}
-
-/** Rolls the transaction back and is answered with, not thrown at the caller. */
-export class Refused extends Error {
-  readonly answers: readonly Enqueued[]
-
-  constructor(answers: readonly Enqueued[]) {
-    super('refused')
-    this.answers = answers
-  }
+  const refused = options.atomic ? batchRefused(jobs, answers) : undefined
+  if (refused !== undefined) throw new Refused(refused)
+  return answers
 }
 
 /** Stores jobs. Those of a running job, `isFollowUp`, are proved by its claim, not by their age, and taken by every queue. */
@@ -159,7 +137,7 @@ class Intake {
     const known = this.#duplicateOf(job)
     if (!this.#isFollowUp && !isTimely(job.id, turn.now)) {
       if (known !== undefined) return known
-      return refuse(job.id, 'INVALID_ID', `${job.id} is no UUIDv7 made within a day of the store's time; make a new id`)
+      return untimely(job.id)
     }
     // The job itself may hold the key: its id comes first.
     if (known !== undefined) return known
@@ -188,19 +166,9 @@ class Intake {
   }
 
   #workOf(job: NewJob, { queue }: Gate): Work {
-    const { now } = this.#turn
     let policy = this.#policies.get(job.policy)
     if (policy === undefined) this.#policies.set(job.policy, (policy = packPolicy(job.policy)))
-    return {
-      payload: job.payload,
-      queue,
-      priority: job.policy.priority,
-      policy,
-      runAt: Math.max(now + (job.delayMs ?? 0), job.runAt ?? 0),
-      expireAt: job.expireMs === undefined ? null : now + job.expireMs,
-      tags: job.tags === undefined || job.tags.length === 0 ? null : JSON.stringify(job.tags),
-      key: job.key ?? null,
-    }
+    return workOf(job, queue, policy, this.#turn.now)
   }
 
   #store({ id, unique, payload }: NewJob, type: number, work: Work): Enqueued {
@@ -246,10 +214,8 @@ class Intake {
     switch (job.unique!.onConflict) {
       case 'keep':
         return { id: holder, duplicate: true }
-      case 'error': {
-        const message = `job ${holder} holds the unique key: wait for it or cancel it`
-        return { id: job.id, refused: { code: 'UNIQUE_CONFLICT', message, holder } }
-      }
+      case 'error':
+        return uniqueTaken(job.id, holder)
       case 'replace':
         return this.#replace(holder, job, type, work)
     }
@@ -278,25 +244,18 @@ class Intake {
 
   /** The refusal of a job by its queue, if it takes none. */
   async #shutFor(job: NewJob): Promise<Enqueued | undefined> {
-    const why = this.#isFollowUp ? undefined : await this.#whyShut(this.#gates.get(job.policy.queue)!)
-    return why && refuse(job.id, ...why)
-  }
-
-  /** Why a queue takes no more jobs, if it does not. */
-  async #whyShut({ queue, name, isAccepting, limits }: Gate): Promise<[Refusal['code'], string] | undefined> {
-    const { maxDepth } = limits
-    if (!isAccepting) {
-      return ['QUEUE_CLOSED', `queue ${name} takes no new jobs; \`forgeq queues limit ${name} --accepting\` opens it`]
-    }
-    if (maxDepth === null) return undefined
-    let depth = this.#depths.get(queue)
-    if (depth === undefined) this.#depths.set(queue, (depth = await this.#depthOf(queue)))
-    if (depth < maxDepth) return undefined
-    return ['QUEUE_FULL', `queue ${name} has ${maxDepth} jobs waiting, as many as it may; try again later`]
+    const gate = this.#gates.get(job.policy.queue)!
+    if (this.#isFollowUp || takesAll(gate)) return undefined
+    return shutOut(job.id, gate.name, gate, gate.limits.maxDepth === null ? 0 : await this.#depthOf(gate.queue))
   }
 
   async #depthOf(queue: number): Promise<number> {
+    const known = this.#depths.get(queue)
+    if (known !== undefined) return known
     const [turn, { ready, scheduled, blocked }] = [this.#turn, stateCodes]
-    return (await turn.count(queue, ready)) + (await turn.count(queue, scheduled)) + (await turn.count(queue, blocked))
+    const waiting = (await turn.count(queue, ready)) + (await turn.count(queue, scheduled))
+    const depth = waiting + (await turn.count(queue, blocked))
+    this.#depths.set(queue, depth)
+    return depth
   }
 }

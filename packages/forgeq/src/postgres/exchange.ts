@@ -1,9 +1,10 @@
 // One exchange: notes, settlements and a claim in one transaction, under the worker's turn number. A turn that is sent again
 // has the same answer.
 import { ForgeError } from '../core/errors.ts'
-import { claimedPolicy } from '../store/policy-text.ts'
+import { claimedOf, type HeldRow } from '../store/rows.ts'
 import type { Claimed, Closed, ExchangeReply, ExchangeRequest } from '../store/records.ts'
-import { claim, type Handout } from './claim.ts'
+import type { Handout } from '../store/handout.ts'
+import { claim } from './claim.ts'
 import { putKeysRight } from './keys.ts'
 import { nextDueAt, openWorker, ordersFor } from './lease.ts'
 import { addNotes } from './notes.ts'
@@ -82,36 +83,12 @@ const repeat = async (turn: Turn, worker: number, request: ExchangeRequest): Pro
   return { claimed, more: claimed.length === 0 && request.slots > 0, metKeys: true }
 }
 
-interface HeldRow {
-  readonly job: string
-  readonly claim: number
-  readonly attempt: number
-  readonly crashes: number
-  readonly queue: string
-  readonly type: string
-  readonly payload: string
-  readonly created_at: number
-  readonly policy: string | null
-  readonly attempt_base: number
-  readonly priority: number
-}
-
 /** What the last turn claimed, in the same order. */
 const heldSince = async (turn: Turn, worker: number, request: ExchangeRequest): Promise<Claimed[]> => {
   const order = new Map(request.wants.map((want, i) => [want.queue, i]))
   const rows = [...(await turn.all<HeldRow>(heldOfTurn, worker, request.turn))]
   rows.sort((a, b) => (order.get(a.queue) ?? 0) - (order.get(b.queue) ?? 0))
-  return rows.map((row) => ({
-    job: row.job,
-    claim: row.claim,
-    type: row.type,
-    payload: row.payload,
-    attempt: row.attempt,
-    attemptBase: row.attempt_base,
-    crashes: row.crashes,
-    createdAt: row.created_at,
-    policy: claimedPolicy(row.policy, row.queue, row.priority, row.attempt_base),
-  }))
+  return rows.map(claimedOf)
 }
 
 const lookAtWorker = /* sql */ `SELECT id, closed, turn, types FROM forgeq.worker WHERE uid = $1`

@@ -1,8 +1,7 @@
 // Ends a job: its row in done, its unique key freed, its retention planned, those who wait for it told. All in the
 // transaction that ends it.
 import { keptMs } from '../core/retention.ts'
-import type { State } from '../core/states.ts'
-import type { Counters } from '../store/counters.ts'
+import type { Ending } from '../store/ending.ts'
 import { stateCodes } from '../store/state-codes.ts'
 import { endOfKeyed } from './keys.ts'
 import type { Batch, Turn } from './turn.ts'
@@ -16,27 +15,7 @@ const addDone: Batch = {
     $10::bigint[], $11::text[], $12::text[])`,
 }
 
-export interface End extends Counters, Owner {
-  readonly queue: number
-  readonly key: string | null
-  readonly state: Extract<State, 'completed' | 'dead' | 'cancelled'>
-  readonly reason: string | null
-  readonly result: string | null
-  /** When the claim that ended it started; `null` when it was not running. */
-  readonly startedAt: number | null
-  readonly keepResultMs: number
-}
-
-/** What is true of a job that ends before its first claim. */
-export const neverClaimed = {
-  claim: 0,
-  attempt: 1,
-  crashes: 0,
-  settler: 0,
-  startedAt: null,
-  result: null,
-  keepResultMs: 0,
-} as const
+export type End = Ending & Owner
 
 export const finish = async (turn: Turn, end: End): Promise<void> => {
   const state = stateCodes[end.state]

@@ -1,21 +1,9 @@
 // What lets jobs of a queue out, as it stands: its settings, and what handlers hold back. How much that leaves: openings.ts.
 import { noLimits, type QueueLimits } from '../core/limit.ts'
+import type { Gate as PlainGate, WideHolds } from '../store/opening.ts'
 
-/** Instants until which jobs are held back: all of the queue, and those of types. */
-export interface WideHolds {
-  /** `null`: it is not. */
-  readonly queue: number | null
-  /** By number of the type. */
-  readonly types: ReadonlyMap<number, number>
-}
-
-export interface Gate {
-  readonly queue: number
+export interface Gate extends PlainGate {
   readonly name: string
-  readonly isPaused: boolean
-  readonly isAccepting: boolean
-  readonly limits: QueueLimits
-  readonly holds: WideHolds
   /** A job with a key has been here. */
   readonly hasKeys: boolean
   /** What starts depends on what else runs or waits: its transactions take turns. */

@@ -3,7 +3,7 @@
 // a token is taken, the next one goes to the end of its lane. Room is counted from what runs, so nothing leaks. Whoever
 // works on the keys of a queue is alone there.
 import { fillOf, slotsOfKey, windowStart } from '../core/limit.ts'
-import type { Counters } from '../store/counters.ts'
+import type { Counters } from '../core/counters.ts'
 import { freshLane, laneOf, levelOf } from '../store/lanes.ts'
 import type { KeyLine } from '../store/queue-record.ts'
 import type { Gate } from './gate.ts'

@@ -1,18 +1,9 @@
 // Workers: registering, beating, leaving, and what closed ones leave behind. The record of a worker is the lease of every
 // job it holds. Locks are taken in this order: the outage guard, the worker, queues, jobs.
-import type {
-  BeatReply,
-  Closed,
-  LostJob,
-  Note,
-  Order,
-  Registration,
-  Settlement,
-  StoredPolicy,
-  Verdict,
-} from '../store/records.ts'
+import type { BeatReply, Closed, LostJob, Note, Order, Registration, Settlement, Verdict } from '../store/records.ts'
 import type { WorkerEnd, WorkerFacts } from '../store/worker-record.ts'
-import { claimedPolicy, packPolicy } from '../store/policy-text.ts'
+import { packPolicy } from '../store/policy-text.ts'
+import { lostOf, type LostRow } from '../store/rows.ts'
 import { putKeysRight } from './keys.ts'
 import { addNotes } from './notes.ts'
 import { readSettling, settle } from './settle.ts'
@@ -146,26 +137,6 @@ export const leave = async (turn: Turn, uid: string, end?: WorkerEnd): Promise<v
   await turn.run(markLeft, turn.now)
 }
 
-interface LostRow {
-  readonly job: string
-  readonly claim: number
-  readonly attempt: number
-  readonly crashes: number
-  readonly queue: string
-  readonly policy: string | null
-  readonly attempt_base: number
-  readonly priority: number
-  readonly type: string
-  readonly worker: string
-  readonly host: string
-  readonly pid: number
-  readonly rss_bytes: number | null
-  readonly ended: string | null
-  readonly started_at: number
-}
-
-const policyOf = (row: LostRow): StoredPolicy => claimedPolicy(row.policy, row.queue, row.priority, row.attempt_base)
-
 interface Lost {
   readonly jobs: readonly LostJob[]
   readonly nextExpiryAt: number | null
@@ -197,21 +168,7 @@ export const lost = async (turn: Turn, limit: number, lookedAt: number): Promise
   await turn.run(markLeft, turn.now)
   const rows = await turn.all<LostRow>(heldByClosed, limit)
   return {
-    jobs: rows.map((row) => ({
-      job: row.job,
-      type: row.type,
-      claim: row.claim,
-      worker: row.worker,
-      crashes: row.crashes,
-      attempt: row.attempt,
-      attemptBase: row.attempt_base,
-      policy: policyOf(row),
-      startedAt: row.started_at,
-      host: row.host,
-      pid: row.pid,
-      rssBytes: row.rss_bytes,
-      end: row.ended === null ? null : (JSON.parse(row.ended) as WorkerEnd),
-    })),
+    jobs: rows.map(lostOf),
     nextExpiryAt: await expiryAt(turn, guardUntil),
   }
 }

@@ -1,5 +1,5 @@
 // Rows of live: how they get into a lane, and out of it.
-import type { Counters } from '../store/counters.ts'
+import type { Counters } from '../core/counters.ts'
 import type { Batch, Turn } from './turn.ts'
 
 const addReady: Batch = {

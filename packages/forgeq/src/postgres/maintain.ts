@@ -1,9 +1,10 @@
 // What time does to jobs: due ones become ready, those that never started in time end, ended ones are deleted.
 import { keepWorkerMs } from '../core/retention.ts'
-import type { Counters } from '../store/counters.ts'
+import type { Counters } from '../core/counters.ts'
 import { stateCodes } from '../store/state-codes.ts'
 import { alarmedQueues, ring } from './alarms.ts'
-import { finish, neverClaimed } from './finish.ts'
+import { neverClaimed } from '../store/ending.ts'
+import { finish } from './finish.ts'
 import { anyHoldOver, forgetHolds } from './holds.ts'
 import { putKeysRight } from './keys.ts'
 import { nextDueAt } from './lease.ts'

@@ -1,7 +1,7 @@
 // The seam's calls as transactions: what each of them does, what must survive power loss, which can be answered by a look,
 // and which names it needs to know.
+import type { Answer, Calls, Method } from '../store/calling-store.ts'
 import type { NewJob, Settlement } from '../store/records.ts'
-import type { Store } from '../store/store.ts'
 import { act } from './act.ts'
 import { enqueue } from './enqueue.ts'
 import { exchange, idleExchange } from './exchange.ts'
@@ -13,10 +13,6 @@ import { find, jobs } from './query.ts'
 import { setQueue } from './settings.ts'
 import type { Promised } from './transactions.ts'
 import type { Turn } from './turn.ts'
-
-type Calls = Omit<Store, 'open' | 'migrate' | 'close' | 'listen'>
-export type Method = keyof Calls
-export type Answer<M extends Method> = Awaited<ReturnType<Calls[M]>>
 
 /** What of this process an operation may know. */
 export interface Memory {

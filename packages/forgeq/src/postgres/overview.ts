@@ -1,5 +1,6 @@
 // Reads what is not a job: queues with their depths, workers, announced types.
 import type { State } from '../core/states.ts'
+import { fillOf, measuresOf } from '../store/opening.ts'
 import { unpackPolicy } from '../store/policy-text.ts'
 import type { QueueRecord } from '../store/queue-record.ts'
 import type { TypeRecord } from '../store/records.ts'
@@ -48,14 +49,11 @@ const settingsOf = async (
   queue: number,
 ): Promise<Omit<QueueRecord, 'queue' | 'counts' | 'oldestReadyAt'>> => {
   const { isPaused, isAccepting, limits, holds } = await turn.gate(queue)
-  const levels = Object.entries(limits.rates).map(([level, rate]) => [`l${Number(level)}`, rate] as const)
-  const fills = await rateFills(turn, queue, levels)
-  const [fill = null] = limits.rate === null ? [] : await rateFills(turn, queue, [['q', limits.rate]])
   return {
     paused: isPaused,
     accepting: isAccepting,
     limits,
-    fill: { rate: fill, rates: Object.fromEntries(levels.map(([what], i) => [Number(what.slice(1)), fills[i]!])) },
+    fill: fillOf(limits, await rateFills(turn, queue, measuresOf(limits))),
     heldUntil: holds.queue,
     heldTypes: await heldTypes(turn, holds.types),
   }

@@ -1,5 +1,5 @@
 // Where jobs are: in live, in a line, parked, later or done. Finds them, takes them out, and puts pending jobs back in.
-import type { Counters } from '../store/counters.ts'
+import type { Counters } from '../core/counters.ts'
 import { freshLane, frontLane, laneOf } from '../store/lanes.ts'
 import { stateCodes } from '../store/state-codes.ts'
 import { endHeld } from './held.ts'

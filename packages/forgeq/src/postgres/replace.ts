@@ -2,22 +2,11 @@
 // again.
 import { rememberMs } from '../core/retention.ts'
 import { allows } from '../core/states.ts'
-import { stateCodes, stateName } from '../store/state-codes.ts'
+import { stateName } from '../store/state-codes.ts'
+import { hasSameKey, staysInPlace, type Work } from '../store/work.ts'
 import { endOfKeyed } from './keys.ts'
 import { makeLater, makeReady, placesAlone, takeOut, type Placed } from './place.ts'
 import type { Batch, Turn } from './turn.ts'
-
-/** What a job is to do, how and when, as its body holds it. */
-export interface Work {
-  readonly payload: string
-  readonly queue: number
-  readonly priority: number
-  readonly policy: string | null
-  readonly runAt: number
-  readonly expireAt: number | null
-  readonly tags: string | null
-  readonly key: string | null
-}
 
 const rework = /* sql */ `
   UPDATE forgeq.job SET edited = edited OR payload <> $2, payload = $2, queue = $3, priority = $4, policy = $5, run_at = $6,
@@ -41,12 +30,9 @@ export const replaceWork = async (turn: Turn, job: Placed, work: Work): Promise<
     await turn.run(addDeadline, expireAt, id)
     turn.dueAt(expireAt)
   }
-  // A ready job that need not move keeps its place in line, so that updates cannot hold it up for ever.
-  const isSameKey = job.queue === queue && job.key === key
-  const isInPlace = isSameKey && job.priority === priority && job.state === stateCodes.ready
-  if (isInPlace && runAt <= turn.now) return
+  if (staysInPlace(job, job.state, work, turn.now)) return
   takeOut(turn, job)
-  if (!isSameKey && job.key !== null) await endOfKeyed(turn, { queue: job.queue, key: job.key }, id)
+  if (!hasSameKey(job, work) && job.key !== null) await endOfKeyed(turn, { queue: job.queue, key: job.key }, id)
   await turn.reserve(1)
   if (runAt > turn.now) makeLater(turn, { id, queue }, runAt, job)
   else makeReady(turn, { id, type: job.type, queue, priority, key }, job)

@@ -2,7 +2,7 @@
 // decided in core/; here it is carried out. The rows of the workers concerned are locked, so nobody else ends their claims.
 import { caps } from '../core/caps.ts'
 import { followUpRefused } from '../core/refusal.ts'
-import type { Counters } from '../store/counters.ts'
+import { settled, verdictOnPast, verdictOnRunning, type Settler } from '../core/settling.ts'
 import { levelOf } from '../store/lanes.ts'
 import { unpackPolicy } from '../store/policy-text.ts'
 import type { Failure, NewJob, Settlement, Verdict } from '../store/records.ts'
@@ -12,14 +12,6 @@ import { holdBack } from './holds.ts'
 import { goesOn } from './keys.ts'
 import { makeLater, makeReady, placesOf, takeOut, type Placed } from './place.ts'
 import type { Batch, Turn } from './turn.ts'
-
-/** Who settles: the holder itself, or a rescuer for a closed worker, whose repeats must not be taken for the holder's. */
-export interface Settler {
-  readonly worker: number
-  readonly rescue: boolean
-  /** Of the exchange: what that turn itself claimed cannot have ended yet. */
-  readonly turn: number
-}
 
 /** The jobs of settlements as they are, and what has become of those that were settled since they were read. */
 export interface Settling {
@@ -72,26 +64,31 @@ const settleOne = async (
   turn: Turn,
   settler: Settler,
   settlement: Settlement,
-  { jobs, settled }: Settling,
+  { jobs, settled: before }: Settling,
   followUps: FollowUps,
 ): Promise<Verdict> => {
   const job = jobs.get(settlement.job)
-  if (job === undefined) return 'lost'
-  // It does not run: its last claim says who settled it.
-  if (job.tree !== 'running') return job.claim === settlement.claim ? verdictBefore(settler, job.settler) : 'lost'
-  const isOurs = job.worker === settler.worker && job.claim === settlement.claim && job.turn! < settler.turn
-  // Earlier in this call the claim that ran was settled: this is a repeat of it, or older.
-  const before = settled.get(job.id)
-  if (before !== undefined) return isOurs && !settler.rescue ? before : 'lost'
-  // Under another fence: only the claim just before the one that runs may have been settled by this very worker.
-  if (!isOurs) return job.claim === settlement.claim + 1 ? verdictBefore(settler, job.settler) : 'lost'
+  if (job?.tree !== 'running') return verdictOnPast(job, settler, settlement)
+  const running = { worker: job.worker!, claim: job.claim, turn: job.turn!, settler: job.settler }
+  const refused = verdictOnRunning(running, settler, settlement, before.get(job.id))
+  if (refused !== undefined) return refused
   takeOut(turn, job)
   if (job.cancelled) turn.push(forgetCancel, job.worker, job.id)
   if (job.key !== null) await goesOn(turn, { queue: job.queue, key: job.key }, job.id)
-  const verdict = job.cancelled
-    ? await cancel(turn, job, settler, settlement)
-    : await goOn(turn, job, settler, settlement, followUps)
-  settled.set(job.id, verdict)
+  const { verdict, history, counters, next, holdBack: hold } = settled(job, job.cancelled, settler, settlement)
+  if (history !== null) addHistory(turn, job, history.outcome, history.error)
+  const body = { ...job, priority: levelOf(job.a) }
+  if ('delayMs' in next) {
+    if (next.delayMs > 0) makeLater(turn, body, turn.now + next.delayMs, counters)
+    else makeReady(turn, body, counters)
+  }
+  await holdBack(turn, body, hold)
+  if ('state' in next) {
+    const { keepResultMs } = unpackPolicy(job.policy)
+    await finish(turn, { ...job, ...counters, ...next, startedAt: job.started_at, keepResultMs })
+    if (next.state === 'completed' && 'followUps' in settlement) await followUps.add(job.id, settlement.followUps ?? [])
+  }
+  before.set(job.id, verdict)
   return verdict
 }
 
@@ -128,95 +125,6 @@ class FollowUps {
   }
 }
 
-const goOn = async (
-  turn: Turn,
-  job: Placed,
-  settler: Settler,
-  settlement: Settlement,
-  followUps: FollowUps,
-): Promise<Verdict> => {
-  const by = settler.rescue ? 0 : settler.worker
-  const body = { ...job, priority: levelOf(job.a) }
-  switch (settlement.outcome) {
-    case 'complete':
-      await finish(turn, {
-        ...job,
-        ...countersOf(job, job.worker!),
-        state: 'completed',
-        reason: null,
-        result: settlement.result,
-        startedAt: job.started_at,
-        keepResultMs: unpackPolicy(job.policy).keepResultMs,
-      })
-      if (settlement.followUps !== undefined) await followUps.add(job.id, settlement.followUps)
-      return 'applied'
-    case 'retry':
-    case 'snooze': {
-      addHistory(turn, job, settlement.outcome, settlement.error)
-      const counters = { ...countersOf(job, by), attempt: job.attempt + (settlement.outcome === 'retry' ? 1 : 0) }
-      if (settlement.delayMs > 0) makeLater(turn, body, turn.now + settlement.delayMs, counters)
-      else makeReady(turn, body, counters)
-      if (settlement.outcome === 'snooze') await holdBack(turn, body, settlement.holdBack)
-      return 'applied'
-    }
-    case 'release':
-      addHistory(turn, job, 'release', null)
-      makeReady(turn, body, countersOf(job, by))
-      return 'applied'
-    case 'crash': {
-      addHistory(turn, job, 'crash', settlement.error)
-      const counters = { ...countersOf(job, by), crashes: job.crashes + 1 }
-      if (settlement.bury === undefined) makeReady(turn, body, counters)
-      else await finishHeld(turn, job, counters, 'dead', settlement.bury)
-      return 'applied'
-    }
-    case 'bury':
-      addHistory(turn, job, 'bury', settlement.error)
-      await holdBack(turn, body, settlement.holdBack)
-      await finishHeld(turn, job, countersOf(job, by), 'dead', settlement.reason)
-      return 'applied'
-    case 'cancel':
-      addHistory(turn, job, 'cancel', settlement.error)
-      await finishHeld(turn, job, countersOf(job, by), 'cancelled', 'cancelled')
-      return 'applied'
-  }
-}
-
-/** However a claim ends, a job marked cancelled ends cancelled. */
-const cancel = async (turn: Turn, job: Placed, settler: Settler, settlement: Settlement): Promise<Verdict> => {
-  const crashed = settlement.outcome === 'crash'
-  addHistory(turn, job, crashed ? 'crash' : 'cancel', 'error' in settlement ? settlement.error : null)
-  const verdict = settlement.outcome === 'cancel' ? 'applied' : 'cancelled'
-  const by = settler.rescue ? 0 : verdict === 'applied' ? settler.worker : -settler.worker
-  const counters = { ...countersOf(job, by), crashes: job.crashes + (crashed ? 1 : 0) }
-  await finishHeld(turn, job, counters, 'cancelled', 'cancelled')
-  return verdict
-}
-
-const countersOf = ({ claim, attempt, crashes }: Counters, settler: number): Counters => ({
-  claim,
-  attempt,
-  crashes,
-  settler,
-})
-
-const finishHeld = (
-  turn: Turn,
-  job: Placed,
-  counters: Counters,
-  state: 'dead' | 'cancelled',
-  reason: string,
-): Promise<void> =>
-  finish(turn, {
-    ...job,
-    ...counters,
-    state,
-    reason,
-    result: null,
-    startedAt: job.started_at,
-    keepResultMs: unpackPolicy(job.policy).keepResultMs,
-  })
-
 const addAttempt: Batch = {
   sql: /* sql */ `
   INSERT INTO forgeq.attempt (job, claim, attempt, outcome, worker, started_at, ended_at, error)
@@ -232,10 +140,4 @@ const addHistory = (turn: Turn, job: Placed, outcome: string, error: Failure | n
   const text = error === null ? null : JSON.stringify(error)
   turn.push(addAttempt, job.id, job.claim, job.attempt, outcome, job.worker, job.started_at, turn.now, text)
   if (job.claim > caps.attemptsKept) turn.push(cutAttempts, job.id, job.claim - caps.attemptsKept)
-}
-
-/** The answer that was given when the claim was settled. A rescuer was not the one: it comes too late. */
-const verdictBefore = (settler: Settler, lastSettler: number): Verdict => {
-  if (settler.rescue || Math.abs(lastSettler) !== settler.worker) return 'lost'
-  return lastSettler > 0 ? 'applied' : 'cancelled'
 }

@@ -1,10 +1,8 @@
 // The log that rates are measured by: one row for all starts of an instant, with their running total, so that a window is
 // counted by its first and its last row, however many starts it holds. What the count means: core/limit.ts.
 import { fillOf, windowStart, type Rate, type RateFill } from '../core/limit.ts'
+import type { Measure, Measured } from '../store/opening.ts'
 import type { Batch, Turn } from './turn.ts'
-
-/** What a start counts for: the queue, one of its levels, or one of its keys. */
-export type Measured = 'q' | `l${number}` | `k${string}`
 
 // Starts of the same instant share a row; the newest row has the total. Who counts starts is alone in the queue.
 const addStarts: Batch = {
@@ -38,23 +36,26 @@ export const noteStarts = (turn: Turn, queue: number, what: Measured, n: number,
   turn.push(addStarts, queue, what, turn.now, n, turn.now + rate.perMs)
 }
 
-/** What rates of a queue leave now, in their order. */
+/** What rates of a queue leave now. */
 export const rateFills = async (
   turn: Turn,
   queue: number,
-  rates: readonly (readonly [what: Measured, rate: Rate])[],
-): Promise<readonly RateFill[]> => {
-  if (rates.length === 0) return []
+  rates: readonly Measure[],
+): Promise<ReadonlyMap<string, RateFill>> => {
+  if (rates.length === 0) return new Map()
   const rows = await turn.all<{ what: string; first_at: number; starts: number }>(
     windows,
     rates.map(() => queue),
     rates.map(([what]) => what),
     rates.map(([, rate]) => windowStart(rate, turn.now)),
   )
-  return rates.map(([what, rate]) => {
-    const row = rows.find((one) => one.what === what)
-    return fillOf(rate, { count: row?.starts ?? 0, firstAt: row?.first_at ?? null })
-  })
+  const counted = new Map(rows.map((row) => [row.what, row]))
+  return new Map(
+    rates.map(([what, rate]) => {
+      const row = counted.get(what)
+      return [what, fillOf(rate, { count: row?.starts ?? 0, firstAt: row?.first_at ?? null })]
+    }),
+  )
 }
 
 /** Whether starts are remembered that no window counts any more. */

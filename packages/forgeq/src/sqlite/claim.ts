@@ -1,26 +1,21 @@
 // Hands out ready jobs: per queue in strict order of (lane, seq), never a job whose type the worker does not know, never
 // from a closed queue or level, suspects as the exchange takes them. One contiguous range of `ready` moves to `running` by
 // two statements. A row with a key is its token: keys.ts.
-import type { Claimed, ExchangeRequest } from '../store/records.ts'
-import { finish, neverClaimed, type End } from './finish.ts'
-import type { Gate } from './gate.ts'
+import type { Claimed } from '../store/records.ts'
+import { neverClaimed } from '../store/ending.ts'
+import { finish, type End } from './finish.ts'
+import type { Gate } from '../store/opening.ts'
 import { enterLine, leaveLine, mayStart, parkFromLine, putKeysRight, putRight, tookToken } from './keys.ts'
 import { laneOf, levelOf, unparkedLane, type Lanes } from '../store/lanes.ts'
-import { charge, hasRates, openingOf } from './openings.ts'
+import { byteLimit, skipLimit, type Claimer, type Fate, type Handout, type Wanted } from '../store/handout.ts'
+import { charge, openingNow } from './openings.ts'
+import { hasRates } from '../store/opening.ts'
 import { claimedPolicy, unpackPolicy } from '../store/policy-text.ts'
 import { stateCodes } from '../store/state-codes.ts'
 import { holdsOther, holdsSuspect } from './suspects.ts'
 import type { Turn } from './turn.ts'
 import { untilStart } from '../store/unique-hold.ts'
 import { releaseUnique } from './unique.ts'
-
-/** The worker's record as an exchange needs it. */
-export interface Claimer {
-  readonly id: number
-  readonly turn: number
-  /** Numbers of the types it handles. */
-  readonly types: ReadonlySet<number>
-}
 
 /** What a claim reads and moves of `ready`, and finds in `parked`. */
 interface Part {
@@ -103,21 +98,8 @@ interface Parked {
   readonly key: string | null
 }
 
-/** A claim looks at most at this many jobs it cannot hand out, and hands out at most so much payload (but one job). */
-const skipLimit = 1000
-const byteLimit = 8 * 1024 * 1024
 /** Rows are read in pages: a claim of hundreds of large payloads must not read them all to find that it may take eight. */
 const pageRows = 200
-
-export interface Handout {
-  readonly claimed: Claimed[]
-  /** It stopped before it had looked at all it could hand out. */
-  readonly more: boolean
-  /** Keys gave what they had first: others of them may be in the lanes now. */
-  readonly metKeys: boolean
-}
-
-type Wanted = Pick<ExchangeRequest, 'wants' | 'slots' | 'suspects' | 'suspectSlots'>
 
 /** `hasSuspects`: there are some that the worker knows in the queues it wants from. */
 export const claim = (turn: Turn, worker: Claimer, request: Wanted, hasSuspects: boolean): Handout => {
@@ -163,7 +145,7 @@ const handOut = (turn: Turn, worker: Claimer, { wants, slots }: Wanted, of: Part
 const claimFrom = (hand: Hand, gate: Gate, limit: number): void => {
   const { turn, claimed } = hand
   const before = claimed.length
-  const open = openingOf(turn, gate)
+  const open = openingNow(turn, gate)
   const end = before + Math.min(limit, open.most)
   unparkKnown(hand, gate, end - before, open.parts)
   for (const part of open.parts) {
@@ -236,12 +218,6 @@ const sift = (hand: Hand, gate: Gate, rows: readonly Row[]): Sifted => {
   return { taken, metKeys: keyLane !== Infinity }
 }
 
-/**
- * `park`: this worker does not know it, or its type is held back · `expire`: it is too late to start · `close`: its key has
- * no room any more, or another job of it is next.
- */
-type Fate = 'run' | 'park' | 'expire' | 'close'
-
 const fateOf = ({ turn, worker }: Hand, gate: Gate, row: Row): Fate => {
   const type = row[3]
   const expireAt = row[10]
@@ -277,7 +253,7 @@ const moveRanges = (turn: Turn, worker: Claimer, queue: number, of: Part, taken:
 const expire = (turn: Turn, job: Pick<End, 'seq' | 'id' | 'queue' | 'key'>): void => {
   turn.tally(job.queue, stateCodes.ready, -1)
   if (job.key !== null) leaveLine(turn, { queue: job.queue, key: job.key }, job.seq)
-  finish(turn, { ...neverClaimed, ...job, state: 'cancelled', reason: 'expired' })
+  finish(turn, { ...neverClaimed, holdsUnique: true, ...job, state: 'cancelled', reason: 'expired' })
 }
 
 const claimedOf = (turn: Turn, queue: string, row: Row): Claimed => {

@@ -1,15 +1,15 @@
 // Stores new jobs: bodies one by one (ids and unique keys decide), places by one statement for the whole batch.
-import type { Enqueued, NewJob, Refusal, StoredPolicy } from '../store/records.ts'
-import { caps } from '../core/caps.ts'
-import { idTime, isId } from '../core/id.ts'
-import type { Gate } from './gate.ts'
+import { batchRefused, idTaken, isTimely, Refused, shutOut, takesAll, uniqueTaken, untimely } from '../core/refusal.ts'
+import type { Enqueued, NewJob, StoredPolicy } from '../store/records.ts'
+import type { Gate } from '../store/opening.ts'
 import { putKeysRight } from './keys.ts'
 import { freshLane } from '../store/lanes.ts'
 import { packPolicy } from '../store/policy-text.ts'
-import { rememberReplacement, replacementOf, replaceWork, waitingJob, type Work } from './replace.ts'
+import { rememberReplacement, replacementOf, replaceWork, waitingJob } from './replace.ts'
 import { stateCodes } from '../store/state-codes.ts'
 import type { Turn } from './turn.ts'
 import { packHold } from '../store/unique-hold.ts'
+import { workOf, type Work } from '../store/work.ts'
 import { holderOf, takeUnique } from './unique.ts'
 
 // DO NOTHING makes the test for the id and the insert one step. Most jobs have no unique key and no key.
@@ -41,13 +41,6 @@ interface PolicyFacts {
   readonly shutFor: ShutFor
 }
 
-const isTimely = (id: string, now: number): boolean => isId(id) && Math.abs(idTime(id) - now) <= caps.idDriftMs
-
-const refuse = (id: string, code: Refusal['code'], message: string): Enqueued => ({ id, refused: { code, message } })
-
-const idTaken = (id: string): Enqueued =>
-  refuse(id, 'ID_CONFLICT', `job ${id} exists with another type or payload; make a new id for a new job`)
-
 /** What this enqueue was answered with before. */
 const duplicateOf = (turn: Turn, job: NewJob): Enqueued | undefined => {
   const same = turn.sql(sameId).get(job.id) as { type: number; payload: string; edited: number } | undefined
@@ -68,25 +61,9 @@ export const enqueue = (
 ): readonly Enqueued[] => {
   const answers = place(turn, jobs, false)
   putKeysRight(turn)
-  const faulty = options.atomic && answers.some((answer) => 'refused' in answer)
-  if (!faulty) return answers
-  throw new Refused(
-    answers.map((answer, i) =>
-      'refused' in answer
-        ? answer
-        : refuse(jobs[i]!.id, 'BATCH_REFUSED', 'not stored: another job of this call was refused'),
-    ),
-  )
-}
-
-/** Rolls the operation back and is answered with, not thrown at the caller. */
-export class Refused extends Error {
-  readonly answers: readonly Enqueued[]
-
-  constructor(answers: readonly Enqueued[]) {
-    super('refused')
-    this.answers = answers
-  }
+  const refused = options.atomic ? batchRefused(jobs, answers) : undefined
+  if (refused !== undefined) throw new Refused(refused)
+  return answers
 }
 
 /** Bodies that were written and have no place yet. */
@@ -122,9 +99,9 @@ export const place = (turn: Turn, jobs: readonly NewJob[], isFollowUp: boolean):
     if (!isFollowUp && !isTimely(job.id, turn.now)) {
       const known = duplicateOf(turn, job)
       if (known !== undefined) return known
-      return refuse(job.id, 'INVALID_ID', `${job.id} is no UUIDv7 made within a day of the store's time; make a new id`)
+      return untimely(job.id)
     }
-    const work = workOf(turn, job, policy)
+    const work = workOf(job, policy.queue, policy.text, turn.now)
     if (job.unique !== undefined) {
       // The job itself may hold the key: its id comes first.
       const known = duplicateOf(turn, job)
@@ -140,17 +117,6 @@ export const place = (turn: Turn, jobs: readonly NewJob[], isFollowUp: boolean):
   placeAll(turn, batch)
   return answers
 }
-
-const workOf = (turn: Turn, job: NewJob, policy: PolicyFacts): Work => ({
-  payload: job.payload,
-  queue: policy.queue,
-  priority: job.policy.priority,
-  policy: policy.text,
-  runAt: Math.max(turn.now + (job.delayMs ?? 0), job.runAt ?? 0),
-  expireAt: job.expireMs === undefined ? null : turn.now + job.expireMs,
-  tags: job.tags === undefined || job.tags.length === 0 ? null : JSON.stringify(job.tags),
-  key: job.key ?? null,
-})
 
 /** `undefined` when the id is known. */
 const store = (turn: Turn, batch: Batch, job: NewJob, type: number, work: Work): Enqueued | undefined => {
@@ -198,10 +164,8 @@ const meet = (
   switch (job.unique!.onConflict) {
     case 'keep':
       return { id: holder.id, duplicate: true }
-    case 'error': {
-      const message = `job ${holder.id} holds the unique key: wait for it or cancel it`
-      return { id: job.id, refused: { code: 'UNIQUE_CONFLICT', message, holder: holder.id } }
-    }
+    case 'error':
+      return uniqueTaken(job.id, holder.id)
     case 'replace':
       // The holder may be of this very call.
       placeAll(turn, batch)
@@ -221,14 +185,9 @@ type ShutFor = (job: NewJob) => Enqueued | undefined
 
 const open: ShutFor = () => undefined
 
-const shutBy = (turn: Turn, { queue, isAccepting, limits: { maxDepth } }: Gate, name: string): ShutFor => {
-  if (!isAccepting) {
-    const message = `queue ${name} takes no new jobs; \`forgeq queues limit ${name} --accepting\` opens it`
-    return ({ id }) => refuse(id, 'QUEUE_CLOSED', message)
-  }
-  if (maxDepth === null) return open
-  const message = `queue ${name} has ${maxDepth} jobs waiting, as many as it may; try again later`
-  return ({ id }) => (depthOf(turn, queue) < maxDepth ? undefined : refuse(id, 'QUEUE_FULL', message))
+const shutBy = (turn: Turn, gate: Gate, name: string): ShutFor => {
+  if (takesAll(gate)) return open
+  return ({ id }) => shutOut(id, name, gate, gate.limits.maxDepth === null ? 0 : depthOf(turn, gate.queue))
 }
 
 const depthOf = (turn: Turn, queue: number): number =>

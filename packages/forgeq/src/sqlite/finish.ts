@@ -1,8 +1,7 @@
 // Ends a job: its row in done, its unique key freed, its retention planned, those who wait for it told. All in the
 // transaction that ends it.
 import { keptMs } from '../core/retention.ts'
-import type { State } from '../core/states.ts'
-import type { Counters } from '../store/counters.ts'
+import type { Ending } from '../store/ending.ts'
 import { endOfKeyed } from './keys.ts'
 import { stateCodes } from '../store/state-codes.ts'
 import type { Turn } from './turn.ts'
@@ -12,31 +11,12 @@ const addDone = /* sql */ `
   INSERT INTO forgeq_done (job, state, claim, attempt, crashes, settler, started_at, finished_at, result_until, expires_at, reason, result)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
-export interface End extends Counters {
+export interface End extends Ending {
   readonly seq: number
   readonly id: string
-  readonly queue: number
-  readonly key: string | null
-  readonly state: Extract<State, 'completed' | 'dead' | 'cancelled'>
-  readonly reason: string | null
-  readonly result: string | null
-  /** When the claim that ended it started; `null` when it was not running. */
-  readonly startedAt: number | null
-  readonly keepResultMs: number
+  /** Whether its unique key is to be freed, if it has one. */
   readonly holdsUnique: boolean
 }
-
-/** What is true of a job that ends before its first claim. The key is freed if it holds one. */
-export const neverClaimed = {
-  claim: 0,
-  attempt: 1,
-  crashes: 0,
-  settler: 0,
-  startedAt: null,
-  result: null,
-  keepResultMs: 0,
-  holdsUnique: true,
-} as const
 
 export const finish = (turn: Turn, end: End): void => {
   const state = stateCodes[end.state]

@@ -1,22 +1,7 @@
 // What lets jobs of a queue out, as it stands: its settings, and what handlers hold back. How much that leaves: openings.ts.
 import { noLimits, type QueueLimits } from '../core/limit.ts'
+import type { Gate, WideHolds } from '../store/opening.ts'
 import type { Sql } from './statements.ts'
-
-/** Instants until which jobs are held back: all of the queue, and those of types. */
-export interface WideHolds {
-  /** `null`: it is not. */
-  readonly queue: number | null
-  /** By number of the type. */
-  readonly types: ReadonlyMap<number, number>
-}
-
-export interface Gate {
-  readonly queue: number
-  readonly isPaused: boolean
-  readonly isAccepting: boolean
-  readonly limits: QueueLimits
-  readonly holds: WideHolds
-}
 
 // Holds of keys come before `q` in binary order, those of types behind it.
 const row = /* sql */ `

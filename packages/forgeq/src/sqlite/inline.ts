@@ -1,7 +1,7 @@
 // Runs the engine in the calling thread: for tests, which read synchronously and move time by hand.
 import type { Migration, StoreInfo, Topic } from '../store/store.ts'
 import { Host, type HostOptions } from './host.ts'
-import type { Method } from './operations.ts'
+import type { Method } from '../store/calling-store.ts'
 import type { Link } from './remote.ts'
 
 export class Inline implements Link {

@@ -3,9 +3,9 @@
 // a token is taken, the next one goes to the end of its lane. Room is counted from what runs, so nothing leaks.
 import { slotsOfKey } from '../core/limit.ts'
 import type { KeyLine } from '../store/queue-record.ts'
-import type { Gate } from './gate.ts'
+import type { Gate } from '../store/opening.ts'
 import { heldKey, keyHeldUntil, setAlarm } from './holds.ts'
-import type { Counters } from '../store/counters.ts'
+import type { Counters } from '../core/counters.ts'
 import { freshLane, laneOf, levelOf } from '../store/lanes.ts'
 import type { Reader } from './reader.ts'
 import { noteStarts, rateFill } from './starts.ts'

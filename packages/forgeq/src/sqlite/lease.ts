@@ -15,10 +15,12 @@ import type {
   Verdict,
 } from '../store/records.ts'
 import type { WorkerEnd, WorkerFacts } from '../store/worker-record.ts'
-import { claim, type Handout } from './claim.ts'
+import type { Handout } from '../store/handout.ts'
+import { claim } from './claim.ts'
 import { putKeysRight } from './keys.ts'
 import { addNotes } from './notes.ts'
-import { claimedPolicy, packPolicy } from '../store/policy-text.ts'
+import { packPolicy } from '../store/policy-text.ts'
+import { claimedOf, lostOf, type HeldRow, type LostRow } from '../store/rows.ts'
 import { settle } from './settle.ts'
 import type { Reader } from './reader.ts'
 import type { Sql } from './statements.ts'
@@ -195,54 +197,17 @@ const repeat = (turn: Turn, worker: number, request: ExchangeRequest): Handout =
 /** What the last turn claimed, in the same order. */
 const heldSince = (turn: Turn, worker: number, request: ExchangeRequest): Claimed[] => {
   const order = new Map(request.wants.map((want, i) => [want.queue, i]))
-  const rows = turn.sql(heldOfTurn).all(worker, request.turn) as (HeldRow & {
-    type: string
-    payload: string
-    created_at: number
-  })[]
+  const rows = turn.sql(heldOfTurn).all(worker, request.turn) as HeldRow[]
   rows.sort((a, b) => (order.get(a.queue) ?? 0) - (order.get(b.queue) ?? 0))
+  const claimed = rows.map(claimedOf)
   // Its first answer may have failed at the disk.
-  if (rows.some((row) => policyOf(row).delivery === 'at-most-once')) turn.isPromise = true
-  return rows.map((row) => ({
-    job: row.job,
-    claim: row.claim,
-    type: row.type,
-    payload: row.payload,
-    attempt: row.attempt,
-    attemptBase: row.attempt_base,
-    crashes: row.crashes,
-    createdAt: row.created_at,
-    policy: policyOf(row),
-  }))
+  if (claimed.some(({ policy }) => policy.delivery === 'at-most-once')) turn.isPromise = true
+  return claimed
 }
-
-interface HeldRow {
-  readonly job: string
-  readonly claim: number
-  readonly attempt: number
-  readonly crashes: number
-  readonly queue: string
-  readonly policy: string | null
-  readonly attempt_base: number
-  readonly priority: number
-}
-
-const policyOf = (row: HeldRow): Claimed['policy'] =>
-  claimedPolicy(row.policy, row.queue, row.priority, row.attempt_base)
 
 export const leave = (turn: Turn, uid: string, end?: WorkerEnd): void => {
   turn.sql(close).run(end === undefined ? null : JSON.stringify(end), uid)
   turn.sql(markLeft).run(turn.now)
-}
-
-interface LostRow extends HeldRow {
-  readonly type: string
-  readonly worker: string
-  readonly host: string
-  readonly pid: number
-  readonly rss_bytes: number | null
-  readonly ended: string | null
-  readonly started_at: number
 }
 
 interface Lost {
@@ -272,21 +237,7 @@ export const lost = (turn: Turn, limit: number, lookedAt: number): Lost => {
   turn.sql(markLeft).run(turn.now)
   const rows = turn.sql(heldByClosed).all(limit) as LostRow[]
   return {
-    jobs: rows.map((row) => ({
-      job: row.job,
-      type: row.type,
-      claim: row.claim,
-      worker: row.worker,
-      crashes: row.crashes,
-      attempt: row.attempt,
-      attemptBase: row.attempt_base,
-      policy: policyOf(row),
-      startedAt: row.started_at,
-      host: row.host,
-      pid: row.pid,
-      rssBytes: row.rss_bytes,
-      end: row.ended === null ? null : (JSON.parse(row.ended) as WorkerEnd),
-    })),
+    jobs: rows.map(lostOf),
     nextExpiryAt: expiryAt(turn, turn.guardUntil),
   }
 }

@@ -1,9 +1,10 @@
 // What time does to jobs: due ones become ready, those that never started in time end, ended ones are deleted.
 import { keepWorkerMs } from '../core/retention.ts'
-import { finish, neverClaimed } from './finish.ts'
+import { neverClaimed } from '../store/ending.ts'
+import { finish } from './finish.ts'
 import { nextDueAt } from './lease.ts'
 import { ring } from './alarms.ts'
-import type { Counters } from '../store/counters.ts'
+import type { Counters } from '../core/counters.ts'
 import { anyHoldOver, forgetHolds } from './holds.ts'
 import { putKeysRight } from './keys.ts'
 import { makeReady, placeOf, takeOut, type Body } from './place.ts'
@@ -62,6 +63,7 @@ const expire = (turn: Turn, limit: number): number => {
     takeOut(turn, body, place)
     finish(turn, {
       ...neverClaimed,
+      holdsUnique: true,
       seq: body.seq,
       id: body.id,
       queue: body.queue,

@@ -1,6 +1,7 @@
 // The seam's calls as operations of the engine: which write, which only read, which can be answered without a write, and
 // which must be on disk before they are answered.
-import type { Store, Topic } from '../store/store.ts'
+import type { Answer, Calls, Method } from '../store/calling-store.ts'
+import type { Topic } from '../store/store.ts'
 import { act } from './act.ts'
 import { enqueue } from './enqueue.ts'
 import { beat, exchange, leave, lost, nothingLost, register, setWorker, settleLost } from './lease.ts'
@@ -12,10 +13,6 @@ import { find, jobs } from './query.ts'
 import type { Wait } from './held.ts'
 import type { Reader } from './reader.ts'
 import type { Turn } from './turn.ts'
-
-type Calls = Omit<Store, 'open' | 'migrate' | 'close' | 'listen'>
-export type Method = keyof Calls
-export type Answer<M extends Method> = Awaited<ReturnType<Calls[M]>>
 
 /** What of this process an operation may know. */
 export interface Memory {

@@ -4,10 +4,11 @@ import type { QueueRecord } from '../store/queue-record.ts'
 import type { TypeRecord } from '../store/records.ts'
 import type { WorkerFacts, WorkerRecord } from '../store/worker-record.ts'
 import { typesOf } from './lease.ts'
+import { fillOf, measuresOf } from '../store/opening.ts'
 import { unpackPolicy } from '../store/policy-text.ts'
 import type { Reader } from './reader.ts'
 import { stateCodes, stateName } from '../store/state-codes.ts'
-import { rateFill } from './starts.ts'
+import { rateFills } from './starts.ts'
 
 const allQueues = /* sql */ `SELECT id, name FROM forgeq_queue ORDER BY name`
 const tallies = /* sql */ `SELECT queue, state, n FROM forgeq_tally`
@@ -34,17 +35,11 @@ export const queues = (db: Reader): QueueRecord[] => {
 
 const settingsOf = (db: Reader, queue: number): Omit<QueueRecord, 'queue' | 'counts' | 'oldestReadyAt'> => {
   const { isPaused, isAccepting, limits, holds } = db.gate(queue)
-  const { rate, rates } = limits
   return {
     paused: isPaused,
     accepting: isAccepting,
     limits,
-    fill: {
-      rate: rate === null ? null : rateFill(db, queue, 'q', rate),
-      rates: Object.fromEntries(
-        Object.entries(rates).map(([level, one]) => [level, rateFill(db, queue, `l${Number(level)}`, one)]),
-      ),
-    },
+    fill: fillOf(limits, rateFills(db, queue, measuresOf(limits))),
     heldUntil: holds.queue,
     heldTypes: Object.fromEntries([...holds.types].map(([type, until]) => [db.names.type.name(type), until])),
   }

@@ -1,5 +1,5 @@
 // Where a job is: one of the small trees. Finds it, takes it out, and puts pending jobs back in.
-import type { Counters } from '../store/counters.ts'
+import type { Counters } from '../core/counters.ts'
 import { enterLine, leaveLine } from './keys.ts'
 import { freshLane, frontLane, laneOf } from '../store/lanes.ts'
 import { stateCodes } from '../store/state-codes.ts'

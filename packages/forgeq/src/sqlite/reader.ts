@@ -1,5 +1,6 @@
 // What read operations see of a connection.
-import { readGate, type Gate } from './gate.ts'
+import type { Gate } from '../store/opening.ts'
+import { readGate } from './gate.ts'
 import type { Names } from './names.ts'
 import type { Sql, Statements } from './statements.ts'
 

@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads'
 import { ForgeError } from '../core/errors.ts'
 import type { Migration, StoreInfo, Topic } from '../store/store.ts'
 import type { HostOptions } from './host.ts'
-import type { Method } from './operations.ts'
+import type { Method } from '../store/calling-store.ts'
 import { receiveError, type Reply, type Request } from './wire.ts'
 
 interface Waiting {

@@ -5,20 +5,9 @@ import { allows } from '../core/states.ts'
 import type { Enqueued } from '../store/records.ts'
 import { endOfKeyed } from './keys.ts'
 import { makeLater, makeReady, placeOf, takeOut, type Body, type Place } from './place.ts'
-import { stateCodes, stateName } from '../store/state-codes.ts'
+import { stateName } from '../store/state-codes.ts'
+import { hasSameKey, staysInPlace, type Work } from '../store/work.ts'
 import type { Turn } from './turn.ts'
-
-/** What a job is to do, how and when, as its body holds it. */
-export interface Work {
-  readonly payload: string
-  readonly queue: number
-  readonly priority: number
-  readonly policy: string | null
-  readonly runAt: number
-  readonly expireAt: number | null
-  readonly tags: string | null
-  readonly key: string | null
-}
 
 const bodyOf = /* sql */ `SELECT seq, id, type, queue, priority, run_at, expire_at, key FROM forgeq_job WHERE seq = ?`
 const rework = /* sql */ `
@@ -51,12 +40,9 @@ export const replaceWork = (turn: Turn, { body, place }: Waiting, work: Work): v
     turn.sql(addDeadline).run(expireAt, seq)
     turn.dueAt(expireAt)
   }
-  // A ready job that need not move keeps its place in line, so that updates cannot hold it up for ever.
-  const isSameKey = body.queue === queue && body.key === key
-  const isInPlace = isSameKey && body.priority === priority && place.state === stateCodes.ready
-  if (isInPlace && runAt <= turn.now) return
+  if (staysInPlace(body, place.state, work, turn.now)) return
   takeOut(turn, body, place)
-  if (!isSameKey && body.key !== null) endOfKeyed(turn, { ...body, key: body.key })
+  if (!hasSameKey(body, work) && body.key !== null) endOfKeyed(turn, { ...body, key: body.key })
   if (runAt > turn.now) makeLater(turn, { seq, queue }, runAt, place)
   else makeReady(turn, { seq, type: body.type, queue, priority, key }, place)
 }

@@ -1,9 +1,9 @@
 // Ends claims under the fence (worker, claim number): a stale holder changes nothing. What follows from an outcome was
 // decided in core/; here it is carried out.
 import { caps } from '../core/caps.ts'
-import { ForgeError } from '../core/errors.ts'
 import { followUpRefused } from '../core/refusal.ts'
 import { rememberMs } from '../core/retention.ts'
+import { settled, verdictOnPast, verdictOnRunning, type Settler } from '../core/settling.ts'
 import type { Failure, Settlement, Verdict } from '../store/records.ts'
 import { place } from './enqueue.ts'
 import { finish } from './finish.ts'
@@ -41,14 +41,6 @@ const addCompleted = /* sql */ `
   FROM json_each(?) e CROSS JOIN forgeq_running r ON r.job = e.value`
 const endClaims = /* sql */ `DELETE FROM forgeq_running WHERE job IN (SELECT value FROM json_each(?))`
 
-/** Who settles: the holder itself, or a rescuer for a closed worker, whose repeats must not be taken for the holder's. */
-export interface Settler {
-  readonly worker: number
-  readonly rescue: boolean
-  /** Of the exchange: what that turn itself claimed cannot have ended yet. */
-  readonly turn: number
-}
-
 type Completion = Extract<Settlement, { outcome: 'complete' }>
 
 export const settle = (turn: Turn, settler: Settler, settlements: readonly Settlement[]): Verdict[] => {
@@ -56,18 +48,15 @@ export const settle = (turn: Turn, settler: Settler, settlements: readonly Settl
   const ids = JSON.stringify(settlements.map((settlement) => settlement.job))
   const held = new Map<number, HeldRow>()
   for (const row of turn.tuples(heldRows).all(ids) as HeldRow[]) held.set(row[0], row)
-  const settled = new Map<number, Verdict>()
+  const settledBefore = new Map<number, Verdict>()
   const completed = new Map<string | null, number[]>()
   const verdicts = settlements.map((settlement, i): Verdict => {
     const row = held.get(i)
     if (row === undefined) return verdictOfPast(turn, settler, settlement)
     const [, seq, worker, claim, lastSettler, cancelled, , , , claimedIn] = row
-    const isOurs = worker === settler.worker && claim === settlement.claim && claimedIn < settler.turn
-    // Earlier in this call the claim that ran was settled: this is a repeat of it, or older.
-    const before = settled.get(seq)
-    if (before !== undefined) return isOurs ? before : 'lost'
-    // Under another fence: only the claim just before the one that runs may have been settled by this very worker.
-    if (!isOurs) return claim === settlement.claim + 1 ? verdictBefore(settler, lastSettler) : 'lost'
+    const running = { worker, claim, turn: claimedIn, settler: lastSettler }
+    const refused = verdictOnRunning(running, settler, settlement, settledBefore.get(seq))
+    if (refused !== undefined) return refused
     let verdict: Verdict = 'applied'
     if (settlement.outcome === 'complete' && cancelled === 0) {
       complete(turn, row, settlement)
@@ -77,7 +66,7 @@ export const settle = (turn: Turn, settler: Settler, settlements: readonly Settl
     } else {
       verdict = endOtherwise(turn, seq, settler, settlement)
     }
-    settled.set(seq, verdict)
+    settledBefore.set(seq, verdict)
     return verdict
   })
   for (const [result, seqs] of completed) {
@@ -134,89 +123,28 @@ const endOtherwise = (turn: Turn, seq: number, settler: Settler, settlement: Set
   turn.sql(endClaim).run(seq)
   turn.tally(row.queue, stateCodes.running, -1)
   if (row.key !== null) goesOn(turn, { queue: row.queue, key: row.key, job: seq })
-  return row.cancelled === 0 ? goOn(turn, row, settler, settlement) : cancel(turn, row, settler, settlement)
-}
-
-/** Everything but completion of a job that was not cancelled. */
-const goOn = (turn: Turn, row: Held, settler: Settler, settlement: Settlement): Verdict => {
-  const by = settler.rescue ? 0 : settler.worker
-  const body = { seq: row.seq, type: row.type, queue: row.queue, priority: levelOf(row.lane), key: row.key }
-  switch (settlement.outcome) {
-    case 'retry':
-    case 'snooze': {
-      addHistory(turn, row, settlement.outcome, settlement.error)
-      const counters = { ...countersOf(row, by), attempt: row.attempt + (settlement.outcome === 'retry' ? 1 : 0) }
-      if (settlement.delayMs > 0) makeLater(turn, body, turn.now + settlement.delayMs, counters)
-      else makeReady(turn, body, counters)
-      if (settlement.outcome === 'snooze') holdBack(turn, body, settlement.holdBack)
-      return 'applied'
-    }
-    case 'release':
-      addHistory(turn, row, 'release', null)
-      makeReady(turn, body, countersOf(row, by))
-      return 'applied'
-    case 'crash': {
-      addHistory(turn, row, 'crash', settlement.error)
-      const counters = { ...countersOf(row, by), crashes: row.crashes + 1 }
-      if (settlement.bury === undefined) makeReady(turn, body, counters)
-      else finishHeld(turn, row, counters, 'dead', settlement.bury)
-      return 'applied'
-    }
-    case 'bury':
-      addHistory(turn, row, 'bury', settlement.error)
-      holdBack(turn, body, settlement.holdBack)
-      finishHeld(turn, row, countersOf(row, by), 'dead', settlement.reason)
-      return 'applied'
-    case 'cancel':
-      addHistory(turn, row, 'cancel', settlement.error)
-      finishHeld(turn, row, countersOf(row, by), 'cancelled', 'cancelled')
-      return 'applied'
-    case 'complete':
-      throw new ForgeError('INTERNAL', 'a completion does not come here', { id: row.id })
+  const { verdict, history, counters, next, holdBack: hold } = settled(row, row.cancelled !== 0, settler, settlement)
+  if (history !== null) addHistory(turn, row, history.outcome, history.error)
+  const body = { seq, type: row.type, queue: row.queue, priority: levelOf(row.lane), key: row.key }
+  if ('delayMs' in next) {
+    if (next.delayMs > 0) makeLater(turn, body, turn.now + next.delayMs, counters)
+    else makeReady(turn, body, counters)
   }
-}
-
-/** However a claim ends, a job marked cancelled ends cancelled. */
-const cancel = (turn: Turn, row: Held, settler: Settler, settlement: Settlement): Verdict => {
-  const crashed = settlement.outcome === 'crash'
-  addHistory(turn, row, crashed ? 'crash' : 'cancel', 'error' in settlement ? settlement.error : null)
-  const verdict = settlement.outcome === 'cancel' ? 'applied' : 'cancelled'
-  const by = settler.rescue ? 0 : verdict === 'applied' ? settler.worker : -settler.worker
-  const counters = { ...countersOf(row, by), crashes: row.crashes + (crashed ? 1 : 0) }
-  finishHeld(turn, row, counters, 'cancelled', 'cancelled')
+  holdBack(turn, body, hold)
+  if ('state' in next) {
+    finish(turn, {
+      ...counters,
+      ...next,
+      seq,
+      id: row.id,
+      queue: row.queue,
+      key: row.key,
+      startedAt: row.started_at,
+      keepResultMs: row.keep_ms,
+      holdsUnique: row.uniq !== 0,
+    })
+  }
   return verdict
-}
-
-const countersOf = (
-  row: Held,
-  settler: number,
-): { claim: number; attempt: number; crashes: number; settler: number } => ({
-  claim: row.claim,
-  attempt: row.attempt,
-  crashes: row.crashes,
-  settler,
-})
-
-const finishHeld = (
-  turn: Turn,
-  row: Held,
-  counters: ReturnType<typeof countersOf>,
-  state: 'dead' | 'cancelled',
-  reason: string,
-): void => {
-  finish(turn, {
-    ...counters,
-    seq: row.seq,
-    id: row.id,
-    queue: row.queue,
-    key: row.key,
-    state,
-    reason,
-    result: null,
-    startedAt: row.started_at,
-    keepResultMs: row.keep_ms,
-    holdsUnique: row.uniq !== 0,
-  })
 }
 
 const addAttempt = /* sql */ `
@@ -232,15 +160,7 @@ const addHistory = (turn: Turn, row: Held, outcome: string, error: Failure | nul
 
 const bodyOf = /* sql */ `SELECT seq, id, type, queue, priority, run_at, key FROM forgeq_job WHERE id = ?`
 
-/** The job does not run: its last claim says who settled it. */
 const verdictOfPast = (turn: Turn, settler: Settler, settlement: Settlement): Verdict => {
   const body = turn.sql(bodyOf).get(settlement.job) as Body | undefined
-  const now = body === undefined ? undefined : placeOf(turn, body)
-  return now?.claim === settlement.claim ? verdictBefore(settler, now.settler) : 'lost'
-}
-
-/** The answer that was given when the claim was settled. A rescuer was not the one: it comes too late. */
-const verdictBefore = (settler: Settler, lastSettler: number): Verdict => {
-  if (settler.rescue || Math.abs(lastSettler) !== settler.worker) return 'lost'
-  return lastSettler > 0 ? 'applied' : 'cancelled'
+  return verdictOnPast(body && placeOf(turn, body), settler, settlement)
 }

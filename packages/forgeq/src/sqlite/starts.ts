@@ -1,12 +1,10 @@
 // The log that rates are measured by: one row for all starts of an instant, with their running total, so that a window is
 // counted by its first and its last row, however many starts it holds. What the count means: core/limit.ts.
 import { fillOf, windowStart, type Rate, type RateFill } from '../core/limit.ts'
+import type { Measure, Measured } from '../store/opening.ts'
 import type { Reader } from './reader.ts'
 import type { Sql } from './statements.ts'
 import type { Turn } from './turn.ts'
-
-/** What a start counts for: the queue, one of its levels, or one of its keys. */
-export type Measured = 'q' | `l${number}` | `k${string}`
 
 // Starts of the same instant share a row; the newest row has the total.
 const addStarts = /* sql */ `
@@ -34,6 +32,10 @@ export const rateFill = (db: Reader, queue: number, what: Measured, rate: Rate):
   const row = db.sql(inWindow).get(queue, what, windowStart(rate, db.now)) as { at: number; count: number } | undefined
   return fillOf(rate, { count: row?.count ?? 0, firstAt: row?.at ?? null })
 }
+
+/** What rates of a queue leave now. */
+export const rateFills = (db: Reader, queue: number, rates: readonly Measure[]): ReadonlyMap<string, RateFill> =>
+  new Map(rates.map(([what, rate]) => [what, rateFill(db, queue, what, rate)]))
 
 /** Whether starts are remembered that no window counts any more. */
 export const anyStartOver = (db: Sql, now: number): boolean => db.sql(anyOver).get(now) !== undefined

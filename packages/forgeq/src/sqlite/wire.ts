@@ -2,7 +2,7 @@
 import { ForgeError } from '../core/errors.ts'
 import type { Topic } from '../store/store.ts'
 import { explainFailure } from './failures.ts'
-import type { Method } from './operations.ts'
+import type { Method } from '../store/calling-store.ts'
 
 export type Request =
   | { readonly kind: 'call'; readonly id: number; readonly method: Method; readonly args: readonly unknown[] }

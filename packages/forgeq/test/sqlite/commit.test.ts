@@ -6,7 +6,7 @@ import { migrate } from '#src/sqlite/checks.js'
 import { connect, findDriver, type Database } from '#src/sqlite/connect.js'
 import { Engine } from '#src/sqlite/engine.js'
 import { StoreClock } from '#src/sqlite/store-clock.js'
-import type { Method } from '#src/sqlite/operations.js'
+import type { Method } from '#src/store/calling-store.js'
 import type { ExchangeReply, ExchangeRequest, Settlement } from '#src/store/records.js'
 import { someJob, someWorker } from './files.ts'
 

@@ -38,7 +38,7 @@ export const readSettling = async (turn: Turn, settlements: readonly Settlement[
   return { jobs: await placesOf(turn, ids), settled }
 }
 
-const isHold = (settlement: Settlement): boolean => settlement.outcome === 'snooze' && settlement.holdBack !== undefined
+const isHold = (settlement: Settlement): boolean => 'holdBack' in settlement && settlement.holdBack !== undefined
 
 const queuesOf = (jobs: ReadonlyMap<string, Placed>, held: ReadonlySet<string>): ReadonlyMap<number, boolean> => {
   const queues = new Map<number, boolean>()

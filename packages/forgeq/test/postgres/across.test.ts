@@ -1,6 +1,7 @@
 // Several processes on one database, played by several stores: they hear of each other, and share work without sharing jobs.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { bury, failure, snooze } from '#src/conformance/endings.js'
 import { policy } from '#src/conformance/scene.js'
 import { postgres } from '#src/postgres/index.js'
 import type { Topic } from '#src/store/store.js'
@@ -82,6 +83,37 @@ test('a limited queue stays exact with several processes at it', async () => {
     25,
   )
   await Promise.all(stores.map((store) => store.close()))
+})
+
+test('a settlement that holds others back waits until nobody else works on the queue', async () => {
+  const schema = database.schema()
+  const store = open(schema)
+  const { client } = database
+  await store.enqueue([newJob(), newJob()], { atomic: true })
+  await store.register(registration('w'))
+  const wants = [{ queue: 'default', slots: 2 }]
+  const first = await store.exchange({ worker: 'w', turn: 1, settlements: [], wants, slots: 2, notes: [] })
+  assert.ok(!first.closed)
+  const [one, other] = first.claimed
+  const settlements = [
+    snooze(one!, 1000, null, 'type'),
+    bury(other!, 'lost', failure('429'), { scope: 'type', forMs: 60_000 }),
+  ]
+  const waiting = /* sql */ `
+    SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND classid::bigint = '${schema}.queue'::regclass::oid::bigint`
+  for (const [i, settlement] of settlements.entries()) {
+    await client.query('BEGIN')
+    await client.query(`SELECT ${schema}.enter(id, false, 0) FROM ${schema}.queue WHERE name = 'default'`)
+    let isOver = false
+    const turn = { worker: 'w', turn: i + 2, settlements: [settlement], wants: [], slots: 0, notes: [] }
+    const settled = store.exchange(turn).finally(() => (isOver = true))
+    while (!isOver && (await client.query(waiting)).rows.length === 0);
+    assert.equal(isOver, false, `${settlement.outcome} waits`)
+    await client.query('COMMIT')
+    const reply = await settled
+    assert.deepEqual(!reply.closed && reply.verdicts, ['applied'])
+  }
+  await store.close()
 })
 
 test('of many who enqueue the same unique key at once, one stores a job and the others are told of it', async () => {

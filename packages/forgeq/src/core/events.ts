@@ -1,4 +1,4 @@
-// What the engine announces while it runs: names and payloads. Logs, metrics and traces listen; nothing depends on them.
+// What the engine announces while it runs: names and payloads. Logs and users listen; nothing depends on them.
 import type { DeadReason, Failure, LogLine } from '../store/records.ts'
 import type { ForgeError } from './errors.ts'
 import type { Isolation } from './policy.ts'

@@ -1,4 +1,4 @@
-// Moves due jobs into their lanes, when the next one is due.
+// Moves due jobs into their lanes and has what was closed looked at again, when the next one is due or opens.
 import { batchLimit, type Store } from '../store/store.ts'
 
 /** Without a due job in sight it looks again, because the hint that one came may be lost. */

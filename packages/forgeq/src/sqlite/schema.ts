@@ -1,7 +1,7 @@
 // The tables, as an ordered list of migrations. A migration that has shipped never changes; a new one is added below it.
 //
 // What a job costs: its body is written once (`job`), its place moves between small trees (`ready`, `later`, `parked`,
-// `running`, `done`). A claim reads `ready` and the bodies it hands out, nothing else.
+// `line`, `running`, `done`). A claim without limits and keys reads the row of the queue, `ready` and the bodies it hands out.
 import { ForgeError } from '../core/errors.ts'
 
 export interface Step {

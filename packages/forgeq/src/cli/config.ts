@@ -98,7 +98,8 @@ function find(
   return { value: file.values[key], origin: file.name, said: `${key} in ${file.name}` }
 }
 
-const flagOf = (key: string): string => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+/** How people write it after `--`. */
+export const flagOf = (key: string): string => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 
 interface ConfigFile {
   readonly name: string

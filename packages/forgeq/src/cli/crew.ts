@@ -1,6 +1,6 @@
 // Worker processes as `worker` and `dev` run them: the supervisor with its log, its banner, its signals and its end.
 import { defaults } from '../core/caps.ts'
-import { readPriority } from '../core/policy.ts'
+import { readLimits } from '../core/limit-text.ts'
 import { Emitter } from '../emitter.ts'
 import { createLog, logEvents, type Log } from '../observe/log.ts'
 import type { Store, StoreInfo } from '../store/store.ts'
@@ -68,12 +68,9 @@ export async function runCrew({ config, store, handlers, drain, ready }: CrewPla
 }
 
 function ratesOf({ rateLimitHigh, rateLimitNormal, rateLimitLow }: Config): WorkerTask['rates'] {
-  const said = { high: rateLimitHigh, normal: rateLimitNormal, low: rateLimitLow }
-  return Object.fromEntries(
-    Object.entries(said).flatMap(([priority, rate]) =>
-      rate === null ? [] : [[readPriority(priority), rate === 'none' ? null : rate] as const],
-    ),
-  )
+  const settings = { high: rateLimitHigh, normal: rateLimitNormal, low: rateLimitLow }
+  const ratePerPriority = Object.fromEntries(Object.entries(settings).filter(([, rate]) => rate !== null))
+  return readLimits({ ratePerPriority }, 'perMs').rates ?? {}
 }
 
 const signals = { SIGTERM: 143, SIGINT: 130, SIGHUP: 129 } as const

@@ -1,17 +1,17 @@
 // `forgeq enqueue`: sends one job, or those of a file, and waits for its result where that is wanted.
 import { InvalidArgumentError, type Command } from 'commander'
 import { ForgeError } from '../core/errors.ts'
+import { enqueueOptions } from '../core/new-job.ts'
 import type { EnqueueOptions, Priority } from '../core/policy.ts'
-import type { UniqueRule } from '../core/unique.ts'
+import { uniqueConflicts, uniqueEnds, type UniqueRule } from '../core/unique.ts'
 import type { ForgeQ } from '../forge.ts'
 import { awaitJob } from './await-job.ts'
+import { flagOf } from './config.ts'
 import { configOf, withForge } from './connect.ts'
 import { nearest } from './nearest.ts'
-import { collect, duration, lookOptions, oneOf, wholeNumber, type LookFlags } from './options.ts'
+import { collect, duration, lookOptions, oneOf, storeOf, wholeNumber, type LookFlags } from './options.ts'
 import { say } from './output.ts'
 import { readPayload } from './payload.ts'
-
-const conflicts = ['keep', 'replace', 'error'] as const
 
 interface JobFlags {
   readonly queue?: string
@@ -20,9 +20,9 @@ interface JobFlags {
   readonly at?: Date
   readonly id?: string
   readonly unique?: string
-  readonly uniqueUntil?: 'done' | 'start'
+  readonly uniqueUntil?: (typeof uniqueEnds)[number]
   readonly uniqueFor?: number
-  readonly onConflict?: 'keep' | 'replace' | 'error'
+  readonly onConflict?: (typeof uniqueConflicts)[number]
   readonly key?: string
   readonly tag?: readonly string[]
   readonly retries?: number
@@ -67,9 +67,9 @@ export function define(command: Command): void {
     .option('--at <instant>', 'not before this instant: 2027-01-31T08:00:00Z', readInstant)
     .option('--id <uuid>', 'UUIDv7 of the job: the same again answers with the stored job')
     .option('--unique <key>', 'at most one job of the type with this key that has not ended')
-    .option('--unique-until <end>', 'the key is held until done, or start (default: done)', oneOf(['done', 'start']))
+    .option('--unique-until <end>', 'the key is held until done, or start (default: done)', oneOf(uniqueEnds))
     .option('--unique-for <duration>', 'the key is held for this time, whatever becomes of the job', duration)
-    .option('--on-conflict <how>', 'when the key is held: keep, replace, error (default: keep)', oneOf(conflicts))
+    .option('--on-conflict <how>', 'when the key is held: keep, replace, error (default: keep)', oneOf(uniqueConflicts))
     .option('--key <key>', 'partition of its queue for limits, order and fairness: a tenant, an order, an account')
     .option('--tag <tag>', 'to find it by; may be repeated', collect)
     .option('--retries <n>', 'tries after the first one', wholeNumber(0, 10_000))
@@ -82,7 +82,7 @@ export function define(command: Command): void {
       const name = one('type', type, flags.type)
       if (name === undefined) throw new ForgeError('USAGE', 'no job type is named: forgeq enqueue <type> [payload]')
       const text = await readPayload(one('payload', payload, flags.payload))
-      const config = await configOf(storeFlag(flags))
+      const config = await configOf(storeOf(flags))
       await withForge(config, (forge) => sendOne(forge, name, text, flags))
     })
 }
@@ -105,18 +105,13 @@ async function sendBatch(file: string, type: string | undefined, flags: EnqueueF
   if (type !== undefined || extra !== undefined) {
     throw new ForgeError(
       'USAGE',
-      `with --batch each line says everything about its job; leave out ${extra === undefined ? type : `--${dashed(extra)}`}`,
+      `with --batch each line says everything about its job; leave out ${extra === undefined ? type : `--${flagOf(extra)}`}`,
     )
   }
   const { enqueueBatch } = await import('./batch.ts')
-  const config = await configOf(storeFlag(flags))
+  const config = await configOf(storeOf(flags))
   process.exitCode = await withForge(config, (forge) => enqueueBatch(forge, file, flags.json === true))
 }
-
-const dashed = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
-
-/** `-q` names one queue here: it is no setting. */
-const storeFlag = ({ store }: EnqueueFlags): LookFlags => (store === undefined ? {} : { store })
 
 function one(what: string, argument: string | undefined, flag: string | undefined): string | undefined {
   if (argument === undefined || flag === undefined) return argument ?? flag
@@ -125,21 +120,10 @@ function one(what: string, argument: string | undefined, flag: string | undefine
 
 function optionsOf(flags: JobFlags): EnqueueOptions {
   const { in: delay, tag: tags, ...same } = flags
-  const options = { delay, tags, ...same, unique: uniqueOf(flags) }
-  const wanted = [
-    'id',
-    'delay',
-    'at',
-    'expire',
-    'unique',
-    'key',
-    'tags',
-    'queue',
-    'priority',
-    'retries',
-    'timeout',
-  ] as const
-  return Object.fromEntries(wanted.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])))
+  const options: Readonly<Record<string, unknown>> = { delay, tags, ...same, unique: uniqueOf(flags) }
+  return Object.fromEntries(
+    enqueueOptions.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])),
+  )
 }
 
 function uniqueOf({ unique: key, uniqueUntil, uniqueFor, onConflict }: JobFlags): UniqueRule | undefined {

@@ -32,6 +32,9 @@ export const serveOptions = (command: Command): Command =>
     .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
     .option('--port <n>', 'port to listen on, 0 = a free one (default: 7788)')
 
+/** For commands whose `--queue` or `--concurrency` is of one queue or job: it is no setting there. */
+export const storeOf = ({ store }: Pick<Flags, 'store'>): Flags => (store === undefined ? {} : { store })
+
 export const storeOption = (command: Command): Command =>
   command.option('--store <url>', 'where jobs live (default: FORGEQ_STORE, else sqlite:.forgeq/forgeq.db)')
 

@@ -3,13 +3,12 @@ import { InvalidArgumentError, type Command } from 'commander'
 import { caps } from '../core/caps.ts'
 import { unknownQueue } from '../core/errors.ts'
 import { noKeyLimits, type KeyLimits, type QueueSettings, type Rate } from '../core/limit.ts'
-import { readLimits, readRate, type Limits } from '../core/limit-text.ts'
+import { readLimits, readRate } from '../core/limit-text.ts'
 import { checkName } from '../core/name.ts'
-import { readPriority } from '../core/policy.ts'
 import type { ForgeQ } from '../forge.ts'
 import { queueJson } from '../server/view.ts'
 import { withStored } from './connect.ts'
-import { lookOptions, wholeNumber } from './options.ts'
+import { lookOptions, storeOf, wholeNumber } from './options.ts'
 import { say } from './output.ts'
 import { printQueue } from './queue-page.ts'
 
@@ -58,9 +57,6 @@ export function defineLimits(command: Command): void {
     .action((name: string, flags: LimitFlags) => withStored(storeOf(flags), (forge) => limit(forge, name, flags)))
 }
 
-/** `--concurrency` is of the queue here: it is no setting. */
-const storeOf = ({ store }: LimitFlags): { store?: string } => (store === undefined ? {} : { store })
-
 async function limit(forge: ForgeQ, name: string, flags: LimitFlags): Promise<void> {
   checkName(name, 'queue')
   const known = await forge.admin.queue(name)
@@ -81,24 +77,28 @@ async function show(forge: ForgeQ, name: string, { json }: LimitFlags): Promise<
 
 /** INVALID_OPTION where limits of keys do not go together with those that there are. */
 function settingsOf(flags: LimitFlags, perKey: KeyLimits): QueueSettings {
-  const { accepting, concurrency, rate: ofQueue, maxDepth, rateHigh, rateNormal, rateLow } = flags
-  const rates = Object.entries({ high: rateHigh, normal: rateNormal, low: rateLow }).flatMap(([priority, one]) =>
-    one === undefined ? [] : [[readPriority(priority), limitOf(one)] as const],
-  )
-  const changed = { concurrency: flags.keyConcurrency, rate: flags.keyRate, ordered: flags.ordered }
-  const ofKeys = Object.fromEntries(
-    Object.entries(changed).flatMap(([name, value]) => (value === undefined ? [] : [[name, limitOf(value)]])),
-  )
-  const isOfKeys = Object.keys(ofKeys).length > 0
-  return {
-    ...(accepting !== undefined && { accepting }),
-    ...(concurrency !== undefined && { concurrency: limitOf(concurrency) }),
-    ...(ofQueue !== undefined && { rate: limitOf(ofQueue) }),
-    ...(rates.length > 0 && { rates: Object.fromEntries(rates) }),
-    ...(isOfKeys && readLimits({ perKey: { ...perKey, ...ofKeys } } as Limits, 'perMs')),
-    ...(maxDepth !== undefined && { maxDepth: limitOf(maxDepth) }),
+  const { accepting, concurrency, rate: ofQueue, maxDepth } = flags
+  const { rateHigh: high, rateNormal: normal, rateLow: low, keyConcurrency, keyRate, ordered } = flags
+  const ofPriorities = { high, normal, low }
+  const ofKeys = { concurrency: keyConcurrency, rate: keyRate, ordered }
+  const limits = {
+    accepting,
+    concurrency: limitOf(concurrency),
+    rate: ofQueue,
+    ...(saysAny(ofPriorities) && { ratePerPriority: ofPriorities }),
+    ...(saysAny(ofKeys) && {
+      perKey: {
+        concurrency: limitOf(keyConcurrency ?? perKey.concurrency),
+        rate: keyRate ?? perKey.rate,
+        ordered: ordered ?? perKey.ordered,
+      },
+    }),
+    maxDepth: limitOf(maxDepth),
   }
+  return readLimits(limits, 'perMs')
 }
+
+const saysAny = (flags: object): boolean => Object.values(flags).some((flag) => flag !== undefined)
 
 const limitOf = <T>(flag: OrNone<T>): T | null => (flag === 'none' ? null : flag)
 

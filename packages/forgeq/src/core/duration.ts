@@ -1,7 +1,7 @@
 // Durations: what people write ('30s', 500) and the whole milliseconds that everything inside counts in.
 import { invalidOption } from './errors.ts'
 
-const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
+export const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 type Unit = keyof typeof unitMs
 
 /** A number of milliseconds, or a number with its unit: `'500ms'`, `'30s'`, `'5m'`, `'2h'`, `'7d'`. */

@@ -1,6 +1,6 @@
 // Limits as people write them, and the settings that come of it. What limits do: limit.ts.
 import { caps } from './caps.ts'
-import { toMs, type Duration } from './duration.ts'
+import { toMs, unitMs, type Duration } from './duration.ts'
 import { ForgeError, invalidOption } from './errors.ts'
 import { noKeyLimits, slotsOfKey, type KeyLimits, type QueueSettings, type Rate } from './limit.ts'
 import { nameLevel, readPriority, type Priority } from './policy.ts'
@@ -47,7 +47,7 @@ export const limitNames: readonly (keyof Limits)[] = [
 ]
 
 /** INVALID_OPTION naming the limit that is out of range, as in `perKey.rate.max`. */
-export function readLimits(limits: Limits, per: PerName = 'per'): QueueSettings {
+export function readLimits(limits: object, per: PerName = 'per'): QueueSettings {
   const given = membersOf(limits, '', limitNames)
   const { accepting, concurrency, rate, ratePerPriority, perKey, maxDepth } = given
   const settings: Changing<QueueSettings> = {}
@@ -98,13 +98,14 @@ function readPerKey(given: unknown, per: PerName): KeyLimits {
 export function readRate(given: unknown, path: string, per: PerName = 'per'): Rate | null {
   if (given === null || given === 'none') return null
   if (typeof given === 'string') return parseRate(given, path)
-  const { max, [per]: time } = membersOf(given, path, ['max', per])
+  const { max, [per]: time } = membersOf(given, path, ['max', per], rateRule)
   if (!isCount(max, caps.rateMax)) throw invalidOption(`${path}.max`, countRule(caps.rateMax))
   const perMs = msOf(time)
   if (perMs === undefined) throw invalidOption(`${path}.${per}`, per === 'per' ? perRule : perMsRule)
   return { max, perMs }
 }
 
+const rateRule = "must be an object with max and per, or a text such as '100/m'"
 const perMsRule = `must be a whole number of milliseconds from ${caps.ratePerMinMs} to ${caps.ratePerMaxMs}, which is 30 days`
 const perRule = "must be between 1 ms and 30 days, as milliseconds or as '500ms', '30s', '5m', '2h' or '7d'"
 const textRule =
@@ -112,8 +113,8 @@ const textRule =
   'or none'
 
 function parseRate(text: string, path: string): Rate {
-  const [, max, count, unit] = /^(\d+)\/(\d*\.?\d+|)(ms|s|m|h|d)$/.exec(text) ?? []
-  const perMs = unit === undefined ? undefined : msOf(`${count === '' ? '1' : count!}${unit}`)
+  const [, max, per = ''] = /^(\d+)\/(.+)$/.exec(text) ?? []
+  const perMs = msOf(Object.hasOwn(unitMs, per) ? `1${per}` : per)
   if (perMs === undefined || !isCount(Number(max), caps.rateMax)) {
     throw invalidOption(path, `${textRule}, not '${text.slice(0, 40)}'`)
   }
@@ -129,16 +130,10 @@ function msOf(time: unknown): number | undefined {
   }
 }
 
-const units = [
-  ['d', 86_400_000],
-  ['h', 3_600_000],
-  ['m', 60_000],
-  ['s', 1000],
-] as const
-
 /** As people write it, exactly: `100/m`, `5/30s`. */
 export function formatRate({ max, perMs }: Rate): RateText {
-  const [unit, size] = units.find(([, inMs]) => perMs % inMs === 0) ?? (['ms', 1] as const)
+  const unit = (['d', 'h', 'm', 's'] as const).find((name) => perMs % unitMs[name] === 0) ?? 'ms'
+  const size = unitMs[unit]
   return perMs === size ? `${max}/${unit}` : `${max}/${perMs / size}${unit}`
 }
 
@@ -158,11 +153,8 @@ function readFlag(given: unknown, path: string): boolean {
 }
 
 /** A member that is misspelt would silently limit nothing. */
-function membersOf(given: unknown, path: string, known?: readonly string[]): Written {
+function membersOf(given: unknown, path: string, known?: readonly string[], rule = 'must be an object'): Written {
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    const rule = known?.includes('max')
-      ? "must be an object with max and per, or a text such as '100/m'"
-      : 'must be an object'
     throw path === '' ? new ForgeError('INVALID_OPTION', `limits ${rule}`) : invalidOption(path, rule)
   }
   const extra = Object.keys(given).find((name) => known !== undefined && !known.includes(name))

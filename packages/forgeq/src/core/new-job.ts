@@ -7,7 +7,7 @@ import { checkKey, checkTags } from './name.ts'
 import { policyParts, type EnqueueOptions } from './policy.ts'
 import { readUnique } from './unique.ts'
 
-const names: readonly (keyof EnqueueOptions)[] = [
+export const enqueueOptions: readonly (keyof EnqueueOptions)[] = [
   'id',
   'delay',
   'at',
@@ -17,12 +17,12 @@ const names: readonly (keyof EnqueueOptions)[] = [
   'tags',
   ...policyParts,
 ]
-const known: ReadonlySet<string> = new Set(names)
+const known: ReadonlySet<string> = new Set(enqueueOptions)
 
 /** An option that is misspelt, or of another version, would silently do nothing. */
 function checkKnown(options: EnqueueOptions): void {
   for (const name in options) {
-    if (!known.has(name)) throw invalidOption(name, `is no option of enqueue; there are ${names.join(', ')}`)
+    if (!known.has(name)) throw invalidOption(name, `is no option of enqueue; there are ${enqueueOptions.join(', ')}`)
   }
 }
 

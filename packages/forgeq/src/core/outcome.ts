@@ -38,18 +38,12 @@ export function afterFailure(claimed: Claimed, error: unknown, context: FailureC
   const isOnce = policy.delivery === 'at-most-once'
   if (typeof ask === 'object') {
     const { code, delayMs, countAttempt, holdBack } = ask
-    const held = holdBack === undefined ? undefined : { holdBack: { scope: holdBack, forMs: delayMs } }
+    const held = holdBack && { holdBack: { scope: holdBack, forMs: delayMs } }
     // It may not start again, but others need not run into the same limit.
     if (isOnce) return { ...bury('lost', code), ...held }
     if (countAttempt && attempt >= policy.maxAttempts) return bury('exhausted', code)
-    const again = {
-      job,
-      claim,
-      outcome: countAttempt ? 'retry' : 'snooze',
-      delayMs,
-      error: toFailure(error, code),
-    } as const
-    return held === undefined ? again : { ...again, outcome: 'snooze', ...held }
+    const again = { job, claim, delayMs, error: toFailure(error, code) }
+    return countAttempt ? { ...again, outcome: 'retry' } : { ...again, outcome: 'snooze', ...held }
   }
   if (aborted === 'shutdown') {
     return isOnce ? bury('lost', 'SHUTDOWN') : { job, claim, outcome: 'release' }

@@ -27,8 +27,8 @@ export type UniqueRule =
       readonly until?: never
     })
 
-const conflicts = ['keep', 'replace', 'error'] as const
-const ends = ['done', 'start'] as const
+export const uniqueConflicts = ['keep', 'replace', 'error'] as const
+export const uniqueEnds = ['done', 'start'] as const
 
 /**
  * INVALID_OPTION names what is wrong. `time` is the member that says how long: of the library a duration, of JSON whole
@@ -49,12 +49,12 @@ export function readUnique(value: unknown, time: 'for' | 'forMs' = 'for'): NewUn
   }
   const { key, onConflict = 'keep' } = rule
   checkUnique(key, 'unique.key')
-  return { ...holdOf(key, rule, time), onConflict: oneOf(conflicts, onConflict, 'unique.onConflict') }
+  return { ...holdOf(key, rule, time), onConflict: oneOf(uniqueConflicts, onConflict, 'unique.onConflict') }
 }
 
 function holdOf(key: string, rule: Readonly<Record<string, unknown>>, time: 'for' | 'forMs'): Unique {
   const { until, [time]: given } = rule
-  if (given === undefined) return { key, until: oneOf(ends, until ?? 'done', 'unique.until') }
+  if (given === undefined) return { key, until: oneOf(uniqueEnds, until ?? 'done', 'unique.until') }
   const path = `unique.${time}`
   if (until !== undefined) throw invalidOption(path, 'and until exclude each other: leave out one of them')
   if (time === 'forMs' && !Number.isInteger(given)) throw invalidOption(path, 'must be a whole number of milliseconds')

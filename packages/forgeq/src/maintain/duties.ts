@@ -3,8 +3,8 @@
 import type { ForgeError } from '../core/errors.ts'
 import type { Store } from '../store/store.ts'
 import type { Timers } from '../timers.ts'
-import { pauseMs, willPass } from '../trouble.ts'
-import { Loop, type LoopBody } from '../worker/loop.ts'
+import { withPauses } from '../trouble.ts'
+import { Loop } from '../worker/loop.ts'
 import { promote } from './promote.ts'
 import { prune } from './prune.ts'
 import { rescue, type Rescued } from './rescue.ts'
@@ -54,20 +54,8 @@ export class Duties {
 
   /** Processes that started together drift apart by `jitter`, a share of the delay: it only makes it shorter. */
   #loop(round: () => Promise<number>, jitter: number): Loop {
-    const { timers, random, unavailable, failed } = this.#host
-    let failures = 0
-    const body: LoopBody = async () => {
-      try {
-        const delayMs = await round()
-        failures = 0
-        return delayMs * (1 - jitter * random())
-      } catch (error) {
-        if (!willPass(error)) throw error
-        unavailable(error)
-        failures += 1
-        return pauseMs(failures, random)
-      }
-    }
-    return new Loop(body, timers, failed)
+    const { timers, random, failed } = this.#host
+    const drifting = async (): Promise<number> => (await round()) * (1 - jitter * random())
+    return new Loop(withPauses(drifting, this.#host), timers, failed)
   }
 }

@@ -7,7 +7,7 @@ import type { WorkerEnd } from '../store/worker-record.ts'
 import { failpoint } from '../store/failpoint.ts'
 import type { Store } from '../store/store.ts'
 import type { Timers } from '../timers.ts'
-import { pauseMs, willPass } from '../trouble.ts'
+import { withPauses } from '../trouble.ts'
 import { announceRescue } from './announce.ts'
 import { Loop } from './loop.ts'
 
@@ -35,11 +35,14 @@ export class Deaths {
   readonly #host: Mourning
   readonly #loop: Loop
   readonly #untold = new Map<string, Death>()
-  #failures = 0
 
   constructor(host: Mourning) {
     this.#host = host
-    this.#loop = new Loop(() => this.#turn(), host.timers, host.failed)
+    this.#loop = new Loop(
+      withPauses(() => this.#turn(), host),
+      host.timers,
+      host.failed,
+    )
   }
 
   /** Some are not told yet, or their jobs are not back. */
@@ -62,18 +65,9 @@ export class Deaths {
   }
 
   async #turn(): Promise<number | undefined> {
-    const { random, unavailable, told } = this.#host
-    try {
-      await this.#tell([...this.#untold.values()])
-      this.#failures = 0
-    } catch (error) {
-      if (!willPass(error)) throw error
-      unavailable(error)
-      this.#failures += 1
-      return pauseMs(this.#failures, random)
-    }
+    await this.#tell([...this.#untold.values()])
     if (this.#untold.size > 0) return 0
-    told()
+    this.#host.told()
     return undefined
   }
 

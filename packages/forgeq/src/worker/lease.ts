@@ -6,7 +6,7 @@ import type { Order, Registration } from '../store/records.ts'
 import type { WorkerFacts } from '../store/worker-record.ts'
 import type { Store } from '../store/store.ts'
 import type { Timers } from '../timers.ts'
-import { pauseMs, willPass } from '../trouble.ts'
+import { willPass, withPauses } from '../trouble.ts'
 import { Loop } from './loop.ts'
 import { closeDead } from './pid-space.ts'
 
@@ -33,13 +33,17 @@ export class Lease {
   #worker: string | undefined
   #isRegistered = false
   #unlisten: (() => void) | undefined
-  #failures = 0
+  /** Of the next beat; `undefined`: it is none, or comes after a failure, and cannot be late. */
   #dueAt: number | undefined
   #leaseMs: number = defaults.leaseMs
 
   constructor(host: Leasing) {
     this.#host = host
-    this.#loop = new Loop(() => this.#turn(), host.timers, host.failed)
+    this.#loop = new Loop(
+      withPauses(() => this.#turn(), host),
+      host.timers,
+      host.failed,
+    )
   }
 
   /** Three chances in a lease. */
@@ -83,18 +87,10 @@ export class Lease {
   async #turn(): Promise<number> {
     const { timers } = this.#host
     const lateMs = this.#dueAt === undefined ? 0 : Math.max(0, timers.now() - this.#dueAt)
-    try {
-      const delayMs = this.#isRegistered ? await this.#beat(lateMs) : await this.#register()
-      this.#failures = 0
-      this.#dueAt = timers.now() + delayMs
-      return delayMs
-    } catch (error) {
-      if (!willPass(error)) throw error
-      this.#host.unavailable(error)
-      this.#failures += 1
-      this.#dueAt = undefined
-      return pauseMs(this.#failures, this.#host.random)
-    }
+    this.#dueAt = undefined
+    const delayMs = this.#isRegistered ? await this.#beat(lateMs) : await this.#register()
+    this.#dueAt = timers.now() + delayMs
+    return delayMs
   }
 
   async #register(): Promise<number> {

@@ -5,7 +5,7 @@ import type { WorkerRecord } from '../store/worker-record.ts'
 import type { Store } from '../store/store.ts'
 import type { ForgeError } from '../core/errors.ts'
 import type { Timers } from '../timers.ts'
-import { pauseMs, willPass } from '../trouble.ts'
+import { withPauses } from '../trouble.ts'
 import { Loop } from './loop.ts'
 
 /** Without a hint. */
@@ -40,11 +40,14 @@ export class Oversight {
   /** Worker -> stop listening. */
   readonly #workers = new Map<string, () => void>()
   #concerns = new Map<string, Concern>()
-  #failures = 0
 
   constructor(host: Overseeing) {
     this.#host = host
-    this.#loop = new Loop(() => this.#turn(), host.timers, host.failed)
+    this.#loop = new Loop(
+      withPauses(() => this.#turn(), host),
+      host.timers,
+      host.failed,
+    )
   }
 
   /** A process works under this record. */
@@ -69,17 +72,8 @@ export class Oversight {
   }
 
   async #turn(): Promise<number | undefined> {
-    const { store, random, unavailable } = this.#host
     if (this.#workers.size === 0) return undefined
-    try {
-      this.#look(await store.workers())
-      this.#failures = 0
-    } catch (error) {
-      if (!willPass(error)) throw error
-      unavailable(error)
-      this.#failures += 1
-      return pauseMs(this.#failures, random)
-    }
+    this.#look(await this.#host.store.workers())
     return this.#tellDue()
   }
 

@@ -78,9 +78,8 @@ export class Run {
     this.#progress = progress
   }
 
-  /** False when the line is beyond what is kept of one try. */
-  addLine(level: LogLine['level'], text: string, now: number): boolean {
-    const message = boundLine(text)
+  /** `message`: bounded where it was made. False when the line is beyond what is kept of one try. */
+  addLine(level: LogLine['level'], message: string, now: number): boolean {
     const bytes = Buffer.byteLength(message)
     if (this.#lineCount >= caps.logLines || this.#lineBytes + bytes > caps.logBytes) return false
     this.#lineCount += 1

@@ -43,7 +43,7 @@ test('a rate is written as people write it, and read back as it was', () => {
 
 test('limits become settings; what is left out stays out', () => {
   assert.deepEqual(readLimits({}), {})
-  assert.deepEqual(readLimits({ rate: undefined, perKey: undefined } as never), {})
+  assert.deepEqual(readLimits({ rate: undefined, perKey: undefined }), {})
   const limits: Limits = {
     accepting: false,
     concurrency: 10_000,
@@ -132,7 +132,7 @@ test('where a window is a number, its name and its rule say so', () => {
     { max: 5, perMs: 2_592_000_001 },
   ]) {
     assert.throws(
-      () => readLimits({ rate } as never, 'perMs'),
+      () => readLimits({ rate }, 'perMs'),
       /^ForgeError: rate\.per(Ms must be a whole number of milliseconds from 1 to 2592000000| is not known)/,
     )
   }

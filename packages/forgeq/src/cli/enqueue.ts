@@ -4,6 +4,7 @@ import { ForgeError } from '../core/errors.ts'
 import { enqueueOptions } from '../core/new-job.ts'
 import type { EnqueueOptions, Priority } from '../core/policy.ts'
 import { uniqueConflicts, uniqueEnds, type UniqueRule } from '../core/unique.ts'
+import type { Accepted } from '../enqueue.ts'
 import type { ForgeQ } from '../forge.ts'
 import { awaitJob } from './await-job.ts'
 import { flagOf } from './config.ts'
@@ -82,14 +83,19 @@ export function define(command: Command): void {
       const name = one('type', type, flags.type)
       if (name === undefined) throw new ForgeError('USAGE', 'no job type is named: forgeq enqueue <type> [payload]')
       const text = await readPayload(one('payload', payload, flags.payload))
+      // What is wrong with it is said before a store is made.
+      const options = optionsOf(flags)
       const config = await configOf(storeOf(flags))
-      await withForge(config, (forge) => sendOne(forge, name, text, flags))
+      await withForge(config, async (forge) => {
+        const { intakeOf } = await import('./intake-of.ts')
+        const accepted = await (await intakeOf(forge)).enqueue(name, text, options)
+        await answer(forge, name, accepted, flags)
+      })
     })
 }
 
-async function sendOne(forge: ForgeQ, type: string, payload: string | undefined, flags: EnqueueFlags): Promise<void> {
-  const [{ intakeOf }, { acceptedJson }] = await Promise.all([import('./intake-of.ts'), import('../server/view.ts')])
-  const accepted = await (await intakeOf(forge)).enqueue(type, payload, optionsOf(flags))
+async function answer(forge: ForgeQ, type: string, accepted: Accepted, flags: EnqueueFlags): Promise<void> {
+  const { acceptedJson } = await import('../server/view.ts')
   const { id, duplicate, replaced } = accepted
   if (replaced) say(`${id} was still waiting: it does this now instead.`)
   else if (duplicate) say(`${id} was there already: nothing new was stored.`)

@@ -100,7 +100,7 @@ export function readRate(given: unknown, path: string, per: PerName = 'per'): Ra
   if (typeof given === 'string') return parseRate(given, path)
   const { max, [per]: time } = membersOf(given, path, ['max', per], rateRule)
   if (!isCount(max, caps.rateMax)) throw invalidOption(`${path}.max`, countRule(caps.rateMax))
-  const perMs = msOf(time)
+  const perMs = per === 'perMs' && !Number.isInteger(time) ? undefined : msOf(time)
   if (perMs === undefined) throw invalidOption(`${path}.${per}`, per === 'per' ? perRule : perMsRule)
   return { max, perMs }
 }

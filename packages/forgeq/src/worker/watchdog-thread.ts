@@ -36,6 +36,8 @@ const data = workerData as WatchdogData
 const port = parentPort!
 let orphanedChecks = 0
 let shownAt = -Infinity
+/** It was told to end, and has said why: who catches the signal lives a little longer, and is asked again. */
+let isEnding = false
 /** Those who wait for the word of the event loop. */
 const asking = new Set<(running: readonly RunningHandler[]) => void>()
 
@@ -43,8 +45,7 @@ const standstill = new Standstill(data, {
   now: () => process.hrtime.bigint(),
   look: (stack) => look(answerWithinMs, stack),
   isOver: (blocker, seen) => {
-    printBlocked('is stuck in a handler and ends', seen, blocker)
-    end({ over: 'limit', blocker })
+    end({ over: 'limit', blocker }, () => printBlocked('is stuck in a handler and ends', seen, blocker))
   },
 })
 
@@ -70,7 +71,10 @@ createInterface({ input: pipe }).on('line', (line) => {
 pipe.on('error', () => pipe.destroy())
 
 /** The supervisor reads why from the pipe, and tells the store. */
-function end(stuck: Stuck): void {
+function end(stuck: Stuck, say: () => void): void {
+  if (isEnding) return
+  isEnding = true
+  say()
   try {
     writeSync(watchdogPipe, JSON.stringify(stuck))
   } catch {
@@ -86,8 +90,8 @@ async function endCancelled(job: string): Promise<void> {
   const seen = await look(answerWithinMs, true)
   // Where nobody can tell who blocks, the one that does not end when it should is the likeliest.
   const blocker = standstill.called?.job ?? seen.told?.blocker?.job ?? job
-  printBlocked(`is stuck in a handler and ends, because job ${job} was cancelled`, seen, blocker)
-  end({ over: 'cancel', blocker })
+  const state = `is stuck in a handler and ends, because job ${job} was cancelled`
+  end({ over: 'cancel', blocker }, () => printBlocked(state, seen, blocker))
 }
 
 async function show(): Promise<void> {

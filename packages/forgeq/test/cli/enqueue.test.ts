@@ -1,6 +1,6 @@
 // `forgeq enqueue`: one job, in every form it can be written, and waiting for its result.
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { isId } from '#src/core/id.js'
@@ -20,6 +20,19 @@ test('the id of the job goes to standard output, alone', async (t) => {
   const job = await jobOf(forgeq, stdout.trim())
   assert.equal(job['type'], 'greet')
   assert.deepEqual(job['payload'], { name: 'Ada' })
+})
+
+test('flags that do not go together are refused before a store is made', async (t) => {
+  const { folder, forgeq } = commandIn(t)
+  for (const flags of [
+    ['--unique-until', 'start'],
+    ['--unique', 'a', '--unique-until', 'start', '--unique-for', '1m'],
+  ]) {
+    const { code, stderr } = await forgeq(['enqueue', 'greet', ...flags, '--store', 'sqlite:new.db'])
+    assert.equal(code, 2, stderr)
+    assert.match(stderr, /--unique/)
+  }
+  assert.equal(existsSync(join(folder, 'new.db')), false)
 })
 
 test('the long form means the same', async (t) => {

@@ -109,6 +109,8 @@ test('what is out of range is refused member by member, and nothing is set', asy
   for (const [rate, path] of [
     ['5', 'rate'],
     [{ max: 5, perMs: 0 }, 'rate.perMs'],
+    [{ max: 5, perMs: 1.5 }, 'rate.perMs'],
+    [{ max: 5, perMs: '1m' }, 'rate.perMs'],
     [{ max: 100_001, perMs: 1 }, 'rate.max'],
     [{ max: 5 }, 'rate.perMs'],
   ] as const) {

@@ -25,6 +25,8 @@ export interface How {
   readonly waits: boolean
   /** In native code, not in JavaScript. */
   readonly native?: boolean
+  /** Listens to the signal that ends a stuck process, which does not end by it then. */
+  readonly catches?: boolean
   /** For ever without. */
   readonly ms?: number
 }
@@ -35,7 +37,8 @@ const sleepLong = 'sleep 60'
 export const block = defineJob(
   'block',
   { ...rule, input: typed<How>() },
-  async ({ job, input: { waits, native, ms = Infinity } }) => {
+  async ({ job, input: { waits, native, catches, ms = Infinity } }) => {
+    if (catches) process.on('SIGVTALRM', () => {})
     if (waits) await wait(10)
     note('start', job.id)
     if (native) execSync(sleepLong)

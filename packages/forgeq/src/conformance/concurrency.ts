@@ -6,7 +6,7 @@ import type { Claimed } from '../store/records.ts'
 import { area } from './area.ts'
 import type { Case } from './case.ts'
 import { bury, cancel, complete, crash, release, retry, snooze } from './endings.ts'
-import type { Scene } from './scene.ts'
+import { freeLine, type Scene } from './scene.ts'
 import type { ScriptedWorker } from './scripted-worker.ts'
 
 const slots = (concurrency: number): KeyLimits => ({ concurrency, rate: null, ordered: false })
@@ -218,13 +218,7 @@ export const concurrencyCases: readonly Case[] = area('concurrency', {
     }
     assert.equal((await s.queue()).counts.running, 0)
     const ids = [...(await s.addMany(3, { key: 'k' })), ...(await s.addMany(3, { key: 'l' }))]
-    assert.deepEqual(await s.line(ids[0]!), {
-      isNext: true,
-      running: 0,
-      heldUntil: null,
-      rateOpensAt: null,
-      turnOf: null,
-    })
+    assert.deepEqual(await s.line(ids[0]!), freeLine)
     const worker = await s.worker()
     assert.equal((await worker.claim(99)).length, 4)
   },

@@ -4,7 +4,7 @@ import type { Scope } from '../core/limit.ts'
 import { area } from './area.ts'
 import type { Case } from './case.ts'
 import { bury, complete, failure, snooze } from './endings.ts'
-import type { JobOptions, Scene } from './scene.ts'
+import { freeLine, type JobOptions, type Scene } from './scene.ts'
 import type { ScriptedWorker } from './scripted-worker.ts'
 
 /** A worker that knows all types. */
@@ -20,6 +20,15 @@ async function holdBack(s: Scene, scope: Scope, ms: number, options: JobOptions 
   return id
 }
 
+/** The worker gets nothing until the last millisecond is over. */
+async function startsNothingFor(s: Scene, worker: ScriptedWorker, ms: number): Promise<void> {
+  await s.advance(ms - 1)
+  await s.promote()
+  assert.deepEqual(await worker.claim(9), [])
+  await s.advance(1)
+  await s.promote()
+}
+
 const wants = [{ queue: 'default', slots: 99 }]
 
 export const holdsCases: readonly Case[] = area('holds', {
@@ -30,18 +39,8 @@ export const holdsCases: readonly Case[] = area('holds', {
     const others = [await s.add({ key: 'l' }), await s.add()]
     const worker = await s.worker()
     assert.deepEqual(await worker.claimIds(9), others)
-    assert.deepEqual(await s.line(k[0]!), {
-      isNext: true,
-      running: 0,
-      heldUntil: until,
-      rateOpensAt: null,
-      turnOf: null,
-    })
-    await s.advance(999)
-    await s.promote()
-    assert.deepEqual(await worker.claimIds(9), [])
-    await s.advance(1)
-    await s.promote()
+    assert.deepEqual(await s.line(k[0]!), { ...freeLine, heldUntil: until })
+    await startsNothingFor(s, worker, 1000)
     assert.deepEqual(await worker.claimIds(9), [held, ...k])
   },
 
@@ -79,11 +78,7 @@ export const holdsCases: readonly Case[] = area('holds', {
     const counts = (await s.queue()).counts
     assert.deepEqual([counts.ready, counts.scheduled], [3, 1])
     assert.equal((await worker.exchange()).nextDueAt, s.now() + 1000)
-    await s.advance(999)
-    await s.promote()
-    assert.deepEqual(await worker.claimIds(9), [])
-    await s.advance(1)
-    await s.promote()
+    await startsNothingFor(s, worker, 1000)
     assert.deepEqual((await s.queue()).heldTypes, {})
     assert.deepEqual(await worker.claimIds(9), [held, ...waiting, late])
   },
@@ -135,11 +130,7 @@ export const holdsCases: readonly Case[] = area('holds', {
     assert.deepEqual(await worker.claimIds(9, 'other'), [other])
     assert.equal((await s.queue()).heldUntil, s.now() + 1000)
     assert.equal((await worker.exchange()).nextDueAt, s.now() + 1000)
-    await s.advance(999)
-    await s.promote()
-    assert.deepEqual(await worker.claimIds(9), [])
-    await s.advance(1)
-    await s.promote()
+    await startsNothingFor(s, worker, 1000)
     assert.equal((await s.queue()).heldUntil, null)
     assert.equal((await worker.claim(9)).length, 4)
   },
@@ -165,11 +156,7 @@ export const holdsCases: readonly Case[] = area('holds', {
     await s.advance(4000)
     await worker.settle(snooze(c!, 9000, null, 'key'))
     assert.equal((await s.line(waiting!.id))?.heldUntil, until + 8000)
-    await s.advance(8999)
-    await s.promote()
-    assert.deepEqual(await worker.claim(9), [])
-    await s.advance(1)
-    await s.promote()
+    await startsNothingFor(s, worker, 9000)
     assert.equal((await worker.claim(9)).length, 6)
   },
 

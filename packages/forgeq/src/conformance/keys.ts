@@ -5,7 +5,7 @@ import type { KeyLimits } from '../core/limit.ts'
 import { area } from './area.ts'
 import type { Case } from './case.ts'
 import { complete, crash, release, retry } from './endings.ts'
-import type { Scene } from './scene.ts'
+import { freeLine, type Scene } from './scene.ts'
 
 const one: KeyLimits = { concurrency: 1, rate: null, ordered: false }
 
@@ -120,13 +120,7 @@ export const keysCases: readonly Case[] = area('keys', {
     const running = await (await s.worker()).claimOne()
     await s.act('retry', ids[0]!)
     assert.deepEqual(await served(s), [])
-    assert.deepEqual(await s.line(ids[0]!), {
-      isNext: true,
-      running: 1,
-      heldUntil: null,
-      rateOpensAt: null,
-      turnOf: null,
-    })
+    assert.deepEqual(await s.line(ids[0]!), { ...freeLine, running: 1 })
     await s.store.act({ action: 'cancel', ids: [running.job] })
     assert.deepEqual(await served(s), [])
   },

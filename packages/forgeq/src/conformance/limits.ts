@@ -5,6 +5,7 @@ import { unlimited } from '../store/queue-record.ts'
 import { area } from './area.ts'
 import type { Case } from './case.ts'
 import { complete, crash, retry } from './endings.ts'
+import { freeLine } from './scene.ts'
 
 const rate = { max: 2, perMs: 1000 }
 const perKey = { concurrency: 2, rate, ordered: false }
@@ -79,21 +80,15 @@ export const limitsCases: readonly Case[] = area('limits', {
   'a ready job tells what it waits for in its key': async (s) => {
     await s.limit({ perKey: { ...perKey, concurrency: 1 } })
     const [a, b, c] = await s.addMany(3, { key: 'k' })
-    assert.deepEqual(await s.line(a!), { isNext: true, running: 0, heldUntil: null, rateOpensAt: null, turnOf: null })
-    assert.deepEqual(await s.line(b!), { isNext: false, running: 0, heldUntil: null, rateOpensAt: null, turnOf: null })
+    assert.deepEqual(await s.line(a!), freeLine)
+    assert.deepEqual(await s.line(b!), { ...freeLine, isNext: false })
     const worker = await s.worker()
     const opensAt = s.now() + 1000
     await worker.settle(complete(await worker.claimOne()))
     await worker.claimOne()
-    assert.deepEqual(await s.line(c!), {
-      isNext: true,
-      running: 1,
-      heldUntil: null,
-      rateOpensAt: opensAt,
-      turnOf: null,
-    })
+    assert.deepEqual(await s.line(c!), { ...freeLine, running: 1, rateOpensAt: opensAt })
     await s.advance(1000)
-    assert.deepEqual(await s.line(c!), { isNext: true, running: 1, heldUntil: null, rateOpensAt: null, turnOf: null })
+    assert.deepEqual(await s.line(c!), { ...freeLine, running: 1 })
   },
 
   'only a ready job with a key has such a line, and only when asked': async (s) => {

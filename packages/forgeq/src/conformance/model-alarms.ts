@@ -24,21 +24,22 @@ const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 export const idOf = ({ queue, of, name }: Gate): string => JSON.stringify([queue, of, name])
 
 export class ModelAlarms {
-  readonly #alarms = new Map<string, Alarm>()
+  /** By gate. */
+  readonly noted: Map<string, Alarm> = new Map()
   readonly #reviews = new Map<string, Review>()
 
   /** One alarm for each gate: whoever sets it knows when that opens. */
   note(gate: Gate, at: number): void {
-    this.#alarms.set(idOf(gate), { ...gate, at })
+    this.noted.set(idOf(gate), { ...gate, at })
   }
 
   /** Takes out what is due: the earliest first, at one instant by queue and name. */
   take(limit: number, now: number): readonly Gate[] {
-    const due = [...this.#alarms.values()]
+    const due = [...this.noted.values()]
       .filter(({ at }) => at <= now)
       .sort((a, b) => a.at - b.at || order(a.queue, b.queue) || order(a.name, b.name))
       .slice(0, limit)
-    for (const alarm of due) this.#alarms.delete(idOf(alarm))
+    for (const alarm of due) this.noted.delete(idOf(alarm))
     return due
   }
 
@@ -62,6 +63,6 @@ export class ModelAlarms {
   /** `Infinity` when nothing is to be done. */
   nextAt(): number {
     const reviews = [...this.#reviews.values()].map(({ since }) => since)
-    return Math.min(...[...this.#alarms.values()].map(({ at }) => at), ...reviews)
+    return Math.min(...[...this.noted.values()].map(({ at }) => at), ...reviews)
   }
 }

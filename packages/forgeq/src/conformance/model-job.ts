@@ -142,10 +142,10 @@ const edit = (job: ModelJob, payload: string): void => {
   job.payload = payload
 }
 
-/** It does the work of another enqueue from now on; whether it must be moved for that. */
 export const holdsUntil = ({ unique }: ModelJob, until: 'done' | 'start'): boolean =>
   unique !== null && 'until' in unique && unique.until === until
 
+/** It does the work of another enqueue from now on; whether it must be moved for that. */
 export function replaceWork(job: ModelJob, by: NewJob, now: number): boolean {
   const {
     key,

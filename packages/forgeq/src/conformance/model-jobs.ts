@@ -36,7 +36,6 @@ export class ModelJobs extends ModelClaims {
     const answers = jobs.map((job) => this.add(job, now))
     if (!undo || !answers.some((answer) => 'refused' in answer)) return answers
     undo()
-    this.lines.undo()
     return answers.map((answer, index) =>
       'refused' in answer
         ? answer
@@ -46,13 +45,17 @@ export class ModelJobs extends ModelClaims {
 
   /** Gives what takes back all that is done from now on. */
   undo(): () => void {
-    const maps: readonly Map<string, unknown>[] = [this.byId, this.keys.held, this.keys.replacements, this.lines.turns]
+    const { byId, keys, lines, limits } = this
+    const ofLimits = [limits.holds, limits.alarms.noted]
+    const maps: readonly Map<string, unknown>[] = [byId, keys.held, keys.replacements, lines.turns, ...ofLimits]
     const before = structuredClone(maps)
-    return () =>
+    return () => {
       maps.forEach((map, index) => {
         map.clear()
         for (const [key, value] of before[index]!) map.set(key, value)
       })
+      lines.undo()
+    }
   }
 
   /** A follow-up may be old: its claim, not its age, proves that it is no late repetition. */

@@ -40,7 +40,8 @@ const typeGate = (queue: string, type: string): Gate => ({ queue, of: 'type', na
 export class ModelLimits {
   readonly alarms: ModelAlarms = new ModelAlarms()
   readonly #settings = new Map<string, Settings>()
-  readonly #holds = new Map<string, Gate & { readonly until: number }>()
+  /** By gate; those that are over, too. */
+  readonly holds: Map<string, Gate & { readonly until: number }> = new Map()
   #starts: Start[] = []
 
   of(queue: string): Settings {
@@ -144,8 +145,8 @@ export class ModelLimits {
   }
 
   protected holdGate(gate: Gate, given: number): void {
-    const until = this.longer(given, this.#holds.get(idOf(gate))?.until ?? given)
-    this.#holds.set(idOf(gate), { ...gate, until })
+    const until = this.longer(given, this.holds.get(idOf(gate))?.until ?? given)
+    this.holds.set(idOf(gate), { ...gate, until })
     if (gate.of !== 'key') this.alarms.note(gate, until)
   }
 
@@ -156,7 +157,7 @@ export class ModelLimits {
 
   /** `null` when it is not held back. */
   protected heldUntil(gate: Gate, now: number): number | null {
-    const until = this.#holds.get(idOf(gate))?.until ?? now
+    const until = this.holds.get(idOf(gate))?.until ?? now
     return until > now ? until : null
   }
 
@@ -186,7 +187,7 @@ export class ModelLimits {
     const settings = this.of(queue)
     const levels = Object.keys(settings.limits.rates).map(Number)
     const rates = levels.map((level) => [level, this.fill(levelGate(queue, level), now)!] as const)
-    const held = [...this.#holds.values()].filter((gate) => gate.queue === queue && gate.of === 'type')
+    const held = [...this.holds.values()].filter((gate) => gate.queue === queue && gate.of === 'type')
     const heldTypes = held.filter(({ until }) => until > now).map(({ name, until }) => [name, until] as const)
     return {
       ...settings,

@@ -4,7 +4,7 @@ import type { KeyLimits } from '../core/limit.ts'
 import { area } from './area.ts'
 import type { Case } from './case.ts'
 import { bury, cancel, complete, crash, release, retry, snooze } from './endings.ts'
-import type { Scene } from './scene.ts'
+import { freeLine, type Scene } from './scene.ts'
 import type { ScriptedWorker } from './scripted-worker.ts'
 
 const inOrder: KeyLimits = { concurrency: null, rate: null, ordered: true }
@@ -41,22 +41,10 @@ export const orderedCases: readonly Case[] = area('ordered', {
       const [worker, first, second] = await pair(s)
       await worker.settle(ending({ job: first, claim: 1 }, 5000))
       assert.deepEqual(await worker.claimIds(9), [], ending.name)
-      assert.deepEqual(await s.line(second), {
-        isNext: false,
-        running: 0,
-        heldUntil: null,
-        rateOpensAt: null,
-        turnOf: first,
-      })
+      assert.deepEqual(await s.line(second), { ...freeLine, isNext: false, turnOf: first })
       await s.advance(5000)
       await s.promote()
-      assert.deepEqual(await s.line(first), {
-        isNext: true,
-        running: 0,
-        heldUntil: null,
-        rateOpensAt: null,
-        turnOf: null,
-      })
+      assert.deepEqual(await s.line(first), freeLine)
       assert.deepEqual(await worker.claimIds(9), [first], ending.name)
       await worker.settle(complete({ job: first, claim: 2 }))
       assert.deepEqual(await worker.claimIds(9), [second], ending.name)
@@ -70,11 +58,7 @@ export const orderedCases: readonly Case[] = area('ordered', {
       const better = await s.add({ key: 'k', priority: 0 })
       await worker.settle(ending({ job: first, claim: 1 }))
       // Who has the turn is next, whatever the line holds.
-      assert.deepEqual(
-        await s.line(first),
-        { isNext: true, running: 0, heldUntil: null, rateOpensAt: null, turnOf: null },
-        ending.name,
-      )
+      assert.deepEqual(await s.line(first), freeLine, ending.name)
       assert.deepEqual(await worker.claimIds(9), [first], ending.name)
       await worker.settle(complete({ job: first, claim: 2 }))
       assert.deepEqual(await worker.claimIds(9), [better], ending.name)

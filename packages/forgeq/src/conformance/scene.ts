@@ -42,6 +42,9 @@ export const policy: StoredPolicy = {
   delivery: 'at-least-once',
 }
 
+/** Of a job that is next in the line of its key, with nothing to wait for there. */
+export const freeLine: KeyLine = { isNext: true, running: 0, heldUntil: null, rateOpensAt: null, turnOf: null }
+
 const untilDone = (key: string): NewUnique => ({ key, until: 'done', onConflict: 'keep' })
 
 export class Scene {

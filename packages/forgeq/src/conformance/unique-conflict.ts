@@ -5,7 +5,7 @@ import { rememberMs } from '../core/retention.ts'
 import type { Enqueued, NewJob, NewUnique } from '../store/records.ts'
 import { area } from './area.ts'
 import type { Case } from './case.ts'
-import { complete, crash, retry } from './endings.ts'
+import { complete, crash, retry, snooze } from './endings.ts'
 import { policy, type JobOptions, type Scene } from './scene.ts'
 
 const key = 'order-17'
@@ -57,14 +57,19 @@ export const uniqueConflictCases: readonly Case[] = area('unique conflict', {
 
   'error: a follow-up that is refused takes back the call of its job': async (s) => {
     const holder = await s.add({ unique: orError, delayMs: 1000 })
-    const id = await s.add()
+    const [id, beside] = await s.addMany(2)
     const worker = await s.worker()
-    const claimed = await worker.claimOne()
+    const [claimed, other] = await worker.claim(2)
     const first = s.newJob()
-    const settling = worker.settle(complete(claimed, null, [first, s.newJob({ unique: orError })]))
+    const settling = worker.settle(
+      snooze(other!, 5000, null, 'queue'),
+      complete(claimed!, null, [first, s.newJob({ unique: orError })]),
+    )
     await assert.rejects(settling, { code: 'UNIQUE_CONFLICT', id, holder })
-    assert.equal((await s.job(id)).state, 'running')
+    for (const job of [id!, beside!]) assert.equal((await s.job(job)).state, 'running')
     assert.equal(await s.exists(first.id), false)
+    assert.equal((await s.queue()).heldUntil, null)
+    assert.equal((await worker.exchange()).nextDueAt, s.now() + 1000)
   },
 
   'replace: without a holder it is a new job': async (s) => {

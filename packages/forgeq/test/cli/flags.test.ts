@@ -42,6 +42,7 @@ function readNames(): Set<string> {
 test('every flag of a command is a setting, or its command reads it', async () => {
   const read = readNames()
   const unread: string[] = []
+  let commands = 0
   const check = (command: Command, path: string): void => {
     for (const option of command.options) {
       const key = option.attributeName()
@@ -54,7 +55,9 @@ test('every flag of a command is a setting, or its command reads it', async () =
     const { define } = (await import(url.href)) as { define: (command: Command) => void }
     const command = new Command(basename(url.pathname, '.js'))
     define(command)
+    commands += 1
     check(command, command.name())
   }
+  assert.ok(commands > 8, `only ${commands} commands were seen`)
   assert.deepEqual(unread, [])
 })

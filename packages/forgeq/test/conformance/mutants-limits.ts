@@ -85,6 +85,33 @@ class Forgiving extends ModelLimits {
   }
 }
 
+/** Gives a start back when its claim ends so. */
+const forgiving =
+  (when: 'release' | 'crash'): Make =>
+  (clock) =>
+    new Model(clock, {
+      Limits: Forgiving,
+      Jobs: class extends ModelJobs {
+        protected override carryOut(...args: Parameters<ModelJobs['carryOut']>): void {
+          const [job, { outcome }] = args
+          if (outcome === when && this.limits instanceof Forgiving) this.limits.forgive(job.startedAt!)
+          super.carryOut(...args)
+        }
+      },
+    })
+
+/** Knows whether it is being asked for suspects. */
+class Asked extends ModelJobs {
+  protected isAsked = false
+
+  override leavesSuspects(...args: Parameters<ModelJobs['leavesSuspects']>): boolean {
+    this.isAsked = true
+    const answer = super.leavesSuspects(...args)
+    this.isAsked = false
+    return answer
+  }
+}
+
 export const limitMutants: Readonly<Record<string, Make>> = {
   'counts windows from fixed instants': counting((starts, { perMs }, now) =>
     since(starts, Math.floor(now / perMs) * perMs - 1),
@@ -125,28 +152,8 @@ export const limitMutants: Readonly<Record<string, Make>> = {
       }
     },
   ),
-  'gives a start back at a release': (clock) =>
-    new Model(clock, {
-      Limits: Forgiving,
-      Jobs: class extends ModelJobs {
-        protected override carryOut(...args: Parameters<ModelJobs['carryOut']>): void {
-          const [job, { outcome }] = args
-          if (outcome === 'release' && this.limits instanceof Forgiving) this.limits.forgive(job.startedAt!)
-          super.carryOut(...args)
-        }
-      },
-    }),
-  'gives a start back at a crash': (clock) =>
-    new Model(clock, {
-      Limits: Forgiving,
-      Jobs: class extends ModelJobs {
-        protected override carryOut(...args: Parameters<ModelJobs['carryOut']>): void {
-          const [job, { outcome }] = args
-          if (outcome === 'crash' && this.limits instanceof Forgiving) this.limits.forgive(job.startedAt!)
-          super.carryOut(...args)
-        }
-      },
-    }),
+  'gives a start back at a release': forgiving('release'),
+  'gives a start back at a crash': forgiving('crash'),
   'counts the starts of a turn again when that is sent again': jobs(
     class extends ModelJobs {
       readonly #turns = new Set<string>()
@@ -247,30 +254,16 @@ export const limitMutants: Readonly<Record<string, Make>> = {
   ),
 
   'waits for suspects of a closed level': jobs(
-    class extends ModelJobs {
-      #isAsked = false
-      override leavesSuspects(...args: Parameters<ModelJobs['leavesSuspects']>): boolean {
-        this.#isAsked = true
-        const answer = super.leavesSuspects(...args)
-        this.#isAsked = false
-        return answer
-      }
+    class extends Asked {
       protected override isLevelOpen(...args: Parameters<ModelJobs['isLevelOpen']>): boolean {
-        return this.#isAsked || super.isLevelOpen(...args)
+        return this.isAsked || super.isLevelOpen(...args)
       }
     },
   ),
   'waits for suspects of a queue without room': jobs(
-    class extends ModelJobs {
-      #isAsked = false
-      override leavesSuspects(...args: Parameters<ModelJobs['leavesSuspects']>): boolean {
-        this.#isAsked = true
-        const answer = super.leavesSuspects(...args)
-        this.#isAsked = false
-        return answer
-      }
+    class extends Asked {
       protected override roomOf(...args: Parameters<ModelJobs['roomOf']>): number {
-        return this.#isAsked ? 1 : super.roomOf(...args)
+        return this.isAsked ? 1 : super.roomOf(...args)
       }
     },
   ),

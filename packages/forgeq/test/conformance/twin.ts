@@ -186,22 +186,18 @@ export class Twin {
 
   #settlement(hold: records.Hold, given: Of<'exchange'>['settlements'][number]): records.Settlement {
     const error = failure(`no ${hold.claim}`)
+    const scope = given.delayMs > 0 ? given.holdBack : undefined
     switch (given.outcome) {
       case 'complete':
         return complete(hold, '{"ok":true}', given.hasFollowUp ? [this.#followUp(given)] : undefined)
       case 'retry':
         return retry(hold, given.delayMs, error)
       case 'snooze':
-        return snooze(
-          hold,
-          given.delayMs,
-          given.hasError ? error : null,
-          given.delayMs > 0 ? given.holdBack : undefined,
-        )
+        return snooze(hold, given.delayMs, given.hasError ? error : null, scope)
       case 'release':
         return release(hold)
       case 'bury':
-        return bury(hold, 'exhausted', error)
+        return bury(hold, 'exhausted', error, scope && { scope, forMs: given.delayMs })
       case 'cancel':
         return cancel(hold, given.hasError ? error : null)
       case 'crash':

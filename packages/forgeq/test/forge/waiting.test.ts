@@ -4,20 +4,35 @@ import { test } from 'node:test'
 import { defineJob, ForgeError, typed, type Handle } from 'forgeq'
 import { caps } from '#src/core/caps.js'
 import { bench, Gate } from '../worker/bench.ts'
+import type { TappedStore } from '../worker/tap.ts'
 
 const plain = defineJob('plain', { input: typed<number>() })
 const tooMany = { code: 'TOO_MANY_WAITING' }
+/** Calls of this kind wait until the gate is opened. */
+function held(tapped: TappedStore, call: 'enqueue' | 'open'): Gate {
+  const gate = new Gate()
+  tapped.tap(call, async (next) => {
+    await gate.opened
+    return next()
+  })
+  return gate
+}
+
+/** Every way in which the calls ended. */
+const codesOf = async (calls: readonly Promise<unknown>[]): Promise<ReadonlySet<string>> =>
+  new Set(
+    (await Promise.allSettled(calls)).map((one) =>
+      one.status === 'rejected' ? (one.reason as ForgeError).code : 'stored',
+    ),
+  )
+
 const numbers = (n: number): number[] => Array.from({ length: n }, (_, i) => i)
 
 test('beyond so many jobs that wait for an answer, an enqueue is refused at once', async (t) => {
   const { forge, tapped, close } = bench()
   t.after(close)
   await forge.ready()
-  const gate = new Gate()
-  tapped.tap('enqueue', async (next) => {
-    await gate.opened
-    return next()
-  })
+  const gate = held(tapped, 'enqueue')
   const waiting = numbers(caps.enqueuesWaiting).map((n) => forge.enqueue(plain, n))
   await assert.rejects(forge.enqueue(plain, -1), (error: unknown) => {
     assert.ok(ForgeError.is(error, 'TOO_MANY_WAITING'))
@@ -37,11 +52,10 @@ test('those that failed wait no longer', async (t) => {
   t.after(close)
   await forge.ready()
   tapped.tap('enqueue', () => Promise.reject(new ForgeError('STORE_UNAVAILABLE', 'away')))
-  const waiting = Promise.allSettled(numbers(caps.enqueuesWaiting).map((n) => forge.enqueue(plain, n)))
+  const waiting = codesOf(numbers(caps.enqueuesWaiting).map((n) => forge.enqueue(plain, n)))
   await assert.rejects(forge.enqueue(plain, -1), tooMany)
   await advance(2_000)
-  const codes = (await waiting).map((one) => (one.status === 'rejected' ? (one.reason as ForgeError).code : 'stored'))
-  assert.deepEqual(new Set(codes), new Set(['STORE_UNAVAILABLE']))
+  assert.deepEqual(await waiting, new Set(['STORE_UNAVAILABLE']))
   tapped.tap('enqueue')
   assert.equal((await forge.enqueueMany(plain, numbers(5))).length, 5)
 })
@@ -51,22 +65,14 @@ test('a job that was never sent does not count', async (t) => {
   t.after(close)
   await forge.ready()
   const bad = numbers(caps.enqueuesWaiting + 1).map(() => forge.enqueue(plain, Number.NaN))
-  const answers = await Promise.allSettled(bad)
-  assert.deepEqual(
-    new Set(answers.map((one) => (one.status === 'rejected' ? (one.reason as ForgeError).code : 'stored'))),
-    new Set(['INVALID_JSON']),
-  )
+  assert.deepEqual(await codesOf(bad), new Set(['INVALID_JSON']))
   assert.equal((await forge.enqueue(plain, 1)).duplicate, false)
 })
 
 test('those that wait for the store to open count, too', async (t) => {
   const { forge, tapped, close } = bench()
   t.after(close)
-  const gate = new Gate()
-  tapped.tap('open', async (next) => {
-    await gate.opened
-    return next()
-  })
+  const gate = held(tapped, 'open')
   const waiting = numbers(caps.enqueuesWaiting).map((n) => forge.enqueue(plain, n))
   await assert.rejects(forge.enqueue(plain, -1), tooMany)
   await assert.rejects(forge.enqueueMany(plain, [1]), tooMany)
@@ -79,11 +85,7 @@ test('of many jobs in one call only those in flight count', async (t) => {
   t.after(close)
   await forge.ready()
   assert.equal((await forge.enqueueMany(plain, numbers(caps.enqueuesWaiting + 1))).length, caps.enqueuesWaiting + 1)
-  const gate = new Gate()
-  tapped.tap('enqueue', async (next) => {
-    await gate.opened
-    return next()
-  })
+  const gate = held(tapped, 'enqueue')
   const calls: Promise<Handle<unknown>[]>[] = []
   for (let i = 0; i < 5; i += 1) calls.push(forge.enqueueMany(plain, numbers(2_500)))
   // Five times two chunks: a sixth call has no room, and none of the five is cut short by another one.

@@ -75,10 +75,6 @@ export class Server {
     return `postgres://postgres@127.0.0.1:${this.#port}/postgres`
   }
 
-  get port(): number {
-    return this.#port
-  }
-
   /** Resolves when it takes connections. */
   async start(settings: readonly string[]): Promise<void> {
     const options = [

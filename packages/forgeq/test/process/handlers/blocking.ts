@@ -1,11 +1,8 @@
 // Handlers that hold the event loop, and some that only wait beside them.
 import { execSync } from 'node:child_process'
-import { appendFileSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 import { defineJob, typed } from 'forgeq'
-
-const note = (what: string, id: string): void =>
-  appendFileSync(process.env['EFFECTS']!, `${what} ${id} ${process.pid}\n`)
+import { note } from './note.ts'
 
 const rule = { timeout: '3s', backoff: { type: 'fixed', delay: '1h' } } as const
 

@@ -1,10 +1,7 @@
 // Handlers whose effects outlive their process: each line is appended in one write, so a kill loses none.
-import { appendFileSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 import { defineJob, typed } from 'forgeq'
-
-const note = (what: string, id: string): void =>
-  appendFileSync(process.env['EFFECTS']!, `${what} ${id} ${process.pid}\n`)
+import { note } from './note.ts'
 
 /** Works for `ms`. */
 export const work = defineJob('work', { input: typed<{ ms: number }>() }, async ({ input, job }) => {

@@ -1,10 +1,7 @@
 // Handlers that go beyond their limits, each in its own way.
 import { execSync } from 'node:child_process'
-import { appendFileSync } from 'node:fs'
 import { defineJob, typed } from 'forgeq'
-
-const note = (what: string, id: string): void =>
-  appendFileSync(process.env['EFFECTS']!, `${what} ${id} ${process.pid}\n`)
+import { note } from './note.ts'
 
 const input = typed<unknown>()
 const rule = { input, timeout: '1s', backoff: { type: 'fixed', delay: '1h' } } as const

@@ -235,7 +235,10 @@ export class Turn {
   }
 
   async #look(queue: number): Promise<Gate> {
-    return gateOf(queue, (await this.one<GateRow>(look, queue, this.now))!)
+    const row = await this.one<GateRow>(look, queue, this.now)
+    // Its name became known after this look began.
+    if (row === undefined) throw new Again()
+    return gateOf(queue, row)
   }
 
   async #enter(queue: number, alone: boolean): Promise<Gate> {

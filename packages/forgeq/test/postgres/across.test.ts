@@ -116,6 +116,25 @@ test('a settlement that holds others back waits until nobody else works on the q
   await store.close()
 })
 
+test('a queue may be made while an idle worker looks for work in it', async () => {
+  const schema = database.schema()
+  const store = open(schema)
+  const { client } = database
+  await store.register(registration('w'))
+  await client.query('BEGIN')
+  await client.query(`LOCK TABLE ${schema}.worker IN ACCESS EXCLUSIVE MODE`)
+  const wants = [{ queue: 'default', slots: 1 }]
+  const exchange = store.exchange({ worker: 'w', turn: 1, settlements: [], wants, slots: 1, notes: [] })
+  const waiting = /* sql */ `SELECT 1 FROM pg_locks WHERE relation = '${schema}.worker'::regclass AND NOT granted`
+  while ((await client.query(waiting)).rows.length === 0);
+  const job = newJob()
+  await store.enqueue([job], { atomic: true })
+  await client.query('COMMIT')
+  const reply = await exchange
+  assert.deepEqual(!reply.closed && reply.claimed.map(({ job: id }) => id), [job.id])
+  await store.close()
+})
+
 test('of many who enqueue the same unique key at once, one stores a job and the others are told of it', async () => {
   const schema = database.schema()
   const stores = [open(schema), open(schema), open(schema)]

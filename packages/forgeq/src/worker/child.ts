@@ -59,5 +59,5 @@ else {
   process.on('message', hear)
   process.on('disconnect', () => process.exit(1))
   // Meant for the worker, which decides what becomes of its children.
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => {})
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const) process.on(signal, () => {})
 }

@@ -99,7 +99,7 @@ async function show(): Promise<void> {
   shownAt = performance.now()
   const running = await askRunning(answerWithinMs)
   if (running === undefined) return printBlocked('is blocked', await look(patientMs, true), standstill.called?.job)
-  print('runs', running, running.length === 0 ? [] : ['its event loop is free: no handler is in JavaScript now'])
+  print('runs', running, running.length === 0 ? [] : ['its event loop is free: no handler is in JavaScript in it now'])
 }
 
 /** What runs, by word of the event loop; `undefined` when that is blocked. */

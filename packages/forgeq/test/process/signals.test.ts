@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { foreignConnection } from '../sqlite/files.ts'
 import { work } from './handlers/effects.ts'
+import { loop } from './handlers/isolated.ts'
 import { endless, patient, sleep } from './handlers/stuck.ts'
 import { handlersFile, isAlive, scene, until } from './scene.ts'
 
@@ -49,6 +50,19 @@ test('SIGQUIT: of a process in native code is said that it tells nothing', async
   worker.child.kill('SIGQUIT')
   await worker.prints(/is blocked\n.*its main thread tells nothing: it is inside native code/)
   assert.equal((await worker.ends('SIGTERM')).code, 0)
+})
+
+test('SIGQUIT: what runs in a process of its own is told of, and neither ends it nor costs its job anything', async (t) => {
+  const { forge, effects, start } = scene(t)
+  const { id } = await forge.enqueue(loop, null)
+  const worker = start(['worker', handlersFile('isolated')])
+  const { pid } = await until(() => effects('start')[0], 'the start')
+  process.kill(pid, 'SIGQUIT')
+  worker.child.kill('SIGQUIT')
+  await worker.prints(new RegExp(`runs, 1 job\\n  loop ${id}, attempt 1, for .*\\n.*no handler is in JavaScript in it`))
+  assert.ok(isAlive(pid))
+  assert.equal((await worker.ends('SIGTERM')).code, 0)
+  assert.equal((await forge.admin.job(id))?.crashes, 0)
 })
 
 test('SIGTERM while the store does not answer: it ends by the deadline', async (t) => {

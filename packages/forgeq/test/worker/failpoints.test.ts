@@ -68,16 +68,17 @@ test('every name has its place in the sources, once, and every place its name', 
       .flatMap((file) => [...readFileSync(join(source, file), 'utf8').matchAll(/failpoint\([`'](.+?)[`']\)/g)])
       .map(([, name]) => name!)
   const places = placesIn('')
-  // In all calls of a store at once, and so in each store.
-  const moments = ['.after-commit', '.after-reply', '.before-send']
+  const momentsIn = (folder: string): string[] =>
+    placesIn(join(folder, sep))
+      .map((name) => name.replace(/^\$\{.*\}/, ''))
+      .sort()
+  // In all calls at once: both ways of them for all stores, the commit in each store.
+  assert.deepEqual(momentsIn('store'), ['.after-reply', '.before-send'])
   for (const store of ['sqlite', 'postgres']) {
-    assert.deepEqual(
-      placesIn(join(store, sep))
-        .map((name) => name.replace(/^\$\{.*\}/, ''))
-        .sort(),
-      moments,
-    )
+    assert.deepEqual(momentsIn(store), ['.after-commit'])
+    assert.match(readFileSync(join(source, store, 'store.ts'), 'utf8'), /extends CallingStore</)
   }
+  const moments = ['.after-commit', '.after-reply', '.before-send']
   const steps = places.filter((name) => !name.startsWith('${'))
   const expected = failpoints.filter((name) => !moments.some((moment) => name.endsWith(moment)))
   assert.deepEqual(steps.sort(), expected.sort())

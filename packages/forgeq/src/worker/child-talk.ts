@@ -8,9 +8,12 @@ import { keepFailure, toFailure } from '../core/failure.ts'
 import type { Scope } from '../core/limit.ts'
 import type { PolicyOverrides } from '../core/policy.ts'
 import type { Claimed, Failure, LogLine, NewJob, Progress } from '../store/records.ts'
+import type { Look } from './look.ts'
 
-/** File descriptor through which a process tells its memory even when it is blocked: decimal bytes, one number a line. */
-export const memoryPipe = 4
+/** File descriptor of a process for its thread that watches it, which talks when a handler blocks the process: reports as JSON. */
+export const watchPipe = 4
+/** Asked through it, a line: answered by the report `look`. */
+export const lookWord = 'look'
 
 /** One try of a job. */
 export interface Task {
@@ -49,6 +52,8 @@ export type ChildReport =
   | { readonly report: 'uncaught'; readonly error: Failure }
   /** Resident memory of a process, heap of a thread. */
   | { readonly report: 'memory'; readonly bytes: number }
+  /** What its handler does now. */
+  | { readonly report: 'look'; readonly look: Look }
 
 export interface SentError {
   readonly failure: Failure

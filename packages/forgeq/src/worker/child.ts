@@ -2,7 +2,7 @@
 // that is only ever started, never imported.
 import { isMainThread, parentPort, Worker } from 'node:worker_threads'
 import { toFailure } from '../core/failure.ts'
-import { memoryPipe, type ChildOrder, type ChildReport } from './child-talk.ts'
+import { watchPipe, type ChildOrder, type ChildReport } from './child-talk.ts'
 import { Tasks } from './child-task.ts'
 
 /** Memory is told when it has changed by so much since. */
@@ -41,7 +41,7 @@ function hear(order: ChildOrder): void {
 /** From a thread of its own, which a handler that blocks the process does not stop. */
 function watch(parent: number): void {
   const watchdog = new URL('./child-watch.js', import.meta.url)
-  new Worker(watchdog, { workerData: { parent, memoryPipe }, env: {}, execArgv: [] }).unref()
+  new Worker(watchdog, { workerData: { parent, watchPipe }, env: {}, execArgv: [] }).unref()
 }
 
 /** That of a process is told by its watchdog as well. */

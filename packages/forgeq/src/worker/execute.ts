@@ -22,8 +22,8 @@ export type Around = (context: Context<unknown>, next: () => Promise<unknown>) =
 
 /** Time for a handler to end after it was aborted; then it is killed if it is isolated, and its claim settled without it. */
 const abortGraceMs = 5_000
-/** For an isolated handler to be dead after that, while the worker goes on and while it stops. */
-const killMs = 1_000
+/** For an isolated handler to be dead after that, while the worker goes on and while it stops: with what settles it, a second. */
+const killMs = 900
 const hastyKillMs = 300
 /** An event loop that comes later than this to what was due stood still. */
 const noticeableMs = 50

@@ -14,6 +14,8 @@ import type { SpawnChild } from './spawn-child.ts'
 
 /** How long a job is put off when no child could be started, by the number of failures in a row. */
 const restarts: BackoffPlan = { type: 'exponential', baseMs: 1_000, factor: 2, maxMs: 30_000, jitter: true }
+/** In the frames of what a child does for a handler that waits. */
+const ours = new URL('.', import.meta.url).href
 /** Children that may die before they have begun with a run, which is then nobody's fault. */
 const mostStarts = 3
 
@@ -23,6 +25,17 @@ export interface Isolating extends Omit<Keeping, 'free' | 'ended'> {
   readonly limit: () => number
   /** Default: real threads and processes. */
   readonly spawn?: SpawnChild
+}
+
+/** What an isolated handler does at this moment. */
+export interface Sight {
+  readonly job: string
+  /** Innermost first, without what called the handler; empty where it waits. */
+  readonly stack: readonly string[]
+  /** Why there is nothing to see. */
+  readonly failure?: string
+  /** Thread or process, in words. */
+  readonly place: string
 }
 
 export class Isolated {
@@ -55,6 +68,22 @@ export class Isolated {
       if (!performed.isUp) break
     }
     throw this.#noStart(run, how)
+  }
+
+  /** What all of them do now. Takes a second at most. */
+  look(): Promise<readonly Sight[]> {
+    const busy = [...this.#children].filter((child) => child.run !== undefined)
+    return Promise.all(
+      busy.map(async (child) => {
+        const { job } = child.run!.claimed
+        const { stack = [], failure } = await child.look()
+        const handlers = stack.slice(
+          0,
+          stack.findLastIndex((frame) => !frame.includes(ours) && !frame.includes('node:internal/')) + 1,
+        )
+        return { job, place: child.place, stack: handlers, ...(failure !== undefined && { failure }) }
+      }),
+    )
   }
 
   /** Ends its handler by force: `run` settles when that has happened. */

@@ -10,6 +10,7 @@ import type { Timers } from '../timers.ts'
 import { unpackError, type ChildReport } from './child-talk.ts'
 import { leaseLost, mostFollowUps, tooManyFollowUps, type Desk } from './context.ts'
 import { moduleOf } from './handler-module.ts'
+import type { Look } from './look.ts'
 import type { Run } from './run.ts'
 import type { Child, ChildEnd, SpawnChild } from './spawn-child.ts'
 
@@ -17,6 +18,8 @@ import type { Child, ChildEnd, SpawnChild } from './spawn-child.ts'
 const idleMs = 30_000
 /** For a child that is told to end. */
 const farewellMs = 500
+/** For one that is asked where its handler is; it takes less unless it is stopped. */
+const lookWithinMs = 1_000
 
 export type ChildKind = Exclude<Isolation, 'inline'>
 
@@ -56,6 +59,7 @@ export class IsolatedChild {
   #memoryBytes = 0
   #uncaught: Failure | undefined
   #stopWaiting: (() => void) | undefined
+  #seen: ((look: Look) => void) | undefined
 
   /** Throws when the system gives no thread or process. */
   constructor(kind: ChildKind, spawn: SpawnChild, host: Keeping) {
@@ -97,6 +101,18 @@ export class IsolatedChild {
     this.#uncaught = undefined
     if (this.#isFree) this.#give()
     return performed
+  }
+
+  /** Where its handler is now, also when that blocks it. One asker at a time. */
+  look(): Promise<Look> {
+    return new Promise((resolve) => {
+      const stop = this.#host.timers.after(lookWithinMs, () => resolve({ failure: 'it does not answer' }))
+      this.#seen = (look) => {
+        stop()
+        resolve(look)
+      }
+      this.#child.look()
+    })
   }
 
   /** Asks it to end, and makes it when it does not. */
@@ -142,6 +158,7 @@ export class IsolatedChild {
     // The handler's own code may say something on the same channel.
     if (typeof report !== 'object' || report === null) return
     if (report.report === 'memory') this.#memoryBytes = report.bytes
+    else if (report.report === 'look') this.#seen?.(report.look)
     else if (report.report === 'uncaught') this.#uncaught = report.error
     else if (report.report === 'free') {
       this.#isUp = true
@@ -199,6 +216,11 @@ export class IsolatedChild {
     const message = `${this.#what} that had run this job died: ${this.#describe(how)}`
     const error = { code: 'CHILD_LOST', name: 'ChildLost', message }
     this.#host.events.emit('child:died', { id: claimed.job, type: claimed.type, worker, error })
+  }
+
+  /** For people. */
+  get place(): string {
+    return this.kind === 'thread' ? 'a thread of its own' : `process ${this.#child.pid}`
   }
 
   get #what(): string {

@@ -1,11 +1,13 @@
 // Starts the thread or process in which isolated handlers run, and makes the two look alike: orders in, reports out, one
 // end. A process leads a process group, so that what a handler started is killed with it.
 import { fork, type ChildProcess } from 'node:child_process'
-import type { Readable } from 'node:stream'
+import type { Socket } from 'node:net'
+import { createInterface } from 'node:readline'
 import { Worker } from 'node:worker_threads'
 import type { Isolation } from '../core/policy.ts'
 import type { ProcessEnd } from '../store/worker-record.ts'
-import { memoryPipe, type ChildOrder, type ChildReport } from './child-talk.ts'
+import { lookWord, watchPipe, type ChildOrder, type ChildReport } from './child-talk.ts'
+import { lookAtThread } from './look.ts'
 
 export interface ChildEnd extends ProcessEnd {
   /** In words, or why it never came up. */
@@ -22,6 +24,8 @@ export interface Child {
   /** Of a process. */
   readonly pid: number | undefined
   send(order: ChildOrder): void
+  /** Answered by a report, unless it is stopped or has ended. */
+  look(): void
   /** Ends it by force. A thread inside a call that is not JavaScript ends when that returns. */
   kill(): void
   /** This process need not wait for it any more. */
@@ -29,6 +33,9 @@ export interface Child {
 }
 
 export type SpawnChild = (kind: Exclude<Isolation, 'inline'>, listener: ChildListener) => Child
+
+/** A thread that runs JavaScript answers in a few milliseconds. */
+const answerWithinMs = 300
 
 const entry = new URL('./child.js', import.meta.url)
 
@@ -45,6 +52,15 @@ function spawnThread({ heard, ended }: ChildListener): Child {
   return {
     pid: undefined,
     send: (order) => thread.postMessage(order),
+    look: () => {
+      const looking = lookAtThread(thread.threadId, { withinMs: answerWithinMs, stack: true })
+      looking.then(
+        (look) => heard({ report: 'look', look }),
+        (error: unknown) => {
+          throw error
+        },
+      )
+    },
     kill: () => {
       thread.terminate().catch((error: unknown) => {
         throw error
@@ -73,24 +89,37 @@ function spawnProcess({ heard, ended }: ChildListener): Child {
     if (child.pid !== undefined) ended({ how: signal ?? `exit code ${exitCode}`, exitCode, signal })
   })
   // Without a process there is no pipe either.
-  const memory = child.stdio?.[memoryPipe] as (Readable & { unref(): void }) | undefined
-  memory?.on('data', (chunk: Buffer) => {
-    const bytes = Number(chunk.toString().trim().split('\n').at(-1))
-    if (bytes > 0) heard({ report: 'memory', bytes })
-  })
+  const pipe = child.stdio?.[watchPipe] as Socket | undefined
+  if (pipe !== undefined) listen(pipe, heard)
   return {
     pid: child.pid,
     send: (order) => {
       // A broken channel means that the process is ending, which its end tells.
       if (child.connected) child.send(order, () => {})
     },
+    look: () => {
+      if (pipe?.writable) pipe.write(`${lookWord}\n`)
+    },
     kill: () => killGroup(child),
     unref: () => {
       child.unref()
       child.channel?.unref()
-      memory?.unref()
+      pipe?.unref()
     },
   }
+}
+
+function listen(pipe: Socket, heard: ChildListener['heard']): void {
+  // The process has ended.
+  pipe.on('error', () => pipe.destroy())
+  createInterface({ input: pipe }).on('line', (line) => {
+    try {
+      heard(JSON.parse(line) as ChildReport)
+    } catch (error) {
+      // What a handler writes to a file descriptor that is not its own.
+      if (!(error instanceof SyntaxError)) throw error
+    }
+  })
 }
 
 function killGroup(child: ChildProcess): void {

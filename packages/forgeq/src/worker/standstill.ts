@@ -2,7 +2,7 @@
 // called is known by what the main thread wrote down before; one that has waited for something is known by its own word,
 // which it can give as long as it is in JavaScript. Only its own limits count for it: what waits beside it may be late.
 import { calledUntil, expectedBy, noLimit, type Testimony, type WatchdogData } from './watchdog.ts'
-import type { Look } from './main-thread.ts'
+import type { Look } from './look.ts'
 
 /** When it cannot be seen who holds the event loop: so long after others should have had it. */
 const doubtNs = 5_000_000_000n

@@ -41,8 +41,9 @@ export function runSupervised(start: (task: unknown, around: Surroundings) => Pr
   let isStopping = false
   let worker: Worker | undefined
   const running = new Map<string, Omit<RunningHandler, 'forMs'> & { readonly startedAt: number }>()
-  const watchdog = new Watchdog(() =>
-    Array.from(running.values(), ({ startedAt, ...run }) => ({ ...run, forMs: performance.now() - startedAt })),
+  const watchdog = new Watchdog(
+    () => Array.from(running.values(), ({ startedAt, ...run }) => ({ ...run, forMs: performance.now() - startedAt })),
+    async () => (await worker?.lookAtIsolated()) ?? [],
   )
 
   const tellRunning = (): void => {

@@ -8,12 +8,14 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { formatMs } from '../core/duration.ts'
 import type { Stuck } from '../store/worker-record.ts'
 import { stuckSignal, watchdogPipe, type PipeWord } from './crew-talk.ts'
-import { lookAtMainThread } from './main-thread.ts'
+import type { Sight } from './isolate.ts'
+import { lookAtMainThread } from './look.ts'
 import { Standstill, type Seen } from './standstill.ts'
 import {
   testimonySymbol,
   type RunningHandler,
   type Testimony,
+  type WatchdogAnswers,
   type WatchdogData,
   type WatchdogWord,
 } from './watchdog.ts'
@@ -39,7 +41,7 @@ let shownAt = -Infinity
 /** It was told to end, and has said why: who catches the signal lives a little longer, and is asked again. */
 let isEnding = false
 /** Those who wait for the word of the event loop. */
-const asking = new Set<(running: readonly RunningHandler[]) => void>()
+const asking = new Set<(answers: Partial<WatchdogAnswers>) => void>()
 
 const standstill = new Standstill(data, {
   now: () => process.hrtime.bigint(),
@@ -57,7 +59,7 @@ setInterval(() => {
 
 port.on('message', (word: WatchdogWord) => {
   if (word === 'show') show().catch(report)
-  else for (const hear of asking) hear(word.running)
+  else for (const hear of asking) hear(word)
 })
 
 // A main thread that is blocked hears no signal and no supervisor.
@@ -86,7 +88,7 @@ function end(stuck: Stuck, say: () => void): void {
 
 /** It was cancelled, and its process has not reacted: when the event loop is blocked, that is why. */
 async function endCancelled(job: string): Promise<void> {
-  if ((await askRunning(sureMs)) !== undefined) return
+  if ((await ask('running', sureMs)) !== undefined) return
   const seen = await look(answerWithinMs, true)
   // Where nobody can tell who blocks, the one that does not end when it should is the likeliest.
   const blocker = standstill.called?.job ?? seen.told?.blocker?.job ?? job
@@ -97,34 +99,39 @@ async function endCancelled(job: string): Promise<void> {
 async function show(): Promise<void> {
   if (performance.now() - shownAt < sameWishMs) return
   shownAt = performance.now()
-  const running = await askRunning(answerWithinMs)
+  const running = await ask('running', answerWithinMs)
   if (running === undefined) return printBlocked('is blocked', await look(patientMs, true), standstill.called?.job)
-  print('runs', running, running.length === 0 ? [] : ['its event loop is free: no handler is in JavaScript in it now'])
+  const isolated = await ask('isolated', patientMs)
+  const below = running.length === 0 ? [] : ['its event loop is free: no handler is in JavaScript in it now']
+  print('runs', running, below, { isolated })
 }
 
-/** What runs, by word of the event loop; `undefined` when that is blocked. */
-function askRunning(withinMs: number): Promise<readonly RunningHandler[] | undefined> {
+/** `undefined` when the event loop is blocked. */
+function ask<Q extends keyof WatchdogAnswers>(question: Q, withinMs: number): Promise<WatchdogAnswers[Q] | undefined> {
   return new Promise((resolve) => {
-    const hear = (running: readonly RunningHandler[] | undefined): void => {
+    const end = (answer?: WatchdogAnswers[Q]): void => {
       clearTimeout(timer)
       asking.delete(hear)
-      resolve(running)
+      resolve(answer)
     }
-    const timer = setTimeout(() => hear(undefined), withinMs)
+    const hear = (answers: Partial<WatchdogAnswers>): void => {
+      if (answers[question] !== undefined) end(answers[question])
+    }
+    const timer = setTimeout(end, withinMs)
     asking.add(hear)
-    port.postMessage('running')
+    port.postMessage(question)
   })
 }
 
 async function look(withinMs: number, stack: boolean): Promise<Seen> {
-  const { told, ...seen } = await lookAtMainThread(testimonySymbol, { withinMs, stack })
+  const { told, ...seen } = await lookAtMainThread({ ask: testimonySymbol, withinMs, stack })
   return told === undefined ? seen : { ...seen, told: JSON.parse(told) as Testimony }
 }
 
 function printBlocked(state: string, { told, stack, failure }: Seen, called?: string | null): void {
   const blocker = called ?? told?.blocker?.job
   if (told !== undefined) {
-    return print(state, told.running, stack ?? ['it is not in JavaScript, or has no time to answer'], blocker)
+    return print(state, told.running, stack ?? ['it is not in JavaScript, or has no time to answer'], { blocker })
   }
   const whose = blocker === undefined ? [] : [`it is in the handler of job ${blocker}`]
   print(state, undefined, [`its main thread tells nothing: ${failure}`, ...whose])
@@ -134,19 +141,26 @@ function print(
   state: string,
   running: readonly RunningHandler[] | undefined,
   below: readonly string[],
-  blocker?: string,
+  { blocker, isolated = [] }: { readonly blocker?: string | undefined; isolated?: readonly Sight[] | undefined } = {},
 ): void {
-  const jobs = running?.map((run) => {
-    const blocks = run.id === blocker ? ', blocks the event loop' : ''
-    return `  ${run.type} ${run.id}, attempt ${run.attempt}, for ${formatMs(run.forMs)}${blocks}`
+  const jobs = running?.flatMap((run) => {
+    const sight = isolated.find(({ job }) => job === run.id)
+    const note = sight === undefined ? (run.id === blocker ? ', blocks the event loop' : '') : `, in ${sight.place}`
+    const line = `  ${run.type} ${run.id}, attempt ${run.attempt}, for ${formatMs(run.forMs)}${note}`
+    return sight === undefined ? [line] : [line, ...linesOf(sight).map((each) => `      ${each}`)]
   })
-  const count = jobs === undefined ? '' : `, ${jobs.length === 1 ? '1 job' : `${jobs.length} jobs`}`
+  const count = running === undefined ? '' : `, ${running.length === 1 ? '1 job' : `${running.length} jobs`}`
   const lines = [
     `forgeq worker process ${process.pid} ${state}${count}`,
     ...(jobs ?? []),
     ...below.map((line) => `    ${line}`),
   ]
   writeSync(2, `${lines.join('\n')}\n`)
+}
+
+function linesOf({ stack, failure }: Sight): readonly string[] {
+  if (failure !== undefined) return [`it tells nothing: ${failure}`]
+  return stack.length > 0 ? stack : ['it waits: it is not in JavaScript now']
 }
 
 function report(error: unknown): void {

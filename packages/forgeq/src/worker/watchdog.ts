@@ -2,6 +2,7 @@
 // handler has blocked it beyond its limits, or when its supervisor is gone. What the thread does: watchdog-thread.ts.
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { Worker } from 'node:worker_threads'
+import type { Sight } from './isolate.ts'
 import type { Guarded, LoopGuard } from './loop-guard.ts'
 
 export interface WatchdogData {
@@ -20,8 +21,13 @@ export const calledUntil = 1
 /** Instead of an instant, for a handler that has no limits. */
 export const noLimit: bigint = 2n ** 62n
 
-/** To the thread: show what runs, or: this runs. From the thread: what runs? */
-export type WatchdogWord = 'show' | { readonly running: readonly RunningHandler[] }
+/** To the thread: show what runs, or an answer to what it asked. */
+export type WatchdogWord = 'show' | Partial<WatchdogAnswers>
+/** From the thread, by name: what runs, and what the isolated ones of that do now. */
+export interface WatchdogAnswers {
+  readonly running: readonly RunningHandler[]
+  readonly isolated: readonly Sight[]
+}
 
 /** A handler that has not ended. */
 export interface RunningHandler {
@@ -50,7 +56,7 @@ export class Watchdog implements LoopGuard {
   readonly #owner = new AsyncLocalStorage<Guarded>()
   readonly #thread: Worker
 
-  constructor(running: () => readonly RunningHandler[]) {
+  constructor(running: () => readonly RunningHandler[], lookAtIsolated: () => Promise<readonly Sight[]>) {
     const testify = (): string => {
       const handlers = running()
       const owner = this.#owner.getStore()
@@ -67,7 +73,15 @@ export class Watchdog implements LoopGuard {
       supervisor: process.ppid,
     }
     this.#thread = new Worker(new URL('./watchdog-thread.js', import.meta.url), { workerData, execArgv: [] })
-    this.#thread.on('message', () => this.#say({ running: running() }))
+    this.#thread.on('message', (question: keyof WatchdogAnswers) => {
+      if (question === 'running') return this.#say({ running: running() })
+      lookAtIsolated().then(
+        (isolated) => this.#say({ isolated }),
+        (error: unknown) => {
+          throw error
+        },
+      )
+    })
     this.#thread.unref()
   }
 

@@ -17,7 +17,7 @@ import { version } from '../version.ts'
 import { announceEnd, announceLine, announceRescue, announceStart, announceStuck } from './announce.ts'
 import { Executor, type Around } from './execute.ts'
 import { Fetch } from './fetch.ts'
-import { Isolated } from './isolate.ts'
+import { Isolated, type Sight } from './isolate.ts'
 import { Lease } from './lease.ts'
 import { rssBytes } from './memory.ts'
 import { isLoaded, isModule, readNumbers, readOptions, type WorkerOptions, type WorkerPlan } from './options.ts'
@@ -179,6 +179,11 @@ export class Worker implements AsyncDisposable {
     this.#undo.push(this.#parts.timers.after(graceMs, endGrace))
     this.#stopping ??= this.#shutDown()
     await this.#stopping
+  }
+
+  /** Where handlers in threads and processes of their own are at this moment, also those that block. Takes a second at most. */
+  async lookAtIsolated(): Promise<readonly Sight[]> {
+    return this.#isSetUp ? this.#isolated.look() : []
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { foreignConnection } from '../sqlite/files.ts'
 import { work } from './handlers/effects.ts'
-import { loop } from './handlers/isolated.ts'
+import { loop, loopThread, native, waitProcess, waitThread } from './handlers/isolated.ts'
 import { endless, patient, sleep } from './handlers/stuck.ts'
 import { handlersFile, isAlive, scene, until } from './scene.ts'
 
@@ -52,14 +52,39 @@ test('SIGQUIT: of a process in native code is said that it tells nothing', async
   assert.equal((await worker.ends('SIGTERM')).code, 0)
 })
 
-test('SIGQUIT: what runs in a process of its own is told of, and neither ends it nor costs its job anything', async (t) => {
+test('SIGQUIT: where isolated handlers are is shown, also of those that block their thread or process', async (t) => {
+  const { forge, effects, start } = scene(t)
+  const types = [loop, loopThread, waitProcess, waitThread, native] as const
+  const ids: string[] = []
+  for (const type of types) ids.push((await forge.enqueue(type, null)).id)
+  const worker = start(['worker', handlersFile('isolated'), '-c', '5'])
+  await until(() => effects('start').length === types.length, 'all of them')
+  worker.child.kill('SIGQUIT')
+  await worker.prints(/its event loop is free/)
+  const shown = worker.printed()
+  const [inProcess, inThread] = [/, in process \d+\n/.source, /, in a thread of its own\n/.source]
+  const file = /file:.*isolated\.js:\d+:\d+/.source
+  const says = [
+    `${inProcess} +at spinInProcess \\(${file}\\)`,
+    `${inThread} +at spinInThread \\(${file}\\)`,
+    `${inProcess} +it waits`,
+    `${inThread} +it waits`,
+    `${inThread} +it tells nothing: it is inside native code`,
+  ]
+  for (const [i, { name }] of types.entries()) {
+    assert.match(shown, new RegExp(`  ${name} ${ids[i]}, attempt 1, for [\\d.]+m?s${says[i]}`))
+  }
+  await worker.ends('SIGTERM')
+})
+
+test('SIGQUIT at an isolated process neither ends it nor costs its job anything', async (t) => {
   const { forge, effects, start } = scene(t)
   const { id } = await forge.enqueue(loop, null)
   const worker = start(['worker', handlersFile('isolated')])
   const { pid } = await until(() => effects('start')[0], 'the start')
   process.kill(pid, 'SIGQUIT')
   worker.child.kill('SIGQUIT')
-  await worker.prints(new RegExp(`runs, 1 job\\n  loop ${id}, attempt 1, for .*\\n.*no handler is in JavaScript in it`))
+  await worker.prints(/its event loop is free/)
   assert.ok(isAlive(pid))
   assert.equal((await worker.ends('SIGTERM')).code, 0)
   assert.equal((await forge.admin.job(id))?.crashes, 0)

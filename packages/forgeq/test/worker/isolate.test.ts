@@ -20,6 +20,7 @@ class FakeChild implements Child {
   readonly kind: string
   isKilled = false
   isLeft = false
+  looks = 0
   readonly #listener: ChildListener
 
   constructor(kind: string, listener: ChildListener) {
@@ -29,6 +30,10 @@ class FakeChild implements Child {
 
   send(order: ChildOrder): void {
     this.orders.push(order)
+  }
+
+  look(): void {
+    this.looks += 1
   }
 
   kill(): void {
@@ -353,4 +358,22 @@ test('a child that dies idle is told of with the job it ran last, and is replace
   children[1]!.begin()
   children[1]!.finish()
   await next
+})
+
+test('what runs is looked at in its child, and one that does not answer is not waited for', async () => {
+  const { pool, children, timers } = poolOf()
+  const runs = [runOf('process'), runOf('thread')]
+  for (const run of runs) pool.run(run).catch(() => {})
+  await turnOfTheLoop()
+  const [blocked, silent] = children
+  blocked!.begin()
+  silent!.begin()
+  const looking = pool.look()
+  blocked!.say({ report: 'look', look: { told: '', stack: ['at spin (file:///jobs.js:1:1)'] } })
+  await timers.advance(1_000)
+  assert.deepEqual(await looking, [
+    { job: runs[0]!.claimed.job, place: 'process 7', stack: ['at spin (file:///jobs.js:1:1)'] },
+    { job: runs[1]!.claimed.job, place: 'a thread of its own', stack: [], failure: 'it does not answer' },
+  ])
+  assert.equal(silent!.looks, 1)
 })

@@ -18,11 +18,24 @@ export const second = defineJob('second', { ...policy, isolation: 'process' }, a
 })
 
 /** Lets nothing else in its process run. */
-export const loop = defineJob('loop', { ...policy, isolation: 'process' }, ({ job }) => {
+export const loop = defineJob('loop', { ...policy, isolation: 'process' }, function spinInProcess({ job }) {
   note('worker', job.id, process.ppid)
   note('start', job.id)
   for (;;);
 })
+
+/** Lets nothing else in its thread run. */
+export const loopThread = defineJob('loop-thread', { ...policy, isolation: 'thread' }, function spinInThread({ job }) {
+  note('start', job.id)
+  for (;;);
+})
+
+const waits = async ({ job, signal }: { job: { id: string }; signal: AbortSignal }): Promise<void> => {
+  note('start', job.id)
+  await new Promise((resolve) => signal.addEventListener('abort', resolve))
+}
+export const waitThread = defineJob('wait-thread', { ...policy, isolation: 'thread' }, waits)
+export const waitProcess = defineJob('wait-process', { ...policy, isolation: 'process' }, waits)
 
 const fill = (): never => {
   const kept: unknown[] = []

@@ -66,6 +66,17 @@ export const keysCases: readonly Case[] = area('keys', {
     assert.deepEqual(await worker.claimIds(1), [b])
   },
 
+  'jobs of several keys come back at once, one of which another job stood for': async (s) => {
+    const returned = [await s.add({ key: 'a' }), await s.add({ key: 'b' })]
+    const worker = await s.worker()
+    const claimed = await worker.claim(2)
+    const fresh = await s.add({ key: 'b' })
+    await worker.settle(...claimed.map((one) => release(one)))
+    const ids = await worker.claimIds(9)
+    assert.deepEqual([...ids].sort(), [...returned, fresh].sort())
+    assert.ok(ids.indexOf(returned[1]!) < ids.indexOf(fresh))
+  },
+
   'who stands for its key may expire': async (s) => {
     await s.limit({ perKey: one })
     await s.add({ key: 'k', expireMs: 1000 })

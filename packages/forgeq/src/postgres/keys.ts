@@ -219,25 +219,25 @@ export const leaveLine = (turn: Turn, { queue, key }: Touched, job: string): voi
 export const putRight = async (turn: Turn, keys: readonly Touched[], since: number | null): Promise<void> => {
   if (keys.length === 0) return
   await turn.reserve(keys.length)
+  const given: Spot[] = []
   for (const state of await keyStates(turn, keys)) {
     const { queue, key, gate, isEmpty, token, next, isOpen } = state
     const opensAt = Math.max(state.heldUntil ?? 0, state.rateOpensAt ?? 0) || state.typesHeldUntil
     if (!isEmpty && opensAt !== null) setAlarm(turn, queue, heldKey(key), opensAt)
-    if (next === null || !isOpen) {
-      if (token !== null) turn.push(takeLive, queue, token.lane, token.seq)
-      continue
-    }
-    const lane = laneOf(levelOf(next.lane), freshLane)
-    if (token?.job === next.job && token.lane === lane) continue
+    const to = next === null || !isOpen ? null : { ...next, lane: laneOf(levelOf(next.lane), freshLane) }
+    if (token?.job === to?.job && token?.lane === to?.lane) continue
     if (token !== null) turn.push(takeLive, queue, token.lane, token.seq)
-    turn.push(addToken, next.job, lane, since === null ? turn.nextSeq() : placeOf(turn, next, token, lane, since))
+    if (to === null) continue
+    given.push({ ...to, seq: since === null ? turn.nextSeq() : placeOf(turn, to, token, since) })
     turn.hint(`ready:${gate.name}`)
   }
+  // Rows of a kind are written together: all places that are left are free before anybody takes one.
+  for (const { job, lane, seq } of given) turn.push(addToken, job, lane, seq)
 }
 
-const placeOf = (turn: Turn, next: Spot, token: Spot | null, lane: number, since: number): number => {
-  if (token?.lane === lane) return token.seq
-  return next.seq > since ? next.seq : turn.nextSeq()
+const placeOf = (turn: Turn, to: Spot, token: Spot | null, since: number): number => {
+  if (token?.lane === to.lane) return token.seq
+  return to.seq > since ? to.seq : turn.nextSeq()
 }
 
 /** Puts the tokens of all keys right that this call has touched; the last step of a call, and of what it settles. */

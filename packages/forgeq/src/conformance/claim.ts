@@ -145,6 +145,23 @@ export const claimCases: readonly Case[] = area('claim', {
     assert.fail('the known job was not found in 10 exchanges')
   },
 
+  'a run of unknown jobs ends at the first that can run, whatever follows': async (s) => {
+    const first = [
+      ...(await s.addMany(20, { type: 'strange', priority: 2 })),
+      ...(await s.addMany(20, { type: 'strange' })),
+    ]
+    const known = await s.add()
+    const keyed = await s.add({ type: 'strange', key: 'k' })
+    const later = await s.addMany(3, { type: 'strange' })
+    const last = await s.add()
+    const plain = await s.worker()
+    assert.deepEqual(await plain.claimIds(1), [known])
+    const between = await s.add({ priority: 2 })
+    const expert = await s.worker({ types: ['strange', 'work'] })
+    const ids = [...first.slice(0, 20), between, ...first.slice(20), keyed, ...later, last]
+    assert.deepEqual(await expert.claimIds(99), ids)
+  },
+
   'settlements come before claims': async (s) => {
     const id = await s.add()
     const worker = await s.worker()

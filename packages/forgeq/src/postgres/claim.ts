@@ -1,8 +1,8 @@
 // Hands out ready jobs: per queue in strict order of (lane, seq), never a job whose type the worker does not know, never
 // from a closed queue or level, suspects as the exchange takes them. Rows are locked as they are read and claimed where
 // they are; those that others are claiming are stepped over. A row with a key is its token: keys.ts.
-import { laneOf, levelOf, unparkedLane, type Lanes } from '../store/lanes.ts'
-import { byteLimit, skipLimit, type Claimer, type Fate, type Handout, type Wanted } from '../store/handout.ts'
+import { levelOf, type Lanes } from '../store/lanes.ts'
+import { byteLimit, looksOf, skipLimit, type Claimer, type Fate, type Handout, type Wanted } from '../store/handout.ts'
 import { claimedPolicy } from '../store/policy-text.ts'
 import type { Claimed } from '../store/records.ts'
 import { stateCodes } from '../store/state-codes.ts'
@@ -11,26 +11,17 @@ import { neverClaimed } from '../store/ending.ts'
 import { finish } from './finish.ts'
 import type { Gate } from './gate.ts'
 import { noteHeld } from './held.ts'
-import {
-  enterLine,
-  keyStates,
-  leaveLine,
-  parkFromLine,
-  putKeysRight,
-  putRight,
-  tookTokens,
-  type KeyState,
-} from './keys.ts'
+import { keyStates, leaveLine, parkFromLine, putRight, tookTokens, type KeyState } from './keys.ts'
 import { charge, openingNow } from './openings.ts'
-import { putInLane, takeLive } from './live.ts'
+import { takeLive } from './live.ts'
+import { isToPark, park, parkPart, parkRun, unparkKnown, type ParkPart } from './parked.ts'
 import { holding } from './suspects.ts'
 import type { Batch, Touched, Turn } from './turn.ts'
 import { releaseUnique } from './unique.ts'
 
-/** What a claim reads of live and finds parked. */
-interface Part {
+/** What a claim reads of live. */
+interface Part extends ParkPart {
   readonly head: string
-  readonly parked: string
 }
 
 // The locks are taken in index order, before bodies are looked at: no more rows than the limit are locked. Payloads are read
@@ -48,9 +39,7 @@ const part = (filter: string): Part => ({
   SELECT lane, seq, job AS id, s.type, t.name, claim, attempt, crashes, key, CASE WHEN before < $5 THEN payload END AS payload,
     created_at, expire_at, s.policy, attempt_base, uniq, uniq_for
   FROM sized s JOIN forgeq.type t ON t.id = s.type ORDER BY lane, seq`,
-  parked: /* sql */ `
-  SELECT lane, seq, job AS id, type, at, claim, attempt, crashes, settler, key FROM forgeq.parked
-  WHERE queue = $1 AND type = $2 AND lane BETWEEN $3 AND $4 ${filter} ORDER BY lane, seq LIMIT $5 FOR UPDATE SKIP LOCKED`,
+  ...parkPart(filter),
 })
 
 const all = part('')
@@ -90,32 +79,6 @@ const meetDeadline: Batch = {
   sql: /* sql */ `
   DELETE FROM forgeq.deadline d USING unnest($1::bigint[], $2::uuid[]) AS k (at, job) WHERE d.at = k.at AND d.job = k.job`,
 }
-// One step: what leaves the lane is parked.
-const park: Batch = {
-  sql: /* sql */ `
-  WITH gone AS (
-    DELETE FROM forgeq.live l USING unnest($1::int[], $2::int[], $3::bigint[]) AS k (queue, lane, seq)
-    WHERE l.queue = k.queue AND l.lane = k.lane AND l.seq = k.seq RETURNING l.*)
-  INSERT INTO forgeq.parked (queue, type, lane, seq, job, at, claim, attempt, crashes, settler)
-  SELECT queue, type, lane, seq, job, at, claim, attempt, crashes, settler FROM gone`,
-  isExact: true,
-}
-const anyParked = /* sql */ `SELECT 1 FROM forgeq.parked WHERE queue = $1 LIMIT 1`
-const unpark: Batch = { sql: /* sql */ `DELETE FROM forgeq.parked WHERE job = ANY ($1::uuid[])`, isExact: true }
-
-interface Parked {
-  readonly lane: number
-  readonly seq: number
-  readonly id: string
-  readonly type: number
-  readonly at: number
-  readonly claim: number
-  readonly attempt: number
-  readonly crashes: number
-  readonly settler: number
-  readonly key: string | null
-}
-
 const pageRows = 500
 
 /** `hasSuspects`: there are some that the worker knows in the queues it wants from. */
@@ -160,12 +123,12 @@ const handOut = async (turn: Turn, worker: Claimer, { wants, slots }: Wanted, of
 
 /** What is open of a queue, level by level. */
 const claimFrom = async (hand: Hand, gate: Gate, limit: number): Promise<void> => {
-  const { turn, worker, claimed } = hand
+  const { turn, worker, of, claimed } = hand
   const before = claimed.length
   const open = await openingNow(turn, gate)
   const end = before + Math.min(limit, open.most)
   const spots: Row[] = []
-  await unparkKnown(hand, gate, end - before, open.parts)
+  await unparkKnown(turn, worker, of, gate, end - before, open.parts)
   for (const part of open.parts) {
     if (claimed.length >= end || isDone(hand)) break
     await claimLanes(hand, gate, part, Math.min(end, claimed.length + part.most), spots)
@@ -180,7 +143,7 @@ const claimLanes = async (hand: Hand, gate: Gate, lanes: Lanes, target: number, 
   while (claimed.length < target && !isDone(hand)) {
     const wanted = Math.min(target - claimed.length, pageRows)
     const rows = await turn.all<Row>(of.head, queue, lanes.from, lanes.to, wanted, hand.bytesLeft)
-    const { taken, metKeys } = await sift(hand, gate, rows)
+    const { taken, metKeys, parkedLast } = await sift(hand, gate, rows)
     for (const row of taken) {
       turn.push(take, queue, row.lane, row.seq, worker.id, worker.turn, turn.now)
       if (row.claim === 0 && row.expire_at !== null) turn.push(meetDeadline, row.expire_at, row.id)
@@ -196,6 +159,7 @@ const claimLanes = async (hand: Hand, gate: Gate, lanes: Lanes, target: number, 
       taken.flatMap(({ key, id }) => (key === null ? [] : [{ key, job: id }])),
     )
     hand.metKeys ||= metKeys
+    if (parkedLast) hand.skipsLeft -= looksOf(await parkRun(turn, worker, of, gate, lanes))
     // Keys that were met have new tokens.
     if (rows.length < wanted && !metKeys) return
   }
@@ -204,6 +168,8 @@ const claimLanes = async (hand: Hand, gate: Gate, lanes: Lanes, target: number, 
 interface Sifted {
   readonly taken: readonly Row[]
   readonly metKeys: boolean
+  /** More of its kind may follow. */
+  readonly parkedLast: boolean
 }
 
 /** Which of a page's rows are handed out; those that may not be are taken out of the lanes. */
@@ -214,11 +180,13 @@ const sift = async (hand: Hand, gate: Gate, rows: readonly Row[]): Promise<Sifte
   const taken: Row[] = []
   const passed: Touched[] = []
   let keyLane = Infinity
+  let parkedLast = false
   for (const row of rows) {
     const { key } = row
     // What does not fit stays where it is. And the next job of a key that was met comes before the later lanes.
     if (row.payload === null || hand.bytesLeft <= 0 || row.lane > keyLane) break
     const fate = fateOf(hand, gate, row, key === null ? undefined : states.get(key))
+    parkedLast = fate === 'park' && key === null
     if (fate === 'run') {
       hand.bytesLeft -= Buffer.byteLength(row.payload)
       taken.push(row)
@@ -237,13 +205,13 @@ const sift = async (hand: Hand, gate: Gate, rows: readonly Row[]): Promise<Sifte
     if (key !== null) keyLane = row.lane
   }
   await putRight(turn, passed, null)
-  return { taken, metKeys: keyLane !== Infinity }
+  return { taken, metKeys: keyLane !== Infinity, parkedLast }
 }
 
 const fateOf = ({ turn, worker }: Hand, gate: Gate, row: Row, state: KeyState | undefined): Fate => {
   const { type, claim: claims, expire_at: expireAt } = row
   if (state !== undefined && !(state.isOpen && state.next?.job === row.id)) return 'close'
-  if (gate.holds.types.has(type) || !worker.types.has(type)) return 'park'
+  if (isToPark(worker, gate, type)) return 'park'
   return claims === 0 && expireAt !== null && expireAt <= turn.now ? 'expire' : 'run'
 }
 
@@ -271,30 +239,3 @@ const claimedOf = (queue: string, row: Row): Claimed => ({
   createdAt: row.created_at,
   policy: claimedPolicy(row.policy, queue, levelOf(row.lane), row.attempt_base),
 })
-
-/** Puts parked jobs that this worker knows before the other lanes of their level, as many as it could take. */
-const unparkKnown = async (
-  { turn, worker, of }: Hand,
-  gate: Gate,
-  limit: number,
-  open: readonly Lanes[],
-): Promise<void> => {
-  const { queue, holds } = gate
-  if (limit <= 0 || (await turn.one(anyParked, queue)) === undefined) return
-  const rows: Parked[] = []
-  for (const type of worker.types) {
-    if (holds.types.has(type)) continue
-    for (const { from, to } of open) rows.push(...(await turn.all<Parked>(of.parked, queue, type, from, to, limit)))
-  }
-  rows.sort((a, b) => a.lane - b.lane || a.seq - b.seq)
-  const chosen = rows.slice(0, limit)
-  await turn.reserve(chosen.length)
-  for (const row of chosen) {
-    const { id, type, at, key } = row
-    const lane = laneOf(levelOf(row.lane), unparkedLane)
-    turn.push(unpark, id)
-    if (key !== null) enterLine(turn, { queue, key, id, type }, lane, at, row)
-    else putInLane(turn, { queue, id, type }, lane, at, row)
-  }
-  await putKeysRight(turn)
-}

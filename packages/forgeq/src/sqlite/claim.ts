@@ -5,10 +5,11 @@ import type { Claimed } from '../store/records.ts'
 import { neverClaimed } from '../store/ending.ts'
 import { finish, type End } from './finish.ts'
 import type { Gate } from '../store/opening.ts'
-import { enterLine, leaveLine, mayStart, parkFromLine, putKeysRight, putRight, tookToken } from './keys.ts'
-import { laneOf, levelOf, unparkedLane, type Lanes } from '../store/lanes.ts'
-import { byteLimit, skipLimit, type Claimer, type Fate, type Handout, type Wanted } from '../store/handout.ts'
+import { leaveLine, mayStart, parkFromLine, putRight, tookToken } from './keys.ts'
+import { levelOf, type Lanes } from '../store/lanes.ts'
+import { byteLimit, looksOf, skipLimit, type Claimer, type Fate, type Handout, type Wanted } from '../store/handout.ts'
 import { charge, openingNow } from './openings.ts'
+import { isToPark, parkOne, parkPart, parkRun, unparkKnown, type ParkPart } from './parked.ts'
 import { hasRates } from '../store/opening.ts'
 import { claimedPolicy, unpackPolicy } from '../store/policy-text.ts'
 import { stateCodes } from '../store/state-codes.ts'
@@ -17,12 +18,10 @@ import type { Turn } from './turn.ts'
 import { untilStart } from '../store/unique-hold.ts'
 import { releaseUnique } from './unique.ts'
 
-/** What a claim reads and moves of `ready`, and finds in `parked`. */
-interface Part {
+/** What a claim reads and moves of `ready`. */
+interface Part extends ParkPart {
   readonly head: string
   readonly run: string
-  readonly take: string
-  readonly parked: string
 }
 
 // What moves must be what was read: the filter is in each statement.
@@ -39,13 +38,7 @@ const part = (filter: string, index?: string): Part => ({
     coalesce(j.policy ->> '$.keepResultMs', ?), j.uniq IS NOT NULL AND j.uniq_for IS NOT ${untilStart}, r.key
   FROM forgeq_ready r ${index ? `INDEXED BY forgeq_ready_${index}` : ''} CROSS JOIN forgeq_job j ON j.seq = r.job
   WHERE r.queue = ? AND r.lane = ? AND r.seq <= ? ${filter}`,
-  take: /* sql */ `
-  DELETE FROM forgeq_ready AS r ${index ? `INDEXED BY forgeq_ready_${index}` : ''}
-  WHERE queue = ? AND lane = ? AND seq <= ? ${filter}`,
-  parked: /* sql */ `
-  SELECT lane, seq, job, type, at, claim, attempt, crashes, settler, key
-  FROM forgeq_parked r ${index ? `INDEXED BY forgeq_parked_${index}` : ''}
-  WHERE queue = ? AND type = ? AND lane BETWEEN ? AND ? ${filter} ORDER BY lane, seq LIMIT ?`,
+  ...parkPart(filter, index),
 })
 
 const all = part('')
@@ -75,28 +68,6 @@ const takeOne = /* sql */ `DELETE FROM forgeq_ready WHERE queue = ? AND lane = ?
 
 // It has started: its deadline is met.
 const meetDeadline = /* sql */ `DELETE FROM forgeq_deadline WHERE at = ? AND job = ?`
-
-const park = /* sql */ `
-  INSERT INTO forgeq_parked (queue, type, lane, seq, job, at, claim, attempt, crashes, settler, key)
-  SELECT queue, type, lane, seq, job, at, claim, attempt, crashes, settler, key FROM forgeq_ready
-  WHERE queue = ? AND lane = ? AND seq = ?`
-const anyParked = /* sql */ `SELECT 1 FROM forgeq_parked WHERE queue = ? LIMIT 1`
-const unpark = /* sql */ `DELETE FROM forgeq_parked WHERE job = ?`
-const addReady = /* sql */ `
-  INSERT INTO forgeq_ready (queue, lane, seq, job, type, at, claim, attempt, crashes, settler) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
-
-interface Parked {
-  readonly lane: number
-  readonly seq: number
-  readonly job: number
-  readonly type: number
-  readonly at: number
-  readonly claim: number
-  readonly attempt: number
-  readonly crashes: number
-  readonly settler: number
-  readonly key: string | null
-}
 
 /** Rows are read in pages: a claim of hundreds of large payloads must not read them all to find that it may take eight. */
 const pageRows = 200
@@ -143,11 +114,11 @@ const handOut = (turn: Turn, worker: Claimer, { wants, slots }: Wanted, of: Part
 
 /** What is open of a queue, level by level. */
 const claimFrom = (hand: Hand, gate: Gate, limit: number): void => {
-  const { turn, claimed } = hand
+  const { turn, worker, of, claimed } = hand
   const before = claimed.length
   const open = openingNow(turn, gate)
   const end = before + Math.min(limit, open.most)
-  unparkKnown(hand, gate, end - before, open.parts)
+  unparkKnown(turn, worker, of, gate, end - before, open.parts)
   for (const part of open.parts) {
     if (claimed.length >= end || isDone(hand)) break
     const target = Math.min(end, claimed.length + part.most)
@@ -163,13 +134,14 @@ const claimLanes = (hand: Hand, gate: Gate, lanes: Lanes, target: number): void 
   while (claimed.length < target && !isDone(hand)) {
     const wanted = Math.min(target - claimed.length, pageRows)
     const rows = turn.tuples(of.head).all(queue, lanes.from, lanes.to, wanted) as Row[]
-    const { taken, metKeys } = sift(hand, gate, rows)
+    const { taken, metKeys, parkedLast } = sift(hand, gate, rows)
     moveRanges(turn, worker, queue, of, taken)
     for (const row of taken) {
       claimed.push(claimedOf(turn, name, row))
       if (isSpecial(row)) started(turn, queue, row)
     }
     hand.metKeys ||= metKeys
+    if (parkedLast) hand.skipsLeft -= looksOf(parkRun(turn, worker, of, gate, lanes))
     // Keys that were met have new tokens.
     if (rows.length < wanted && !metKeys) return
   }
@@ -189,12 +161,15 @@ const started = (turn: Turn, queue: number, row: Row): void => {
 interface Sifted {
   readonly taken: readonly Row[]
   readonly metKeys: boolean
+  /** More of its kind may follow. */
+  readonly parkedLast: boolean
 }
 
 /** Which of a page's rows are handed out; those that may not be are taken out of the lanes. */
 const sift = (hand: Hand, gate: Gate, rows: readonly Row[]): Sifted => {
   const taken: Row[] = []
   let keyLane = Infinity
+  let parkedLast = false
   for (const row of rows) {
     const lane = row[0]
     const key = row[14]
@@ -202,6 +177,7 @@ const sift = (hand: Hand, gate: Gate, rows: readonly Row[]): Sifted => {
     // met comes before the later lanes.
     if (hand.bytesLeft <= 0 || lane > keyLane) break
     const fate = fateOf(hand, gate, row)
+    parkedLast = fate === 'park' && key === null
     if (fate === 'run') {
       hand.bytesLeft -= row[8].length
       taken.push(row)
@@ -211,11 +187,11 @@ const sift = (hand: Hand, gate: Gate, rows: readonly Row[]): Sifted => {
       setAside(hand.turn, gate, row, fate)
       hand.skipsLeft--
       // Its key's next job may stand before what was read.
-      if (key !== null) return { taken, metKeys: true }
+      if (key !== null) return { taken, metKeys: true, parkedLast }
     }
     if (key !== null) keyLane = lane
   }
-  return { taken, metKeys: keyLane !== Infinity }
+  return { taken, metKeys: keyLane !== Infinity, parkedLast }
 }
 
 const fateOf = ({ turn, worker }: Hand, gate: Gate, row: Row): Fate => {
@@ -223,7 +199,7 @@ const fateOf = ({ turn, worker }: Hand, gate: Gate, row: Row): Fate => {
   const expireAt = row[10]
   const key = row[14]
   if (key !== null && !mayStart(turn, gate, { queue: gate.queue, key }, row[2])) return 'close'
-  if (gate.holds.types.has(type) || !worker.types.has(type)) return 'park'
+  if (isToPark(worker, gate, type)) return 'park'
   return expireAt !== null && row[4] === 0 && expireAt <= turn.now ? 'expire' : 'run'
 }
 
@@ -231,7 +207,7 @@ const fateOf = ({ turn, worker }: Hand, gate: Gate, row: Row): Fate => {
 const setAside = (turn: Turn, { queue }: Gate, row: Row, fate: Exclude<Fate, 'run'>): void => {
   const [lane, seq, job, , , , , id, , , , , , , key] = row
   if (fate === 'expire') expire(turn, { seq: job, id, queue, key })
-  else if (fate === 'park' && key === null) turn.sql(park).run(queue, lane, seq)
+  else if (fate === 'park' && key === null) parkOne(turn, queue, lane, seq)
   else if (fate === 'park' && key !== null) parkFromLine(turn, { queue, key, job })
   if (key === null) turn.sql(takeOne).run(queue, lane, seq)
   else putRight(turn, { queue, key }, null)
@@ -272,27 +248,4 @@ const claimedOf = (turn: Turn, queue: string, row: Row): Claimed => {
     createdAt,
     policy,
   }
-}
-
-/** Puts parked jobs that this worker knows before the other lanes of their level, as many as it could take. */
-const unparkKnown = ({ turn, worker, of }: Hand, gate: Gate, limit: number, open: readonly Lanes[]): void => {
-  const { queue, holds } = gate
-  if (limit <= 0 || turn.sql(anyParked).get(queue) === undefined) return
-  const rows: Parked[] = []
-  for (const type of worker.types) {
-    if (holds.types.has(type)) continue
-    for (const { from, to } of open) rows.push(...(turn.sql(of.parked).all(queue, type, from, to, limit) as Parked[]))
-  }
-  rows.sort((a, b) => a.lane - b.lane || a.seq - b.seq)
-  for (const row of rows.slice(0, limit)) {
-    const { job, type, at, key } = row
-    const lane = laneOf(levelOf(row.lane), unparkedLane)
-    turn.sql(unpark).run(job)
-    if (key !== null) enterLine(turn, { queue, key, seq: job, type }, lane, at, row)
-    else
-      turn
-        .sql(addReady)
-        .run(queue, lane, turn.nextSeq(), job, type, at, row.claim, row.attempt, row.crashes, row.settler)
-  }
-  putKeysRight(turn)
 }

@@ -28,3 +28,7 @@ export type Fate = 'run' | 'park' | 'expire' | 'close'
 /** A claim looks at most at this many jobs it cannot hand out, and hands out at most so much payload (but one job). */
 export const skipLimit = 1000
 export const byteLimit: number = 8 * 1024 * 1024
+/** Jobs without a key that are set aside in one step, where nothing that could be handed out stands between them. */
+export const runLimit = 5000
+/** How many looks such a step counts as: it takes no longer. */
+export const looksOf = (run: number): number => Math.ceil(run / 10)

@@ -320,7 +320,7 @@ test('a claim stays bounded: by payload, and by jobs it cannot hand out', async 
   const engine = countedEngine(t)
   const worker = someWorker()
   const payload = JSON.stringify('x'.repeat(900_000))
-  const strange = Array.from({ length: 1000 }, () => someJob({ type: 'strange' }))
+  const strange = Array.from({ length: 10_500 }, () => someJob({ type: 'strange' }))
   await engine.turn(
     ['register', worker],
     ['enqueue', Array.from({ length: 20 }, () => someJob({ payload })), { atomic: true }],

@@ -9,7 +9,6 @@ import { checkName } from './core/name.ts'
 import { explainWait, type Explanation } from './core/why.ts'
 import type { State } from './core/states.ts'
 import type { EndedJobs } from './await-results.ts'
-import type { QueueRecord } from './store/queue-record.ts'
 import type {
   ActRequest,
   ActVerdict,
@@ -22,7 +21,9 @@ import type {
   TypeRecord,
   Unique,
 } from './store/records.ts'
+import { findQueue } from './store/queue-record.ts'
 import type { WorkerRecord } from './store/worker-record.ts'
+import { viewOfQueue, type QueueView } from './queue-view.ts'
 import { batchLimit, type Store } from './store/store.ts'
 import { checkSlots } from './worker/options.ts'
 
@@ -185,12 +186,13 @@ export class Admin {
   }
 
   /** `undefined` when it has never had a job or a setting. */
-  async queue(name: string): Promise<QueueRecord | undefined> {
-    return (await this.#store.queues()).find(({ queue }) => queue === name)
+  async queue(name: string): Promise<QueueView | undefined> {
+    const record = await findQueue(this.#store, name)
+    return record && viewOfQueue(record)
   }
 
-  queues(): Promise<readonly QueueRecord[]> {
-    return this.#store.queues()
+  async queues(): Promise<readonly QueueView[]> {
+    return (await this.#store.queues()).map(viewOfQueue)
   }
 
   workers(): Promise<readonly WorkerRecord[]> {

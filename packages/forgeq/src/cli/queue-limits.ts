@@ -2,11 +2,12 @@
 import { InvalidArgumentError, type Command } from 'commander'
 import { caps } from '../core/caps.ts'
 import { unknownQueue } from '../core/errors.ts'
-import { noKeyLimits, type KeyLimits, type QueueSettings, type Rate } from '../core/limit.ts'
+import type { QueueSettings, Rate } from '../core/limit.ts'
 import { readLimits, readRate } from '../core/limit-text.ts'
 import { checkName } from '../core/name.ts'
 import type { ForgeQ } from '../forge.ts'
 import { queueJson } from '../server/view.ts'
+import { findQueue } from '../store/queue-record.ts'
 import { withStored } from './connect.ts'
 import { lookOptions, storeOf, wholeNumber } from './options.ts'
 import { say } from './output.ts'
@@ -59,8 +60,8 @@ export function defineLimits(command: Command): void {
 
 async function limit(forge: ForgeQ, name: string, flags: LimitFlags): Promise<void> {
   checkName(name, 'queue')
-  const known = await forge.admin.queue(name)
-  const settings = settingsOf(flags, known?.limits.perKey ?? noKeyLimits)
+  const known = await findQueue(forge.store, name)
+  const settings = settingsOf(flags)
   if (Object.keys(settings).length > 0) {
     await forge.store.setQueue(name, settings)
     if (known === undefined) say(`Queue ${name} has never had a job: is its name right?`)
@@ -69,30 +70,23 @@ async function limit(forge: ForgeQ, name: string, flags: LimitFlags): Promise<vo
 }
 
 async function show(forge: ForgeQ, name: string, { json }: LimitFlags): Promise<void> {
-  const queue = await forge.admin.queue(name)
+  const queue = await findQueue(forge.store, name)
   if (queue === undefined) throw unknownQueue(name)
   if (json) console.log(queueJson(queue))
   else printQueue(queue, (await forge.ready()).now)
 }
 
-/** INVALID_OPTION where limits of keys do not go together with those that there are. */
-function settingsOf(flags: LimitFlags, perKey: KeyLimits): QueueSettings {
+function settingsOf(flags: LimitFlags): QueueSettings {
   const { accepting, concurrency, rate: ofQueue, maxDepth } = flags
   const { rateHigh: high, rateNormal: normal, rateLow: low, keyConcurrency, keyRate, ordered } = flags
   const ofPriorities = { high, normal, low }
-  const ofKeys = { concurrency: keyConcurrency, rate: keyRate, ordered }
+  const ofKeys = { concurrency: limitOf(keyConcurrency), rate: keyRate, ordered }
   const limits = {
     accepting,
     concurrency: limitOf(concurrency),
     rate: ofQueue,
     ...(saysAny(ofPriorities) && { ratePerPriority: ofPriorities }),
-    ...(saysAny(ofKeys) && {
-      perKey: {
-        concurrency: limitOf(keyConcurrency ?? perKey.concurrency),
-        rate: keyRate ?? perKey.rate,
-        ordered: ordered ?? perKey.ordered,
-      },
-    }),
+    ...(saysAny(ofKeys) && { perKey: ofKeys }),
     maxDepth: limitOf(maxDepth),
   }
   return readLimits(limits, 'perMs')

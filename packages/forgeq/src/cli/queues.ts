@@ -14,7 +14,7 @@ import { when } from './when.ts'
 export function define(command: Command): void {
   lookOptions(command.command('ls').description('list queues with their depths')).action((flags: LookFlags) =>
     withStored(flags, async (forge) => {
-      const queues = await forge.admin.queues()
+      const queues = await forge.store.queues()
       if (flags.json) return console.log(listJson(queues.map(queueJson)))
       if (queues.length === 0) say('No queue has had a job yet.')
       else printQueues(queues, (await forge.ready()).now)
@@ -39,7 +39,7 @@ async function setPaused(
   flags: LookFlags,
 ): Promise<void> {
   for (const name of names) checkName(name, 'queue')
-  const known = new Set((await forge.admin.queues()).map(({ queue }) => queue))
+  const known = new Set((await forge.store.queues()).map(({ queue }) => queue))
   for (const name of names) {
     await forge.admin[verb](name)
     if (!known.has(name)) say(`Queue ${name} has never had a job: is its name right?`)

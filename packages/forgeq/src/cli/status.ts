@@ -18,7 +18,7 @@ import { when } from './when.ts'
 export function define(command: Command): void {
   lookOptions(command).action((flags: LookFlags) =>
     withStored(flags, async (forge, config) => {
-      const [info, queues, workers] = await Promise.all([forge.ready(), forge.admin.queues(), forge.admin.workers()])
+      const [info, queues, workers] = await Promise.all([forge.ready(), forge.store.queues(), forge.admin.workers()])
       const warnings = warn(info, queues, workers)
       if (flags.json) return console.log(statusJson(info, queues, workers, warnings))
       const live = workers.filter((worker) => canWork(worker, info.now))

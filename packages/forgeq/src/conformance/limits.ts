@@ -40,6 +40,17 @@ export const limitsCases: readonly Case[] = area('limits', {
     assert.deepEqual((await s.queue()).limits, noLimits)
   },
 
+  'limits of keys that are not named stay, null takes them all away': async (s) => {
+    await s.limit({ perKey })
+    await s.limit({ perKey: { concurrency: 1 } })
+    await s.limit({ perKey: { ordered: true } })
+    assert.deepEqual((await s.queue()).limits.perKey, { concurrency: 1, rate, ordered: true })
+    await s.limit({ perKey: { rate: null, ordered: false }, concurrency: 7 })
+    assert.deepEqual((await s.queue()).limits.perKey, { concurrency: 1, rate: null, ordered: false })
+    await s.limit({ perKey: null })
+    assert.deepEqual((await s.queue()).limits.perKey, noLimits.perKey)
+  },
+
   'a queue tells what its rates leave and when there is room again': async (s) => {
     await s.limit({ rate: { max: 3, perMs: 2000 }, rates: { 5: rate, 8: rate } })
     await s.addMany(3)

@@ -2,7 +2,7 @@
 import { caps } from './caps.ts'
 import { toMs, unitMs, type Duration } from './duration.ts'
 import { ForgeError, invalidOption } from './errors.ts'
-import { noKeyLimits, slotsOfKey, type KeyLimits, type QueueSettings, type Rate } from './limit.ts'
+import type { KeyLimits, QueueSettings, Rate } from './limit.ts'
 import { nameLevel, readPriority, type Priority } from './policy.ts'
 
 /** Starts per time: `'100/m'`, `'10/s'`, `'5/30s'`; `'none'` takes the limit away. */
@@ -20,12 +20,12 @@ export interface Limits {
   readonly rate?: RateLimit | null
   /** By priority; those that are not named stay as they are. A limited priority does not hold up those below it. */
   readonly ratePerPriority?: { readonly [P in Priority]?: RateLimit | null }
-  /** For each key by itself; replaces all that was said of keys. */
+  /** For each key by itself. */
   readonly perKey?: {
     /** Jobs of a key that run at a time: 1 to 1000. */
     readonly concurrency?: number | null
     readonly rate?: RateLimit | null
-    /** One job of a key at a time, and the next one only when it has ended, retries included. Default false. */
+    /** One job of a key at a time, whatever its concurrency, and the next one only when it has ended, retries included. */
     readonly ordered?: boolean
   } | null
   /** Jobs that wait (ready, scheduled or blocked), 1 to 1,000,000,000; more are refused at enqueue. */
@@ -80,15 +80,15 @@ function levelOf(name: string, path: string): number {
   }
 }
 
-function readPerKey(given: unknown, per: PerName): KeyLimits {
+function readPerKey(given: unknown, per: PerName): Partial<KeyLimits> {
   const { concurrency, rate, ordered } = membersOf(given, 'perKey', ['concurrency', 'rate', 'ordered'])
-  const limits: Changing<KeyLimits> = { ...noKeyLimits }
+  const limits: Partial<Changing<KeyLimits>> = {}
   if (concurrency !== undefined) {
     limits.concurrency = readCount(concurrency, 'perKey.concurrency', caps.keyConcurrency)
   }
   if (rate !== undefined) limits.rate = readRate(rate, 'perKey.rate', per)
   if (ordered !== undefined) limits.ordered = readFlag(ordered, 'perKey.ordered')
-  if (limits.ordered && limits.concurrency !== null && limits.concurrency !== slotsOfKey(limits)) {
+  if (limits.ordered === true && (limits.concurrency ?? 1) > 1) {
     throw invalidOption('perKey.concurrency', 'must be left out, or 1, where keys are ordered')
   }
   return limits

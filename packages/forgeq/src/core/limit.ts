@@ -9,7 +9,7 @@ export interface Rate {
 
 /** What holds for each key of a queue by itself. */
 export interface KeyLimits {
-  /** Jobs of a key that run at a time; `null` = no limit. */
+  /** Jobs of a key that run at a time; `null` = no limit. Where keys are ordered it says nothing: one of them runs. */
   readonly concurrency: number | null
   readonly rate: Rate | null
   /** One job of a key at a time, and the next one only when it has ended: it keeps its key while it waits for a retry. */
@@ -37,8 +37,8 @@ export interface QueueSettings {
   readonly rate?: Rate | null
   /** Levels that are not named stay as they are. */
   readonly rates?: Readonly<Record<number, Rate | null>>
-  /** Replaces all that was said of keys. */
-  readonly perKey?: KeyLimits | null
+  /** What is not named stays; `null` takes all limits of keys away. */
+  readonly perKey?: Partial<KeyLimits> | null
   readonly maxDepth?: number | null
 }
 
@@ -64,10 +64,16 @@ export function changeLimits(current: QueueLimits, change: QueueSettings): Queue
     concurrency: or(change.concurrency, current.concurrency),
     rate: or(change.rate, current.rate),
     rates,
-    perKey: or(change.perKey, current.perKey) ?? noKeyLimits,
+    perKey: change.perKey === null ? noKeyLimits : changeKeyLimits(current.perKey, change.perKey),
     maxDepth: or(change.maxDepth, current.maxDepth),
   }
 }
+
+const changeKeyLimits = (current: KeyLimits, change: Partial<KeyLimits> = {}): KeyLimits => ({
+  concurrency: or(change.concurrency, current.concurrency),
+  rate: or(change.rate, current.rate),
+  ordered: or(change.ordered, current.ordered),
+})
 
 /** How many jobs of a key may run at a time; `null` = any number. */
 export const slotsOfKey = ({ concurrency, ordered }: KeyLimits): number | null => (ordered ? 1 : concurrency)

@@ -3,7 +3,7 @@ import * as z from 'zod'
 import { unknownQueue } from '../core/errors.ts'
 import { checkName } from '../core/name.ts'
 import type { ForgeQ } from '../forge.ts'
-import type { QueueRecord } from '../store/queue-record.ts'
+import { findQueue, type QueueRecord } from '../store/queue-record.ts'
 import { check, noMembers, parse, readBody, readOptionalBody, readQuery } from './body.ts'
 import { json, type App } from './parts.ts'
 import { readSettings } from './queue-body.ts'
@@ -14,7 +14,7 @@ const newSlots = z.strictObject({ slots: z.number() })
 export function addQueueRoutes(app: App, forge: ForgeQ): void {
   app.get('/v1/queues', async (c) => {
     readQuery(c, noMembers)
-    return json(c, listJson((await forge.admin.queues()).map(queueJson)))
+    return json(c, listJson((await forge.store.queues()).map(queueJson)))
   })
 
   app.get('/v1/queues/:queue', async (c) => {
@@ -58,7 +58,7 @@ export function addQueueRoutes(app: App, forge: ForgeQ): void {
   })
 
   async function queueOf(name: string): Promise<QueueRecord> {
-    const record = await forge.admin.queue(name)
+    const record = await findQueue(forge.store, name)
     if (record === undefined) throw unknownQueue(name)
     return record
   }

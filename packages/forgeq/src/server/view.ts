@@ -1,9 +1,9 @@
 // How jobs, queues and workers look as JSON, for HTTP and for the command line's --json. Times become RFC 3339 texts;
 // payload and result stay the texts they were stored as, so that no digit is lost.
 import type { RateFill } from '../core/limit.ts'
-import { nameLevel } from '../core/policy.ts'
 import type { Explanation } from '../core/why.ts'
 import type { Accepted } from '../enqueue.ts'
+import { byPriority } from '../queue-view.ts'
 import type { QueueRecord } from '../store/queue-record.ts'
 import type { ActVerdict, JobRecord } from '../store/records.ts'
 import type { Crew, WorkerRecord } from '../store/worker-record.ts'
@@ -73,9 +73,6 @@ export function queueJson({ queue, paused, accepting, limits, fill, counts, ...r
 }
 
 const fillView = ({ left, opensAt }: RateFill): object => ({ left, opensAt: instant(opensAt) })
-
-const byPriority = <T>(levels: Readonly<Record<number, T>>, view: (one: T) => unknown): object =>
-  Object.fromEntries(Object.entries(levels).map(([level, one]) => [nameLevel(Number(level)), view(one)]))
 
 export function workerJson(worker: WorkerRecord): string {
   const { startedAt, beatAt, expiresAt, facts, ...rest } = worker

@@ -33,6 +33,12 @@ export interface QueueRecord {
   readonly oldestReadyAt: number | null
 }
 
+/** `undefined` when it has never had a job or a setting. */
+export const findQueue = async (
+  store: { readonly queues: () => Promise<readonly QueueRecord[]> },
+  name: string,
+): Promise<QueueRecord | undefined> => (await store.queues()).find(({ queue }) => queue === name)
+
 /** What is true of a queue that nobody has limited. */
 export const unlimited: Pick<QueueRecord, 'accepting' | 'limits' | 'fill' | 'heldUntil' | 'heldTypes'> = {
   accepting: true,

@@ -64,9 +64,10 @@ test('limits of keys that are not named stay', async (t) => {
   const rate = { max: 2, perMs: 1000 }
   assert.deepEqual(await perKey('--key-rate 2/s'), { concurrency: null, rate, ordered: false })
   assert.deepEqual(await perKey('--key-concurrency 2'), { concurrency: 2, rate, ordered: false })
-  const { code, stderr } = await forgeq(['queues', 'limit', 'mail', '--ordered'])
+  const { code, stderr } = await forgeq(['queues', 'limit', 'mail', '--ordered', '--key-concurrency', '2'])
   assert.equal(code, 2)
   assert.match(stderr, /perKey\.concurrency must be left out, or 1, where keys are ordered/)
+  assert.deepEqual(await perKey('--ordered'), { concurrency: 2, rate, ordered: true })
   assert.deepEqual(await perKey('--ordered --key-concurrency none'), { concurrency: null, rate, ordered: true })
   assert.deepEqual(await perKey('--key-rate none'), { concurrency: null, rate: null, ordered: true })
   assert.deepEqual(await perKey('--no-ordered'), { concurrency: null, rate: null, ordered: false })

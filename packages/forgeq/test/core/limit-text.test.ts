@@ -57,7 +57,7 @@ test('limits become settings; what is left out stays out', () => {
     concurrency: 10_000,
     rate: { max: 100, perMs: 60_000 },
     rates: { 2: { max: 1000, perMs: 60_000 }, 5: { max: 1, perMs: 1000 }, 8: null, 9: null },
-    perKey: { concurrency: 2, rate: { max: 10, perMs: 1000 }, ordered: false },
+    perKey: { concurrency: 2, rate: { max: 10, perMs: 1000 } },
     maxDepth: 1_000_000_000,
   })
 })
@@ -70,11 +70,11 @@ test('null takes limits away', () => {
   assert.deepEqual(changeLimits(limited, settings), noLimits)
 })
 
-test('ordered keys run one job at a time', () => {
-  const ordered = { concurrency: null, rate: null, ordered: true }
-  assert.deepEqual(readLimits({ perKey: { ordered: true } }).perKey, ordered)
-  assert.deepEqual(readLimits({ perKey: { ordered: true, concurrency: 1 } }).perKey, { ...ordered, concurrency: 1 })
-  assert.deepEqual(readLimits({ perKey: { ordered: true, concurrency: null } }).perKey, ordered)
+test('of keys only what is named is set', () => {
+  assert.deepEqual(readLimits({ perKey: { ordered: true } }).perKey, { ordered: true })
+  assert.deepEqual(readLimits({ perKey: { ordered: true, concurrency: 1 } }).perKey, { ordered: true, concurrency: 1 })
+  assert.deepEqual(readLimits({ perKey: { rate: null, concurrency: null } }).perKey, { rate: null, concurrency: null })
+  assert.deepEqual(readLimits({ perKey: {} }).perKey, {})
 })
 
 test('what is out of range is refused under its path', () => {

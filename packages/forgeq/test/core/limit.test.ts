@@ -153,6 +153,11 @@ test('settings change what they name and leave the rest', () => {
   assert.deepEqual(changeLimits(all, {}), all)
   assert.deepEqual(changeLimits(all, { paused: true, accepting: false }), all)
   assert.deepEqual(changeLimits(all, { rates: { 2: null, 5: rate } }).rates, { 5: rate, 8: rate })
+  assert.deepEqual(changeLimits(all, { perKey: { concurrency: null, rate } }).perKey, {
+    concurrency: null,
+    rate,
+    ordered: true,
+  })
   const none = { concurrency: null, rate: null, rates: { 2: null, 8: null }, perKey: null, maxDepth: null }
   assert.deepEqual(changeLimits(all, none), noLimits)
 })

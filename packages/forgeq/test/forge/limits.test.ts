@@ -38,18 +38,20 @@ test('limits are set one by one, shown, and taken away', async (t) => {
   const queue = await forge.admin.queue('mail')
   assert.deepEqual(queue?.limits, {
     concurrency: 5,
-    rate: { max: 100, perMs: 60_000 },
-    rates: { 2: { max: 10, perMs: 1000 } },
-    perKey: { concurrency: 2, rate: { max: 5, perMs: 30_000 }, ordered: false },
+    rate: '100/m',
+    ratePerPriority: { high: '10/s' },
+    perKey: { concurrency: 2, rate: '5/30s', ordered: false },
     maxDepth: 1000,
   })
-  assert.deepEqual(queue.fill, { rate: { left: 100, opensAt: null }, rates: { 2: { left: 10, opensAt: null } } })
+  assert.deepEqual(queue.fill, { rate: { left: 100 }, ratePerPriority: { high: { left: 10 } } })
+  await forge.admin.limit('letters', queue.limits)
+  assert.deepEqual((await forge.admin.queue('letters'))?.limits, queue.limits)
   await forge.admin.limit('mail', { rate: null, perKey: { ordered: true }, ratePerPriority: { high: null } })
   assert.deepEqual((await forge.admin.queue('mail'))?.limits, {
     concurrency: 5,
     rate: null,
-    rates: {},
-    perKey: { concurrency: null, rate: null, ordered: true },
+    ratePerPriority: {},
+    perKey: { concurrency: 2, rate: '5/30s', ordered: true },
     maxDepth: 1000,
   })
 })

@@ -14,12 +14,13 @@ test('a starting worker sets them on each queue it serves, and a queue that othe
   const env = { FORGEQ_RATE_LIMIT_HIGH: '1000/m', FORGEQ_RATE_LIMIT_LOW: 'none', FORGEQ_PROCESSES: '2' }
   const { code, stderr } = await runCommand(folder, ['worker', handlers, '--drain'], { env })
   assert.equal(code, 0, stderr)
-  const rates = Object.fromEntries((await forge.admin.queues()).map(({ queue, limits }) => [queue, limits.rates]))
-  const high = { max: 1000, perMs: 60_000 }
+  const rates = Object.fromEntries(
+    (await forge.admin.queues()).map(({ queue, limits }) => [queue, limits.ratePerPriority]),
+  )
   assert.deepEqual(rates, {
-    default: { 2: high },
-    elsewhere: { 2: { max: 1, perMs: 1000 } },
-    greetings: { 2: high, 5: { max: 2, perMs: 1000 } },
+    default: { high: '1000/m' },
+    elsewhere: { high: '1/s' },
+    greetings: { high: '1000/m', normal: '2/s' },
   })
 })
 
@@ -32,6 +33,6 @@ test('what an operator changed stays when a process is replaced', async (t) => {
   await worker.prints(/worker process is replaced/)
   await (await forge.enqueue(greet, { name: 'Bo' })).result()
   const queue = await forge.admin.queue('greetings')
-  assert.deepEqual(queue?.limits.rates, { 5: { max: 500, perMs: 60_000 } })
+  assert.deepEqual(queue?.limits.ratePerPriority, { normal: '500/m' })
   assert.deepEqual(await worker.ends('SIGTERM'), { code: 0, signal: null })
 })

@@ -31,8 +31,9 @@ export function spansOf<V>(
   return open === undefined ? spans : [...spans, { ...open, untilAt: Infinity }]
 }
 
+/** Whoever limits keys here names all there is. */
 export const perKeyOf = ({ perKey }: QueueSettings): KeyLimits | undefined =>
-  perKey === undefined ? undefined : (perKey ?? noKeyLimits)
+  perKey === undefined ? undefined : { ...noKeyLimits, ...perKey }
 
 export const isWithin = ({ fromAt, untilAt }: Span<unknown>, at: number): boolean => at > fromAt && at < untilAt
 

@@ -15,7 +15,7 @@ import { keyStates, leaveLine, parkFromLine, putRight, tookTokens, type KeyState
 import { charge, openingNow } from './openings.ts'
 import { takeLive } from './live.ts'
 import { isToPark, park, parkPart, parkRun, unparkKnown, type ParkPart } from './parked.ts'
-import { holding } from './suspects.ts'
+import type { Holding } from './suspects.ts'
 import type { Batch, Touched, Turn } from './turn.ts'
 import { releaseUnique } from './unique.ts'
 
@@ -81,17 +81,25 @@ const meetDeadline: Batch = {
 }
 const pageRows = 500
 
-/** `hasSuspects`: there are some that the worker knows in the queues it wants from. */
-export const claim = async (turn: Turn, worker: Claimer, request: Wanted, hasSuspects: boolean): Promise<Handout> => {
+/** What is known before a claim. */
+export interface Known {
+  /** There are some that the worker knows in the queues it wants from. */
+  readonly suspects: boolean
+  /** There are parked jobs anywhere. */
+  readonly parked: boolean
+  readonly holds: Holding
+}
+
+export const claim = async (turn: Turn, worker: Claimer, request: Wanted, known: Known): Promise<Handout> => {
   const how = request.suspects ?? 'together'
-  if (how === 'together') return handOut(turn, worker, request, all)
-  const holds = await holding(turn, worker.id)
-  if (how !== 'skip' && hasSuspects && !(holds.suspect && how === 'alone') && !holds.other) {
+  if (how === 'together') return handOut(turn, worker, request, all, known)
+  const { holds } = known
+  if (how !== 'skip' && known.suspects && !(holds.suspect && how === 'alone') && !holds.other) {
     const slots = Math.min(request.slots, how === 'alone' ? 1 : (request.suspectSlots ?? request.slots))
-    const some = await handOut(turn, worker, { ...request, slots }, suspects)
+    const some = await handOut(turn, worker, { ...request, slots }, suspects, known)
     if (some.claimed.length > 0 || some.more) return some
   }
-  return holds.suspect ? { claimed: [], more: false, metKeys: false } : handOut(turn, worker, request, others)
+  return holds.suspect ? { claimed: [], more: false, metKeys: false } : handOut(turn, worker, request, others, known)
 }
 
 /** A claim at work. */
@@ -100,6 +108,7 @@ interface Hand {
   readonly worker: Claimer
   readonly of: Part
   readonly claimed: Claimed[]
+  readonly hasParked: boolean
   skipsLeft: number
   bytesLeft: number
   metKeys: boolean
@@ -107,9 +116,24 @@ interface Hand {
 
 const isDone = ({ skipsLeft, bytesLeft }: Hand): boolean => skipsLeft <= 0 || bytesLeft <= 0
 
-const handOut = async (turn: Turn, worker: Claimer, { wants, slots }: Wanted, of: Part): Promise<Handout> => {
+const handOut = async (
+  turn: Turn,
+  worker: Claimer,
+  { wants, slots }: Wanted,
+  of: Part,
+  known: Known,
+): Promise<Handout> => {
   const claimed: Claimed[] = []
-  const hand: Hand = { turn, worker, of, claimed, skipsLeft: skipLimit, bytesLeft: byteLimit, metKeys: false }
+  const hand: Hand = {
+    turn,
+    worker,
+    of,
+    claimed,
+    hasParked: known.parked,
+    skipsLeft: skipLimit,
+    bytesLeft: byteLimit,
+    metKeys: false,
+  }
   for (const want of wants) {
     const limit = Math.min(want.slots, slots - claimed.length)
     if (limit <= 0) continue
@@ -128,12 +152,12 @@ const claimFrom = async (hand: Hand, gate: Gate, limit: number): Promise<void> =
   const open = await openingNow(turn, gate)
   const end = before + Math.min(limit, open.most)
   const spots: Row[] = []
-  await unparkKnown(turn, worker, of, gate, end - before, open.parts)
+  if (hand.hasParked) await unparkKnown(turn, worker, of, gate, end - before, open.parts)
   for (const part of open.parts) {
     if (claimed.length >= end || isDone(hand)) break
     await claimLanes(hand, gate, part, Math.min(end, claimed.length + part.most), spots)
   }
-  await noteHeld(turn, { worker: worker.id, turn: worker.turn }, gate.queue, spots)
+  noteHeld(turn, { worker: worker.id, turn: worker.turn }, gate.queue, spots)
   await charge(turn, gate, claimed.slice(before))
 }
 

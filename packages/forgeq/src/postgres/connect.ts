@@ -16,7 +16,7 @@ export interface Result {
   readonly rowCount: number | null
 }
 
-/** What ForgeQ uses of a connection of `pg`. */
+/** What ForgeQ uses of a connection of `pg`. What is asked before the last answer came is answered in order all the same. */
 export interface Client {
   query(query: Query | string): Promise<Result>
 }
@@ -87,6 +87,8 @@ const config = ({ types }: Driver, url: string): object => ({
   application_name: 'forgeq',
   options: planning.map((setting) => `-c ${setting}`).join(' '),
   keepAlive: true,
+  // Statements that do not wait for each other go out together. Drivers from before 8.22 send them one by one.
+  pipeline: true,
   // All numbers of ours are far below 2^53: instants, and sequences that take centuries to get there.
   types: {
     getTypeParser: (oid: number, format?: string) => (oid === int8 ? Number : types.getTypeParser(oid, format)),

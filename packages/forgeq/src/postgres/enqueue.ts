@@ -70,7 +70,10 @@ export const enqueue = async (
 /** Stores jobs. Those of a running job, `isFollowUp`, are proved by its claim, not by their age, and taken by every queue. */
 export const place = async (turn: Turn, jobs: readonly NewJob[], isFollowUp: boolean): Promise<Enqueued[]> => {
   if (jobs.length === 0) return []
-  const batch = new Intake(turn, await gatesOf(turn, jobs), isFollowUp)
+  const ids = jobs.map(({ id }) => id).filter(isId)
+  // What is not exact any more when it is written makes the call start anew.
+  const [gates, known] = await Promise.all([gatesOf(turn, jobs), turn.all<Known>(sameIds, ids)])
+  const batch = new Intake(turn, gates, known, isFollowUp)
   await batch.learn(jobs)
   const answers: Enqueued[] = []
   for (const job of jobs) answers.push(await batch.take(job))
@@ -102,26 +105,25 @@ class Intake {
   readonly #turn: Turn
   readonly #gates: ReadonlyMap<string, Gate>
   readonly #isFollowUp: boolean
-  #known: Map<string, Known> = new Map()
+  readonly #known: Map<string, Known>
   #replaced: Map<string, Replacement> = new Map()
   #holders: Map<string, string> = new Map()
   /** Jobs that wait in a queue, where that is limited. */
   readonly #depths = new Map<number, number>()
   readonly #policies = new Map<NewJob['policy'], string | null>()
 
-  constructor(turn: Turn, gates: ReadonlyMap<string, Gate>, isFollowUp: boolean) {
+  constructor(turn: Turn, gates: ReadonlyMap<string, Gate>, known: readonly Known[], isFollowUp: boolean) {
     this.#turn = turn
     this.#gates = gates
+    this.#known = new Map(known.map((row) => [row.id, row]))
     this.#isFollowUp = isFollowUp
   }
 
-  /** Reads what the call's ids and unique keys are known for. */
+  /** Reads what the call's unique keys are known for. */
   async learn(jobs: readonly NewJob[]): Promise<void> {
     const turn = this.#turn
     // One more for each that may be moved by a replacement, or gets a token.
     await turn.reserve(jobs.length * 2)
-    const ids = jobs.map(({ id }) => id).filter(isId)
-    this.#known = new Map((await turn.all<Known>(sameIds, ids)).map((row) => [row.id, row]))
     const unique = jobs.filter((job) => job.unique !== undefined)
     if (unique.length === 0) return
     const replacing = unique.filter((job) => job.unique?.onConflict === 'replace').map(({ id }) => id)

@@ -10,10 +10,12 @@ import { nextDueAt, openWorker, ordersFor } from './lease.ts'
 import { addNotes } from './notes.ts'
 import { isOpenTo } from './openings.ts'
 import { readSettling, settle } from './settle.ts'
-import { holding, suspectsWait } from './suspects.ts'
-import type { Turn } from './turn.ts'
+import { holding, rarities, suspectsWait } from './suspects.ts'
+import type { Batch, Turn } from './turn.ts'
 
-const setTurn = /* sql */ `UPDATE forgeq.worker SET turn = $2 WHERE id = $1`
+const setTurn: Batch = {
+  sql: /* sql */ `UPDATE forgeq.worker w SET turn = k.turn FROM unnest($1::int[], $2::bigint[]) AS k (id, turn) WHERE w.id = k.id`,
+}
 const heldOfTurn = /* sql */ `
   SELECT j.id AS job, r.claim, r.attempt, r.crashes, q.name AS queue, t.name AS type, j.payload, j.created_at, j.policy,
     j.attempt_base, j.priority
@@ -23,7 +25,13 @@ const heldOfTurn = /* sql */ `
   WHERE h.worker = $1 AND h.turn = $2 ORDER BY r.lane, r.seq`
 
 export const exchange = async (turn: Turn, request: ExchangeRequest): Promise<ExchangeReply | Closed> => {
-  const worker = await openWorker(turn, request.worker)
+  const { settlements, notes } = request
+  // Asked together, in the order in which all lock: the worker, then queues.
+  const [worker, settling, early] = await Promise.all([
+    openWorker(turn, request.worker),
+    readSettling(turn, settlements, queuesOf(turn, request)),
+    settlements.length === 0 ? rarities(turn) : undefined,
+  ])
   if (worker === undefined) return { closed: true }
   if (request.turn < worker.turn) {
     throw new ForgeError(
@@ -34,30 +42,27 @@ export const exchange = async (turn: Turn, request: ExchangeRequest): Promise<Ex
   const isRepeat = request.turn === worker.turn
   if (!isRepeat) {
     // Before the settlements: the last words of a claim are still under its fence.
-    await addNotes(turn, worker.id, request.notes)
-    await turn.run(setTurn, worker.id, request.turn)
+    await addNotes(turn, worker.id, notes)
+    turn.push(setTurn, worker.id, request.turn)
   }
-  await turn.enter(queuesOf(turn, request))
-  const settling = await readSettling(turn, request.settlements)
   const settler = { worker: worker.id, rescue: false, turn: request.turn }
-  const verdicts = await settle(turn, settler, request.settlements, settling)
+  const verdicts = await settle(turn, settler, settlements, settling)
   await putKeysRight(turn)
-  const suspects = await suspectsWait(turn, worker.types, request)
+  const rare = early ?? (await rarities(turn))
+  const suspects = await suspectsWait(turn, worker.types, request, rare)
   const claimer = { id: worker.id, turn: request.turn, types: new Set(worker.types) }
   const { claimed, more, metKeys } = isRepeat
     ? await repeat(turn, worker.id, request)
-    : await claim(turn, claimer, request, suspects)
+    : await claim(turn, claimer, request, { ...rare, suspects, holds: await holding(turn, worker.id, rare) })
   await putKeysRight(turn)
-  return {
-    closed: false,
-    verdicts,
-    claimed,
-    suspects: (suspects || metKeys) && (await suspectsWait(turn, worker.types, request)),
-    more,
-    orders: await ordersFor(turn, worker.id),
-    nextDueAt: await nextDueAt(turn),
-    now: turn.now,
-  }
+  const suspectsLeft = (suspects || metKeys) && (await suspectsWait(turn, worker.types, request, await rarities(turn)))
+  return { closed: false, verdicts, claimed, suspects: suspectsLeft, more, ...(await news(turn, worker.id)) }
+}
+
+/** What every answer tells. */
+const news = async (turn: Turn, worker: number): Promise<Pick<ExchangeReply, 'orders' | 'nextDueAt' | 'now'>> => {
+  const [orders, dueAt] = await Promise.all([ordersFor(turn, worker), nextDueAt(turn)])
+  return { orders, nextDueAt: dueAt, now: turn.now }
 }
 
 /** The queues it wants from and leaves jobs in; what it settles is mostly from the former. */
@@ -99,12 +104,11 @@ const claimable = (filter: string): string => /* sql */ `
 const anyClaimable = claimable('')
 const otherClaimable = claimable('AND crashes = 0')
 
-/** The answer without a write, for idle workers that poll; `undefined` when there may be something to settle, note, replay or claim. */
+/** The answer without a write, for idle workers that poll; `undefined` when there may be something to replay or to claim. */
 export const idleExchange = async (
   turn: Turn,
   request: ExchangeRequest,
 ): Promise<ExchangeReply | Closed | undefined> => {
-  if (request.settlements.length > 0 || request.notes.length > 0) return undefined
   const worker = await turn.one<{ id: number; closed: boolean; turn: number; types: readonly number[] }>(
     lookAtWorker,
     request.worker,
@@ -113,19 +117,11 @@ export const idleExchange = async (
   if (request.turn <= worker.turn) return undefined
   const wants = request.slots > 0 ? request.wants.filter((want) => want.slots > 0) : []
   const mine = request.suspects === 'skip' ? otherClaimable : anyClaimable
-  const suspects = await suspectsWait(turn, worker.types, request)
-  const getsOthers = request.suspects !== 'apart' || !(await holding(turn, worker.id)).suspect
+  const rare = await rarities(turn)
+  const suspects = await suspectsWait(turn, worker.types, request, rare)
+  const getsOthers = request.suspects !== 'apart' || !(await holding(turn, worker.id, rare)).suspect
   if (getsOthers || (suspects && request.suspectSlots !== 0)) {
     for (const { queue } of wants) if (await isOpenTo(turn, queue, worker.types, mine)) return undefined
   }
-  return {
-    closed: false,
-    verdicts: [],
-    claimed: [],
-    suspects,
-    more: false,
-    orders: await ordersFor(turn, worker.id),
-    nextDueAt: await nextDueAt(turn),
-    now: turn.now,
-  }
+  return { closed: false, verdicts: [], claimed: [], suspects, more: false, ...(await news(turn, worker.id)) }
 }

@@ -41,6 +41,9 @@ const reasonOf = (error: unknown): string | undefined => {
     : undefined
 }
 
+/** The server itself says so, so it has got everything up to there. */
+export const isAnswer = (error: unknown): boolean => typeof (error as { severity?: unknown }).severity === 'string'
+
 /** The server rolled back what was done because of others: the same transaction may succeed at once. */
 export const isCollision = (error: unknown): boolean => ['40001', '40P01', '55P03'].includes(codeOf(error) ?? '')
 

@@ -2,8 +2,12 @@
 // that runs do not say so in any index.
 import type { Batch, Turn } from './turn.ts'
 
-const note = /* sql */ `
-  INSERT INTO forgeq.held (worker, turn, queue, lanes, seqs, open) VALUES ($1, $2, $3, $4::int[], $5::bigint[], cardinality($4::int[]))`
+const note: Batch = {
+  sql: /* sql */ `
+  INSERT INTO forgeq.held (worker, turn, queue, lanes, seqs, open)
+  SELECT h.worker, h.turn, h.queue, h.lanes::int[], h.seqs::bigint[], h.open
+  FROM unnest($1::int[], $2::bigint[], $3::int[], $4::text[], $5::text[], $6::int[]) AS h (worker, turn, queue, lanes, seqs, open)`,
+}
 
 interface Spot {
   readonly lane: number
@@ -11,15 +15,15 @@ interface Spot {
 }
 
 /** An exchange claimed these jobs of a queue, all that it claims there. */
-export const noteHeld = async (
+export const noteHeld = (
   turn: Turn,
   holder: { readonly worker: number; readonly turn: number },
   queue: number,
   spots: readonly Spot[],
-): Promise<void> => {
+): void => {
   if (spots.length === 0) return
   const [lanes, seqs] = [spots.map(({ lane }) => lane), spots.map(({ seq }) => seq)]
-  await turn.run(note, holder.worker, holder.turn, queue, lanes, seqs)
+  turn.push(note, holder.worker, holder.turn, queue, `{${lanes.join(',')}}`, `{${seqs.join(',')}}`, spots.length)
 }
 
 // The worker's row is locked by whoever ends its claims, so each row is counted down by one transaction at a time.

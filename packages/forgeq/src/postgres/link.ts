@@ -28,6 +28,7 @@ export interface Listeners {
 // The calls of one method share a shape that only `operations` knows; the link passes them through.
 interface AnyOperation extends Pick<Operation<Method>, 'promises'> {
   run(turn: Turn, memory: Memory, ...args: readonly unknown[]): Promise<unknown>
+  mayPeek?(memory: Memory, ...args: readonly unknown[]): boolean
   peek?(turn: Turn, memory: Memory, ...args: readonly unknown[]): Promise<unknown>
   names?(names: Names, ...args: readonly unknown[]): Promise<void>
   after?(memory: Memory, answer: unknown, turn: Turn): void
@@ -41,7 +42,7 @@ export class Link {
   readonly #names: Names
   readonly #transactions: Transactions
   readonly #notifier: Notifier
-  readonly #memory: Memory = { lookedAt: 0, dueAt: Infinity }
+  readonly #memory: Memory = { lookedAt: 0, dueAt: Infinity, woken: new Set() }
   readonly #running = new Set<Promise<unknown>>()
 
   private constructor(pool: Pool, options: LinkOptions, facts: ServerFacts, listeners: Listeners) {
@@ -52,7 +53,7 @@ export class Link {
     this.#names = new Names(pool, this.#statements)
     const isAwaited = (id: string): boolean => listeners.has(`ended:${id}`)
     this.#transactions = new Transactions(pool, this.#statements, this.#names, isAwaited)
-    const hears: Hears = { topics: (topics) => listeners.spread(topics), due: (at) => this.#hearDue(at) }
+    const hears: Hears = { topics: (topics) => this.#spread(topics), due: (at) => this.#hearDue(at) }
     this.#notifier = new Notifier(options.url, `forgeq ${options.schema}`, pool, hears)
   }
 
@@ -101,7 +102,7 @@ export class Link {
     } catch (error) {
       throw explainFailure(error)
     }
-    if (operation.peek !== undefined) {
+    if (operation.peek !== undefined && (operation.mayPeek?.(this.#memory, ...args) ?? true)) {
       const { value, turn } = await this.#transactions.run('look', (look) =>
         operation.peek!(look, this.#memory, ...args),
       )
@@ -128,9 +129,16 @@ export class Link {
   }
 
   #announce(turn: Turn): void {
-    this.#listeners.spread(turn.hints)
+    this.#spread(turn.hints)
     if (turn.earliestDueAt < Infinity) this.#hearDue(turn.earliestDueAt)
     this.#notifier.tell(turn.hints, turn.earliestDueAt)
+  }
+
+  #spread(topics: Iterable<Topic>): void {
+    for (const topic of topics) {
+      if (topic.startsWith('ready:') && this.#listeners.has(topic)) this.#memory.woken.add(topic.slice('ready:'.length))
+    }
+    this.#listeners.spread(topics)
   }
 
   #hearDue(at: number): void {

@@ -5,7 +5,7 @@ import type { Topic } from '../store/store.ts'
 import { makeListener, type Listener, type Pool } from './connect.ts'
 import { quoteName } from './statements.ts'
 
-/** Hints wait so long for more of them. */
+/** Between two messages: what comes in this time goes together. */
 const gatherMs = 10
 /** Until a connection that broke is made again. */
 const againMs = 1_000
@@ -41,6 +41,7 @@ export class Notifier {
   #sendTimer: NodeJS.Timeout | undefined
   #againTimer: NodeJS.Timeout | undefined
   #sending: Promise<unknown> = Promise.resolve()
+  #sentAt = -Infinity
   #isClosed = false
 
   constructor(url: string, channel: string, pool: Pool, hears: Hears) {
@@ -55,7 +56,7 @@ export class Notifier {
     for (const topic of topics) this.#outbox.add(topic)
     this.#dueAt = Math.min(this.#dueAt, dueAt)
     if (this.#outbox.size === 0 && this.#dueAt === Infinity) return
-    this.#sendTimer ??= setTimeout(() => this.#send(), gatherMs)
+    this.#sendTimer ??= setTimeout(() => this.#send(), Math.max(0, this.#sentAt + gatherMs - performance.now()))
   }
 
   /** Hears what other processes tell from now on, until it is closed. */
@@ -83,6 +84,7 @@ export class Notifier {
 
   #send(): void {
     this.#sendTimer = undefined
+    this.#sentAt = performance.now()
     const topics = [...this.#outbox]
     const dueAt = this.#dueAt === Infinity ? null : this.#dueAt
     this.#outbox.clear()

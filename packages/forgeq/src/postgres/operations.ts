@@ -20,11 +20,15 @@ export interface Memory {
   lookedAt: number
   /** When the next job is due, as far as those who promote know: only an earlier one is news to them. */
   dueAt: number
+  /** Queues that got something to claim since somebody here asked for it: a look would only find that out again. */
+  readonly woken: Set<string>
 }
 
 export interface Operation<M extends Method> {
   readonly promises: Promised
   run(turn: Turn, memory: Memory, ...args: Parameters<Calls[M]>): Promise<Answer<M>>
+  /** Whether it is worth a look if there is anything to write. Default: always. */
+  mayPeek?(memory: Memory, ...args: Parameters<Calls[M]>): boolean
   /** The answer when there is nothing to write, else `undefined`. */
   peek?(turn: Turn, memory: Memory, ...args: Parameters<Calls[M]>): Promise<Answer<M> | undefined>
   /** Makes or learns the numbers of the names that the call uses, before its transaction begins. */
@@ -57,6 +61,10 @@ export const operations: { readonly [M in Method]: Operation<M> } = {
     names: async (names, request) => {
       await names.queue.learn(request.wants.map(({ queue }) => queue))
       await internOf(names, followUpsOf(request.settlements))
+    },
+    mayPeek: ({ woken }, { settlements, notes, wants }) => {
+      const isWoken = wants.filter(({ queue }) => woken.delete(queue)).length > 0
+      return settlements.length === 0 && notes.length === 0 && !isWoken
     },
     peek: (turn, _, request) => idleExchange(turn, request),
     run: (turn, _, request) => exchange(turn, request),

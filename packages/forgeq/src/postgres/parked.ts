@@ -39,7 +39,6 @@ export const park: Batch = {
   SELECT queue, type, lane, seq, job, at, claim, attempt, crashes, settler FROM gone`,
   isExact: true,
 }
-const anyParked = /* sql */ `SELECT 1 FROM forgeq.parked WHERE queue = $1 LIMIT 1`
 const unpark: Batch = { sql: /* sql */ `DELETE FROM forgeq.parked WHERE job = ANY ($1::uuid[])`, isExact: true }
 
 interface Parked {
@@ -83,7 +82,7 @@ export const unparkKnown = async (
   open: readonly Lanes[],
 ): Promise<void> => {
   const { queue, holds } = gate
-  if (limit <= 0 || (await turn.one(anyParked, queue)) === undefined) return
+  if (limit <= 0) return
   const rows: Parked[] = []
   for (const type of worker.types) {
     if (holds.types.has(type)) continue

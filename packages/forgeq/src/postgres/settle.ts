@@ -24,17 +24,28 @@ const forgetCancel: Batch = {
   DELETE FROM forgeq.cancel c USING unnest($1::int[], $2::uuid[]) AS k (worker, job) WHERE c.worker = k.worker AND c.job = k.job`,
 }
 
-/** Reads what is to be settled, with its queues entered: alone where a settlement holds something back. */
-export const readSettling = async (turn: Turn, settlements: readonly Settlement[]): Promise<Settling> => {
+/**
+ * Reads what is to be settled, with its queues entered: alone where a settlement holds something back. Most are in `queues`,
+ * which are entered first.
+ */
+export const readSettling = async (
+  turn: Turn,
+  settlements: readonly Settlement[],
+  queues: ReadonlyMap<number, boolean> = new Map(),
+): Promise<Settling> => {
   const ids = [...new Set(settlements.map(({ job }) => job))]
   const settled = new Map<string, Verdict>()
-  if (ids.length === 0) return { jobs: new Map(), settled }
+  const entered = turn.enter(queues)
+  if (ids.length === 0) {
+    await entered
+    return { jobs: new Map(), settled }
+  }
   const held = new Set(settlements.filter(isHold).map(({ job }) => job))
   // Which queues they are in is known only now, and whether they are marked cancelled only once those are entered.
-  const jobs = await placesOf(turn, ids)
-  const queues = queuesOf(jobs, held)
-  if (turn.isIn(queues)) return { jobs, settled }
-  await turn.enter(queues)
+  const [jobs] = await Promise.all([placesOf(turn, ids), entered])
+  const theirs = queuesOf(jobs, held)
+  if (turn.isIn(theirs)) return { jobs, settled }
+  await turn.enter(theirs)
   return { jobs: await placesOf(turn, ids), settled }
 }
 

@@ -12,22 +12,39 @@ const waiting = /* sql */ `
       AND r.worker IS NULL AND r.type = ANY ($4::int[]))
     OR EXISTS (SELECT 1 FROM forgeq.parked p WHERE p.queue = $1 AND p.lane BETWEEN $2 AND $3 AND p.crashes > 0
       AND p.type = ANY ($4::int[]))`
-// Nearly always there are none at all. Every queue has a positive number: with it the first row is sought, not scanned for.
+// Every queue has a positive number: with it the first row is sought, not scanned for.
 const anywhere = /* sql */ `
   SELECT EXISTS (SELECT 1 FROM forgeq.live WHERE queue > 0 AND crashes > 0)
-    OR EXISTS (SELECT 1 FROM forgeq.parked WHERE queue > 0 AND crashes > 0) AS found`
+    OR EXISTS (SELECT 1 FROM forgeq.parked WHERE queue > 0 AND crashes > 0) AS suspects,
+  EXISTS (SELECT 1 FROM forgeq.parked WHERE queue > 0) AS parked`
 
 /** What a worker holds. */
-export const holding = async (turn: Turn, worker: number): Promise<{ suspect: boolean; other: boolean }> =>
-  (await turn.one<{ suspect: boolean; other: boolean }>(held, worker))!
+export interface Holding {
+  readonly suspect: boolean
+  readonly other: boolean
+}
+
+/** Of what nearly always there is nothing at all, in any queue. */
+export interface Rarities {
+  /** Some that wait or run. */
+  readonly suspects: boolean
+  readonly parked: boolean
+}
+
+/** Without suspects it matters to nobody what else a worker holds. */
+export const holding = async (turn: Turn, worker: number, { suspects }: Rarities): Promise<Holding> =>
+  suspects ? (await turn.one<Holding>(held, worker))! : { suspect: false, other: false }
+
+export const rarities = async (turn: Turn): Promise<Rarities> => (await turn.one<Rarities>(anywhere))!
 
 /** Whether suspects wait that a worker knows, unless it takes them as any other job. */
 export const suspectsWait = async (
   turn: Turn,
   types: readonly number[],
   { wants, suspects = 'together' }: ExchangeRequest,
+  anywhereIs: Rarities,
 ): Promise<boolean> => {
-  if (suspects === 'together' || !(await turn.one<{ found: boolean }>(anywhere))!.found) return false
+  if (suspects === 'together' || !anywhereIs.suspects) return false
   for (const { queue, slots } of wants) {
     if (slots > 0 && (await isOpenTo(turn, queue, types, waiting))) return true
   }

@@ -3,10 +3,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ForgeError } from '../core/errors.ts'
 import type { Client, Pool, Pooled } from './connect.ts'
-import { explainFailure, explainLostCommit, isCollision } from './failures.ts'
+import { explainFailure, isCollision } from './failures.ts'
 import type { Names } from './names.ts'
 import type { Statements } from './statements.ts'
-import { Again, Turn } from './turn.ts'
+import { Again, inOrder, Turn } from './turn.ts'
 
 /**
  * What power loss of the server must not take back: `all`, or `nothing` of it, for beats, promotions and the like, which are
@@ -65,8 +65,7 @@ export class Transactions {
       const turn = this.#turn(client, promised, now, seq)
       await turn.enter(queues)
       const value = await work(turn)
-      await turn.finish()
-      await commit(client)
+      await turn.commit()
       client.release()
       return { value, turn }
     } catch (error) {
@@ -95,23 +94,17 @@ export class Transactions {
       let client: Pooled | undefined
       try {
         client = await this.#pool.connect()
-        await client.query(promised === 'look' ? 'BEGIN ISOLATION LEVEL REPEATABLE READ' : 'BEGIN')
         const sql = promised === 'nothing' ? beginLight : begin
-        const { rows } = await client.query(this.#statements.query(sql, []))
+        const begun = client.query(promised === 'look' ? 'BEGIN ISOLATION LEVEL REPEATABLE READ' : 'BEGIN')
+        const answer = client.query(this.#statements.query(sql, []))
+        await inOrder([begun, answer])
+        const { rows } = await answer
         return { client, ...(rows[0] as { now: number; seq: number }) }
       } catch (error) {
         client?.release(error as Error)
         if (client === undefined || attempt === 2) throw explainFailure(error)
       }
     }
-  }
-}
-
-const commit = async (client: Client): Promise<void> => {
-  try {
-    await client.query('COMMIT')
-  } catch (error) {
-    throw explainLostCommit(error)
   }
 }
 

@@ -1,9 +1,11 @@
 // One transaction in progress: its time, its sequence numbers, the queues it may work on, and what it owes at the end
-// (tallies, expiries, hints). Writes wait until something is read and then go together, a statement for all rows of a kind.
+// (tallies, expiries, hints). Writes wait until something is read and then go out with it, a statement for all rows of a kind:
+// a trip to the server costs more than most statements.
 import { rememberMs } from '../core/retention.ts'
 import { stateCodes } from '../store/state-codes.ts'
 import type { Topic } from '../store/store.ts'
-import type { Client, Value } from './connect.ts'
+import type { Client, Result, Value } from './connect.ts'
+import { explainLostCommit, isAnswer } from './failures.ts'
 import { enter, gateOf, look, type Gate, type GateRow } from './gate.ts'
 import type { Names } from './names.ts'
 import type { Statements } from './statements.ts'
@@ -50,14 +52,18 @@ const seqsPerTurn = 4096
 const moreSeqs = /* sql */ `SELECT nextval('forgeq.turn') AS seq`
 
 // Transactions that share a queue add to stripes of their own, so none of them waits for another to commit.
-const addTallies = /* sql */ `
+const addTallies: Batch = {
+  sql: /* sql */ `
   INSERT INTO forgeq.tally (queue, state, stripe, n)
   SELECT t.queue, t.state, pg_backend_pid() % 64, t.n FROM unnest($1::int[], $2::int[], $3::bigint[]) AS t (queue, state, n)
-  ON CONFLICT (queue, state, stripe) DO UPDATE SET n = tally.n + excluded.n`
+  ON CONFLICT (queue, state, stripe) DO UPDATE SET n = tally.n + excluded.n`,
+}
 const tallied = /* sql */ `SELECT coalesce(sum(n), 0)::bigint AS n FROM forgeq.tally WHERE queue = $1 AND state = $2`
-const addExpiries = /* sql */ `
+const addExpiries: Batch = {
+  sql: /* sql */ `
   INSERT INTO forgeq.expiry (at, seq, jobs)
-  SELECT e.at, e.seq, e.jobs::uuid[] FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS e (at, seq, jobs)`
+  SELECT e.at, e.seq, e.jobs::uuid[] FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS e (at, seq, jobs)`,
+}
 
 export class Turn {
   /** Store time. */
@@ -80,6 +86,8 @@ export class Turn {
   readonly #expiry = new Map<number, string[]>()
   #seq: number
   #lastSeq: number
+  /** What the server says after it only follows from it. */
+  #firstFailure: { readonly error: unknown } | undefined
 
   constructor(options: TurnOptions) {
     this.#options = options
@@ -91,9 +99,7 @@ export class Turn {
   }
 
   async all<T>(sql: string, ...values: Value[]): Promise<readonly T[]> {
-    await this.flush()
-    const { rows } = await this.#options.client.query(this.#options.statements.query(sql, values))
-    return rows as readonly T[]
+    return (await this.#send(sql, values)).rows as readonly T[]
   }
 
   async one<T>(sql: string, ...values: Value[]): Promise<T | undefined> {
@@ -102,8 +108,7 @@ export class Turn {
 
   /** Answers how many rows it changed. */
   async run(sql: string, ...values: Value[]): Promise<number> {
-    await this.flush()
-    return this.#send(sql, values)
+    return (await this.#send(sql, values)).rowCount ?? 0
   }
 
   /** Writes a row, together with others of its kind: before anything is read, at the latest at the end. */
@@ -114,12 +119,7 @@ export class Turn {
   }
 
   async flush(): Promise<void> {
-    for (const [batch, rows] of this.#waiting) {
-      this.#waiting.delete(batch)
-      const columns = rows[0]!.map((_, i) => rows.map((row) => row[i]!))
-      const changed = await this.#send(batch.sql, columns)
-      if (batch.isExact && changed !== rows.length) throw new Again()
-    }
+    await inOrder(this.#write())
   }
 
   /** Sees to it that so many sequence numbers are there. */
@@ -148,7 +148,8 @@ export class Turn {
 
   /** Enters queues in the one order that all transactions keep. */
   async enter(queues: ReadonlyMap<number, boolean>): Promise<void> {
-    for (const queue of [...queues.keys()].sort((a, b) => a - b)) await this.gate(queue, queues.get(queue))
+    const inTheirOrder = [...queues.keys()].sort((a, b) => a - b)
+    await Promise.all(inTheirOrder.map((queue) => this.gate(queue, queues.get(queue))))
   }
 
   /** Whether all of these are entered: what was read since then still holds. */
@@ -212,26 +213,55 @@ export class Turn {
     this.earliestDueAt = Math.min(this.earliestDueAt, at)
   }
 
-  /** Writes what is owed; the last step before the commit. */
-  async finish(): Promise<void> {
-    await this.flush()
-    const tallies = [...this.#tally].filter(([, change]) => change !== 0).sort(([a], [b]) => a - b)
-    const expiries = [...this.#expiry]
-    if (expiries.length > 0) {
-      await this.reserve(expiries.length)
-      const ats = expiries.map(([at]) => at)
-      const seqs = expiries.map(() => this.nextSeq())
-      await this.#send(addExpiries, [ats, seqs, expiries.map(([, jobs]) => `{${jobs.join(',')}}`)])
-    }
+  /** Writes what is owed, and commits. OUTCOME_UNKNOWN when the answer to that is lost. */
+  async commit(): Promise<void> {
+    await this.reserve(this.#expiry.size)
+    // What has to be exact is known to be so before the commit is sent.
+    if ([...this.#waiting.keys()].some(({ isExact }) => isExact)) await this.flush()
+    for (const [at, jobs] of this.#expiry) this.push(addExpiries, at, this.nextSeq(), `{${jobs.join(',')}}`)
     // Last: whoever waits for a stripe waits only for the commit.
-    if (tallies.length === 0) return
-    const [queues, states] = [tallies.map(([key]) => Math.floor(key / 8)), tallies.map(([key]) => key % 8)]
-    await this.#send(addTallies, [queues, states, tallies.map(([, change]) => change)])
+    for (const [key, change] of [...this.#tally].sort(([a], [b]) => a - b)) {
+      if (change !== 0) this.push(addTallies, Math.floor(key / 8), key % 8, change)
+    }
+    const written = this.#write()
+    const committed = this.#options.client.query('COMMIT')
+    try {
+      await inOrder([...written, committed])
+    } catch (error) {
+      // Who refuses to write commits nothing, and a look has nothing to lose.
+      const isKnown = this.#options.isLook || (error === this.#firstFailure?.error && isAnswer(error))
+      throw isKnown ? error : explainLostCommit(error)
+    }
   }
 
-  async #send(sql: string, values: readonly Value[]): Promise<number> {
-    const { rowCount } = await this.#options.client.query(this.#options.statements.query(sql, values))
-    return rowCount ?? 0
+  /** Sends the rows that wait, kinds in the order in which their first row came. */
+  #write(): Promise<void>[] {
+    const written = [...this.#waiting].map(([batch, rows]) => this.#writeRows(batch, rows))
+    this.#waiting.clear()
+    return written
+  }
+
+  async #writeRows({ sql, isExact }: Batch, rows: readonly (readonly Value[])[]): Promise<void> {
+    const columns = rows[0]!.map((_, i) => rows.map((row) => row[i]!))
+    const { rowCount } = await this.#query(sql, columns)
+    if (isExact && rowCount !== rows.length) throw new Again()
+  }
+
+  /** Sends what waits and then this, in one go. */
+  async #send(sql: string, values: readonly Value[]): Promise<Result> {
+    const written = this.#write()
+    const asked = this.#query(sql, values)
+    await inOrder([...written, asked])
+    return asked
+  }
+
+  async #query(sql: string, values: readonly Value[]): Promise<Result> {
+    try {
+      return await this.#options.client.query(this.#options.statements.query(sql, values))
+    } catch (error) {
+      this.#firstFailure ??= { error }
+      throw this.#firstFailure.error
+    }
   }
 
   async #look(queue: number): Promise<Gate> {
@@ -263,4 +293,11 @@ export class Turn {
   #again(queue: number, alone: boolean): Again {
     return new Again(new Map(this.#locks).set(queue, alone || this.#locks.get(queue) === true))
   }
+}
+
+/** Waits for all, and fails as the first of them that does. */
+export const inOrder = async (promises: readonly Promise<unknown>[]): Promise<void> => {
+  const results = await Promise.allSettled(promises)
+  const failed = results.find((result) => result.status === 'rejected')
+  if (failed !== undefined) throw failed.reason
 }

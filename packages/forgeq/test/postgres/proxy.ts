@@ -5,7 +5,7 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 export class Proxy {
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
-  #losing: string[] = []
+  #losing: string | undefined
 
   private constructor(target: { readonly host: string; readonly port: number }) {
     this.#server = createServer((client) => this.#carry(client, connect(target.port, target.host)))
@@ -27,9 +27,9 @@ export class Proxy {
     return there.href
   }
 
-  /** Messages that hold these texts arrive one after the other, and the answer to the last one is lost with the connection. */
-  loseAnswerTo(...texts: string[]): void {
-    this.#losing = texts
+  /** The next command of this name arrives and is done; its answer, and what is answered on the way, is lost with the connection. */
+  loseAnswerTo(command: string): void {
+    this.#losing = command
   }
 
   async close(): Promise<void> {
@@ -39,17 +39,15 @@ export class Proxy {
   }
 
   #carry(client: Socket, server: Socket): void {
-    let isLost = false
+    let lost: string | undefined
     client.on('data', (data) => {
-      const [text] = this.#losing
-      if (text !== undefined && data.includes(text)) {
-        this.#losing.shift()
-        isLost = this.#losing.length === 0
-      }
+      if (this.#losing !== undefined && data.includes(this.#losing)) [lost, this.#losing] = [this.#losing, undefined]
       server.write(data)
     })
     server.on('data', (data) => {
-      if (!isLost) return client.write(data)
+      if (lost === undefined) return client.write(data)
+      // The server names the command that it has done.
+      if (!data.includes(lost)) return undefined
       client.destroy()
       return server.destroy()
     })

@@ -37,7 +37,7 @@ const part = (filter: string): Part => ({
       sum(octet_length(j.payload)) OVER (ORDER BY h.lane, h.seq) - octet_length(j.payload) AS before
     FROM head h JOIN forgeq.job j ON j.id = h.job)
   SELECT lane, seq, job AS id, s.type, t.name, claim, attempt, crashes, key, CASE WHEN before < $5 THEN payload END AS payload,
-    created_at, expire_at, s.policy, attempt_base, uniq, uniq_for
+    created_at, expire_at, s.policy, attempt_base, uniq, uniq_for, (SELECT forgeq.moment()) AS now
   FROM sized s JOIN forgeq.type t ON t.id = s.type ORDER BY lane, seq`,
   ...parkPart(filter),
 })
@@ -64,6 +64,7 @@ interface Row {
   readonly attempt_base: number
   readonly uniq: string | null
   readonly uniq_for: number | null
+  readonly now: number
 }
 
 // In place, and in no index: the rows were locked when they were read.
@@ -167,6 +168,7 @@ const claimLanes = async (hand: Hand, gate: Gate, lanes: Lanes, target: number, 
   while (claimed.length < target && !isDone(hand)) {
     const wanted = Math.min(target - claimed.length, pageRows)
     const rows = await turn.all<Row>(of.head, queue, lanes.from, lanes.to, wanted, hand.bytesLeft)
+    if (rows[0] !== undefined) turn.passTo(rows[0].now)
     const { taken, metKeys, parkedLast } = await sift(hand, gate, rows)
     for (const row of taken) {
       turn.push(take, queue, row.lane, row.seq, worker.id, worker.turn, turn.now)

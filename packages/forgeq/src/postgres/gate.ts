@@ -20,7 +20,7 @@ export interface GateRow {
 }
 
 /** Waits until this transaction may work on the queue, alone or with others that do not ask to be alone. */
-export const enter = /* sql */ `SELECT * FROM forgeq.enter($1, $2, $3)`
+export const enter = /* sql */ `SELECT * FROM forgeq.enter($1, $2)`
 
 /** The same without a lock, for those who only look. */
 export const look = /* sql */ `

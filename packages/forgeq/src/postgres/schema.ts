@@ -181,17 +181,20 @@ CREATE INDEX alarm_at ON forgeq.alarm (at);
 
 -- Lets a transaction in to the jobs of a queue, alone or with others, and tells how the queue stands: after the lock is
 -- there, which is why this is a function. Advisory locks leave no trace in tables, and end with the transaction.
-CREATE FUNCTION forgeq.enter(number integer, alone boolean, moment bigint)
-RETURNS TABLE (name text, paused boolean, accepting boolean, limits text, has_keys boolean, holds json)
+CREATE FUNCTION forgeq.enter(number integer, alone boolean)
+RETURNS TABLE (name text, paused boolean, accepting boolean, limits text, has_keys boolean, holds json, now bigint)
 LANGUAGE plpgsql VOLATILE AS $$
+DECLARE entered bigint;
 BEGIN
   IF alone THEN PERFORM pg_advisory_xact_lock('forgeq.queue'::regclass::oid::integer, number);
   ELSE PERFORM pg_advisory_xact_lock_shared('forgeq.queue'::regclass::oid::integer, number);
   END IF;
+  entered := forgeq.moment();
   RETURN QUERY SELECT q.name, q.paused, q.accepting, q.limits, q.has_keys,
     -- Holds of keys come before q in binary order, those of types behind it.
     (SELECT json_agg(json_build_array(h.what, h.until)) FROM forgeq.hold h
-      WHERE h.queue = q.id AND h.what >= 'q' AND h.until > moment)
+      WHERE h.queue = q.id AND h.what >= 'q' AND h.until > entered),
+    entered
   FROM forgeq.queue q WHERE q.id = number;
 END $$;
 `

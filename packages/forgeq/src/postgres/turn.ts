@@ -66,8 +66,6 @@ const addExpiries: Batch = {
 }
 
 export class Turn {
-  /** Store time. */
-  readonly now: number
   readonly names: Names
   readonly hints: Set<Topic> = new Set()
   /** Earliest instant at which something of this transaction is due. */
@@ -84,6 +82,7 @@ export class Turn {
   /** queue id * 8 + state code -> change. */
   readonly #tally = new Map<number, number>()
   readonly #expiry = new Map<number, string[]>()
+  #now: number
   #seq: number
   #lastSeq: number
   /** What the server says after it only follows from it. */
@@ -91,11 +90,21 @@ export class Turn {
 
   constructor(options: TurnOptions) {
     this.#options = options
-    this.now = options.now
+    this.#now = options.now
     this.names = options.names
     this.callSeq = options.seq - 1
     this.#seq = options.seq
     this.#lastSeq = options.seq + seqsPerTurn
+  }
+
+  /** Store time: of the last thing that this transaction waited for, or read of what others write. */
+  get now(): number {
+    return this.#now
+  }
+
+  /** What was read just now was written before. */
+  passTo(now: number): void {
+    this.#now = Math.max(this.#now, now)
   }
 
   async all<T>(sql: string, ...values: Value[]): Promise<readonly T[]> {
@@ -279,7 +288,9 @@ export class Turn {
     const isInOrder =
       isAlone === undefined ? [...this.#locks.keys()].every((other) => other < queue) : !wantsAlone || isAlone
     if (!isInOrder) throw this.#again(queue, wantsAlone)
-    const gate = gateOf(queue, (await this.one<GateRow>(enter, queue, wantsAlone, this.now))!)
+    const row = (await this.one<GateRow & { readonly now: number }>(enter, queue, wantsAlone))!
+    this.passTo(row.now)
+    const gate = gateOf(queue, row)
     this.#locks.set(queue, wantsAlone)
     this.names.queue.remember(queue, gate.name)
     if (!gate.isRuled) ruled.delete(queue)

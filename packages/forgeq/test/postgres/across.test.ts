@@ -103,7 +103,7 @@ test('a settlement that holds others back waits until nobody else works on the q
     SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND classid::bigint = '${schema}.queue'::regclass::oid::bigint`
   for (const [i, settlement] of settlements.entries()) {
     await client.query('BEGIN')
-    await client.query(`SELECT ${schema}.enter(id, false, 0) FROM ${schema}.queue WHERE name = 'default'`)
+    await client.query(`SELECT ${schema}.enter(id, false) FROM ${schema}.queue WHERE name = 'default'`)
     let isOver = false
     const turn = { worker: 'w', turn: i + 2, settlements: [settlement], wants: [], slots: 0, notes: [] }
     const settled = store.exchange(turn).finally(() => (isOver = true))

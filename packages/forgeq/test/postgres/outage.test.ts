@@ -32,7 +32,7 @@ test('a call whose connection breaks on the way has done nothing, and says so', 
   const store = postgres(url, { schema, allowUnsafe: true })
   await store.enqueue([newJob()], { atomic: true })
   await client.query('BEGIN')
-  await client.query(`SELECT ${schema}.enter(id, true, 0) FROM ${schema}.queue`)
+  await client.query(`SELECT ${schema}.enter(id, true) FROM ${schema}.queue`)
   const job = newJob()
   const call = assert.rejects(store.enqueue([job], { atomic: true }), (error) =>
     ForgeError.is(error, 'STORE_UNAVAILABLE'),

@@ -1,14 +1,13 @@
-// Does to processes and to the file what the plan says, when it says so, and writes it down.
+// Does to processes and to the store what the plan says, when it says so, and writes it down.
 import { readFileSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
-import { findDriver } from '#src/sqlite/connect.js'
-import { fileOf, splitUrl } from '#src/store/url.js'
+import type { Ground } from './ground.ts'
 import { monotonicMs, pidsOf, type Note } from './history.ts'
 import type { FaultOp } from './plan.ts'
 
 export interface Victims {
   readonly folder: string
-  readonly url: string
+  readonly ground: Ground
   readonly note: Note
 }
 
@@ -51,10 +50,10 @@ export async function driveFaults(faults: readonly FaultOp[], startedAt: number,
   await Promise.all(running)
 }
 
-async function commit({ kind, which, ms }: FaultOp, { folder, url, note }: Victims): Promise<void> {
-  if (kind === 'lock store') {
+async function commit({ kind, which, ms }: FaultOp, { folder, ground, note }: Victims): Promise<void> {
+  if (kind === 'disturb store') {
     note({ e: 'fault', kind, pid: 0, ms })
-    return lockFile(url, ms)
+    return ground.disturb(ms, which)
   }
   const pids = alive(folder, roles[kind])
   const pid = pids[which % pids.length]
@@ -64,19 +63,4 @@ async function commit({ kind, which, ms }: FaultOp, { folder, url, note }: Victi
   if (kind !== 'stop worker') return
   await wait(ms)
   signal(pid, 'SIGCONT')
-}
-
-/** Another program has a transaction open. */
-async function lockFile(url: string, ms: number): Promise<void> {
-  const { driver } = findDriver(false)
-  const db = new driver.DatabaseSync(fileOf(splitUrl(url)!))
-  try {
-    db.exec('PRAGMA busy_timeout = 2000; BEGIN IMMEDIATE')
-    await wait(ms)
-    db.exec('ROLLBACK')
-  } catch {
-    // Somebody else holds the lock for that long: fault enough.
-  } finally {
-    db.close()
-  }
 }

@@ -7,7 +7,7 @@ import type { Kind } from './workload.ts'
 
 export interface FaultOp {
   readonly at: number
-  readonly kind: 'kill worker' | 'kill child' | 'kill crew' | 'kill producer' | 'stop worker' | 'lock store'
+  readonly kind: 'kill worker' | 'kill child' | 'kill crew' | 'kill producer' | 'stop worker' | 'disturb store'
   /** Which of those that are there, modulo their number. */
   readonly which: number
   /** How long it lasts, where it does. */
@@ -129,10 +129,10 @@ function faultOf(random: Random, at: number): FaultOp {
     'kill producer',
     'stop worker',
     'stop worker',
-    'lock store',
+    'disturb store',
   ] as const
   const kind = random.pick(kinds)
-  const ms = { 'stop worker': random.between(6_000, 12_000), 'lock store': random.between(1_000, 3_000) }
+  const ms = { 'stop worker': random.between(6_000, 12_000), 'disturb store': random.between(1_000, 3_000) }
   return { at, kind, which: random.between(0, 999), ms: kind in ms ? ms[kind as keyof typeof ms] : 0 }
 }
 

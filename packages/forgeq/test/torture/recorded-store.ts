@@ -43,7 +43,7 @@ export function recorded(store: Store, note: Note): Store {
   const exchange = async (request: ExchangeRequest): ReturnType<Store['exchange']> => {
     const { worker, turn } = request
     const settlements = request.settlements.map(settledOf)
-    if (settlements.length > 0) note({ e: 'exchange', worker, turn, settlements })
+    if (settlements.length > 0 || request.slots > 0) note({ e: 'exchange', worker, turn, settlements })
     const reply = await store.exchange(request)
     const { closed } = reply
     const verdicts = reply.closed ? [] : reply.verdicts

@@ -1,10 +1,11 @@
-// npm run torture -- [--store sqlite] [--minutes 5] [--seed 7] [--keep]: a run, its report, exit code 1 when an invariant is
+// npm run torture -- [--store sqlite|postgres] [--minutes 5] [--seed 7] [--keep]: a run, its report, exit code 1 when an invariant is
 // violated; the folder with the histories is then kept.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { check } from './check.ts'
+import { grounds } from './grounds.ts'
 import { planOf } from './plan.ts'
 import { printReport, reportOf } from './report.ts'
 import { endAll, perform } from './stage.ts'
@@ -18,8 +19,9 @@ const { values } = parseArgs({
   },
 })
 const [minutes, seed] = [Number(values.minutes), Number(values.seed)]
-if (values.store !== 'sqlite' || !(minutes > 0) || !Number.isInteger(seed)) {
-  console.error('Usage: npm run torture -- [--store sqlite] [--minutes 5] [--seed 7] [--keep]')
+const makeGround = grounds[values.store]
+if (makeGround === undefined || !(minutes > 0) || !Number.isInteger(seed)) {
+  console.error('Usage: npm run torture -- [--store sqlite|postgres] [--minutes 5] [--seed 7] [--keep]')
   process.exit(2)
 }
 
@@ -42,9 +44,11 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.exit(1)
   })
 }
-const history = await perform({ plan, folder, url: `sqlite:${join(folder, 'jobs.db')}`, drainMs: 120_000 })
+const ground = await makeGround(folder)
+const history = await perform({ plan, folder, ground, drainMs: 120_000 })
 const report = reportOf(history, check(history))
 console.log(printReport(report))
+await ground.close()
 const isSound = report.violations.length === 0
 if (isSound && !values.keep) {
   rmSync(folder, { recursive: true, force: true })
@@ -54,7 +58,7 @@ if (isSound && !values.keep) {
     JSON.stringify({ seed, minutes, node: process.version, ...report }, null, 2),
   )
   console.log(
-    `Histories and report.json are in ${folder}; again: npm run torture -- --minutes ${minutes} --seed ${seed}`,
+    `Histories and report.json are in ${folder}; again: npm run torture -- --store ${values.store} --minutes ${minutes} --seed ${seed}`,
   )
 }
 process.exit(isSound ? 0 : 1)

@@ -9,15 +9,16 @@ import type { CrewTask } from './crew.ts'
 import type { Event, History } from './events.ts'
 import { alive, driveFaults, signal } from './faults.ts'
 import { readFinal } from './final-read.ts'
+import type { Ground } from './ground.ts'
 import { monotonicMs, openHistory, readHistory, type Note } from './history.ts'
 import type { Plan } from './plan.ts'
 import type { ProducerTask } from './producer.ts'
 
 export interface StageOptions {
   readonly plan: Plan
-  /** Empty; histories, the store and what it prints go here. */
+  /** Histories and what processes print go here. */
   readonly folder: string
-  readonly url: string
+  readonly ground: Ground
   /** For what is left when the faults are over. */
   readonly drainMs: number
 }
@@ -33,7 +34,8 @@ interface Role<T> {
   readonly goesOn: (code: number | null) => boolean
 }
 
-export async function perform({ plan, folder, url, drainMs }: StageOptions): Promise<History> {
+export async function perform({ plan, folder, ground, drainMs }: StageOptions): Promise<History> {
+  const { url } = ground
   const histories = historiesIn(folder)
   mkdirSync(histories)
   const note = openHistory(histories, 'runner')
@@ -65,7 +67,7 @@ export async function perform({ plan, folder, url, drainMs }: StageOptions): Pro
         goesOn: () => true,
       }),
     )
-    await driveFaults(plan.faults, startedAt, { folder: histories, url, note })
+    await driveFaults(plan.faults, startedAt, { folder: histories, ground, note })
     await Promise.all(producers.map(({ over }) => over))
     for (const { stop } of crews) stop()
     await Promise.all(crews.map(({ over }) => over))
@@ -80,7 +82,7 @@ export async function perform({ plan, folder, url, drainMs }: StageOptions): Pro
     healthy.stop()
     await healthy.over
     const events = [...readHistory(histories), ...stallsIn(log)].sort((a, b) => a.t - b.t)
-    return { final: await readFinal(forge.store, url, isDrained), events }
+    return { final: await readFinal(forge.store, ground, isDrained), events }
   } finally {
     for (const { stop } of all) stop()
     endAll(folder)

@@ -78,7 +78,9 @@ export class Story {
       verdicts: [],
       claimed: [{ ...held, payload }],
     } as const
-    this.note(from, home, taken).note(from, place.pid, { ...place, e: 'start', ...held, home, payload })
+    this.note(from, home, { e: 'exchange', worker, turn, settlements: [] })
+      .note(from, home, taken)
+      .note(from, place.pid, { ...place, e: 'start', ...held, home, payload })
     if (outcome === 'crash') {
       return this.note(to, 9, { e: 'rescue', settlements: [{ ...held, outcome, worker }] }).note(to, 9, {
         e: 'rescued',

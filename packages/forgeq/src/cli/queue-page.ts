@@ -52,7 +52,7 @@ const levelsOf = ({ limits }: QueueRecord): (readonly [level: number, rate: Rate
 function keyLimits({ limits: { perKey } }: QueueRecord): string[] {
   return [
     ...(perKey.ordered ? ['ordered'] : []),
-    ...(perKey.concurrency === null || perKey.ordered ? [] : [`${count(perKey.concurrency)} at a time`]),
+    ...(perKey.concurrency === null ? [] : [`${count(perKey.concurrency)} at a time`]),
     ...(perKey.rate === null ? [] : [formatRate(perKey.rate)]),
   ]
 }

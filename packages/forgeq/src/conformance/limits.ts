@@ -1,6 +1,6 @@
 // What is told of limits: of a queue, what is set and what is left; of a job, what it waits for in its key.
 import assert from 'node:assert/strict'
-import { noLimits } from '../core/limit.ts'
+import { noLimits, type KeyLimits } from '../core/limit.ts'
 import { unlimited } from '../store/queue-record.ts'
 import { area } from './area.ts'
 import type { Case } from './case.ts'
@@ -49,6 +49,17 @@ export const limitsCases: readonly Case[] = area('limits', {
     assert.deepEqual((await s.queue()).limits.perKey, { concurrency: 1, rate: null, ordered: false })
     await s.limit({ perKey: null })
     assert.deepEqual((await s.queue()).limits.perKey, noLimits.perKey)
+  },
+
+  'limits of keys that do not go together are refused, and nothing changes': async (s) => {
+    await s.limit({ perKey: { concurrency: 2 } })
+    const refused = (perKey: Partial<KeyLimits>): Promise<void> =>
+      assert.rejects(s.limit({ perKey, maxDepth: 5 }), { code: 'INVALID_OPTION', message: /perKey\.concurrency/ })
+    await refused({ ordered: true })
+    assert.deepEqual((await s.queue()).limits, { ...noLimits, perKey: { ...noLimits.perKey, concurrency: 2 } })
+    await s.limit({ perKey: { ordered: true, concurrency: null } })
+    await refused({ concurrency: 2 })
+    assert.deepEqual((await s.queue()).limits, { ...noLimits, perKey: { ...noLimits.perKey, ordered: true } })
   },
 
   'a queue tells what its rates leave and when there is room again': async (s) => {

@@ -20,7 +20,7 @@ async function pair(s: Scene): Promise<readonly [ScriptedWorker, first: string, 
 
 export const orderedCases: readonly Case[] = area('ordered', {
   'jobs of an ordered key run one after the other, those of others beside them': async (s) => {
-    await s.limit({ perKey: { ...inOrder, concurrency: 5 } })
+    await s.limit({ perKey: { ...inOrder, concurrency: 1 } })
     const k = await s.addMany(3, { key: 'k' })
     const l = await s.addMany(1, { key: 'l' })
     const free = await s.addMany(2)

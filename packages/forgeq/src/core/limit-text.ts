@@ -2,7 +2,7 @@
 import { caps } from './caps.ts'
 import { toMs, unitMs, type Duration } from './duration.ts'
 import { ForgeError, invalidOption } from './errors.ts'
-import type { KeyLimits, QueueSettings, Rate } from './limit.ts'
+import { checkKeyLimits, type KeyLimits, type QueueSettings, type Rate } from './limit.ts'
 import { nameLevel, readPriority, type Priority } from './policy.ts'
 
 /** Starts per time: `'100/m'`, `'10/s'`, `'5/30s'`; `'none'` takes the limit away. */
@@ -22,10 +22,10 @@ export interface Limits {
   readonly ratePerPriority?: { readonly [P in Priority]?: RateLimit | null }
   /** For each key by itself. */
   readonly perKey?: {
-    /** Jobs of a key that run at a time: 1 to 1000. */
+    /** Jobs of a key that run at a time: 1 to 1000; `null` or 1 where keys are ordered. */
     readonly concurrency?: number | null
     readonly rate?: RateLimit | null
-    /** One job of a key at a time, whatever its concurrency, and the next one only when it has ended, retries included. */
+    /** One job of a key at a time, and the next one only when it has ended, retries included. Default false. */
     readonly ordered?: boolean
   } | null
   /** Jobs that wait (ready, scheduled or blocked), 1 to 1,000,000,000; more are refused at enqueue. */
@@ -88,9 +88,7 @@ function readPerKey(given: unknown, per: PerName): Partial<KeyLimits> {
   }
   if (rate !== undefined) limits.rate = readRate(rate, 'perKey.rate', per)
   if (ordered !== undefined) limits.ordered = readFlag(ordered, 'perKey.ordered')
-  if (limits.ordered === true && (limits.concurrency ?? 1) > 1) {
-    throw invalidOption('perKey.concurrency', 'must be left out, or 1, where keys are ordered')
-  }
+  checkKeyLimits(limits)
   return limits
 }
 

@@ -1,5 +1,6 @@
 // Limits of a queue: what there are, how settings change them, and the arithmetic of windows. Stores count starts and
 // slots; what follows from the counts is decided here. How people write limits: limit-text.ts.
+import { invalidOption } from './errors.ts'
 
 /** At most `max` starts in any window of `perMs`, wherever it begins. */
 export interface Rate {
@@ -9,7 +10,7 @@ export interface Rate {
 
 /** What holds for each key of a queue by itself. */
 export interface KeyLimits {
-  /** Jobs of a key that run at a time; `null` = no limit. Where keys are ordered it says nothing: one of them runs. */
+  /** Jobs of a key that run at a time; `null` = no limit. `null` or 1 where keys are ordered. */
   readonly concurrency: number | null
   readonly rate: Rate | null
   /** One job of a key at a time, and the next one only when it has ended: it keeps its key while it waits for a retry. */
@@ -54,7 +55,7 @@ export const noLimits: QueueLimits = { concurrency: null, rate: null, rates: {},
 
 const or = <T>(change: T | undefined, current: T): T => (change === undefined ? current : change)
 
-/** The limits after a change. */
+/** The limits after a change. INVALID_OPTION where they do not go together. */
 export function changeLimits(current: QueueLimits, change: QueueSettings): QueueLimits {
   const rates: Record<number, Rate> = {}
   for (const [level, rate] of Object.entries({ ...current.rates, ...change.rates })) {
@@ -69,11 +70,22 @@ export function changeLimits(current: QueueLimits, change: QueueSettings): Queue
   }
 }
 
-const changeKeyLimits = (current: KeyLimits, change: Partial<KeyLimits> = {}): KeyLimits => ({
-  concurrency: or(change.concurrency, current.concurrency),
-  rate: or(change.rate, current.rate),
-  ordered: or(change.ordered, current.ordered),
-})
+function changeKeyLimits(current: KeyLimits, change: Partial<KeyLimits> = {}): KeyLimits {
+  const limits = {
+    concurrency: or(change.concurrency, current.concurrency),
+    rate: or(change.rate, current.rate),
+    ordered: or(change.ordered, current.ordered),
+  }
+  checkKeyLimits(limits)
+  return limits
+}
+
+/** INVALID_OPTION where they do not go together. */
+export function checkKeyLimits({ ordered, concurrency }: Partial<KeyLimits>): void {
+  if (ordered !== true || concurrency === undefined || concurrency === null || concurrency === 1) return
+  const rule = `must be null or 1 where keys are ordered, not ${concurrency}: change both together`
+  throw invalidOption('perKey.concurrency', rule)
+}
 
 /** How many jobs of a key may run at a time; `null` = any number. */
 export const slotsOfKey = ({ concurrency, ordered }: KeyLimits): number | null => (ordered ? 1 : concurrency)

@@ -147,7 +147,7 @@ test('a rate that was lowered below what has started leaves nothing, not less', 
 
 test('settings change what they name and leave the rest', () => {
   const rate = { max: 1, perMs: 1000 }
-  const perKey = { concurrency: 2, rate: null, ordered: true }
+  const perKey = { concurrency: 1, rate: null, ordered: true }
   const all = changeLimits(noLimits, { concurrency: 3, rate, rates: { 2: rate, 8: rate }, perKey, maxDepth: 5 })
   assert.deepEqual(all, { concurrency: 3, rate, rates: { 2: rate, 8: rate }, perKey, maxDepth: 5 })
   assert.deepEqual(changeLimits(all, {}), all)
@@ -158,6 +158,7 @@ test('settings change what they name and leave the rest', () => {
     rate,
     ordered: true,
   })
+  assert.throws(() => changeLimits(all, { perKey: { concurrency: 2 } }), { code: 'INVALID_OPTION' })
   const none = { concurrency: null, rate: null, rates: { 2: null, 8: null }, perKey: null, maxDepth: null }
   assert.deepEqual(changeLimits(all, none), noLimits)
 })

@@ -46,12 +46,16 @@ test('limits are set one by one, shown, and taken away', async (t) => {
   assert.deepEqual(queue.fill, { rate: { left: 100 }, ratePerPriority: { high: { left: 10 } } })
   await forge.admin.limit('letters', queue.limits)
   assert.deepEqual((await forge.admin.queue('letters'))?.limits, queue.limits)
-  await forge.admin.limit('mail', { rate: null, perKey: { ordered: true }, ratePerPriority: { high: null } })
+  await forge.admin.limit('mail', {
+    rate: null,
+    perKey: { ordered: true, concurrency: null },
+    ratePerPriority: { high: null },
+  })
   assert.deepEqual((await forge.admin.queue('mail'))?.limits, {
     concurrency: 5,
     rate: null,
     ratePerPriority: {},
-    perKey: { concurrency: 2, rate: '5/30s', ordered: true },
+    perKey: { concurrency: null, rate: '5/30s', ordered: true },
     maxDepth: 1000,
   })
 })

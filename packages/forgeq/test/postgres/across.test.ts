@@ -116,6 +116,38 @@ test('a settlement that holds others back waits until nobody else works on the q
   await store.close()
 })
 
+test('what waited for its queue happens when it is let in: nothing starts in the past', async () => {
+  const schema = database.schema()
+  const store = open(schema)
+  const { client } = database
+  const [first] = [newJob(), await store.register(registration('w'))]
+  await store.enqueue([first], { atomic: true })
+  const wants = [{ queue: 'default', slots: 1 }]
+  const waiting = /* sql */ `
+    SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND classid::bigint = '${schema}.queue'::regclass::oid::bigint`
+  const moment = async (): Promise<number> => Number((await client.query(`SELECT ${schema}.moment() AS at`)).rows[0].at)
+  const second = newJob()
+  const calls = [
+    () => store.exchange({ worker: 'w', turn: 1, settlements: [], wants, slots: 1, notes: [] }),
+    () => store.enqueue([second], { atomic: true }),
+  ]
+  for (const call of calls) {
+    await client.query('BEGIN')
+    await client.query(`SELECT ${schema}.enter(id, true) FROM ${schema}.queue WHERE name = 'default'`)
+    const called = call()
+    while ((await client.query(waiting)).rows.length === 0);
+    const askedAt = await moment()
+    let letInAt = askedAt
+    while (letInAt < askedAt + 20) letInAt = await moment()
+    await client.query('COMMIT')
+    await called
+    const [claimed, added] = await store.jobs([first.id, second.id])
+    const at = added?.createdAt ?? claimed!.startedAt!
+    assert.ok(at >= letInAt, `${letInAt - at} ms before it was let in`)
+  }
+  await store.close()
+})
+
 test('a queue may be made while an idle worker looks for work in it', async () => {
   const schema = database.schema()
   const store = open(schema)

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { ForgeError } from '../core/errors.ts'
 import type { Migration } from '../store/store.ts'
-import { withBusyRetry, type Database } from './connect.ts'
+import { openDeadlineMs, withBusyRetry, type Database } from './connect.ts'
 import { dropEnqueueView, makeEnqueueView } from './enqueue-view.ts'
 import { migrations, tooNew } from './schema.ts'
 
@@ -89,10 +89,10 @@ export const planFrom = (version: number): Migration => ({
 /** Applies what is missing in one transaction: two migrators at once are harmless, the second finds nothing to do. */
 export const migrate = (db: Database, mode: 'plan' | 'apply', now: number): Migration => {
   const target = migrations.length
-  const before = withBusyRetry(() => schemaVersion(db), 5_000)
+  const before = withBusyRetry(() => schemaVersion(db), openDeadlineMs)
   if (before > target) throw tooNew(before)
   if (mode === 'plan' || before === target) return planFrom(before)
-  withBusyRetry(() => db.exec('BEGIN IMMEDIATE'), 5_000)
+  withBusyRetry(() => db.exec('BEGIN IMMEDIATE'), openDeadlineMs)
   try {
     const version = schemaVersion(db)
     if (version > 0 && version < target) refuseWithWorkers(db, now)
@@ -125,7 +125,7 @@ const refuseWithWorkers = (db: Database, now: number): void => {
 
 /** An empty file gets the schema, an old one is refused until `forgeq migrate` was run. */
 export const checkSchema = (db: Database, now: number): void => {
-  const version = withBusyRetry(() => schemaVersion(db), 5_000)
+  const version = withBusyRetry(() => schemaVersion(db), openDeadlineMs)
   if (version === 0) migrate(db, 'apply', now)
   else if (version > migrations.length) throw tooNew(version)
   else if (version < migrations.length) {

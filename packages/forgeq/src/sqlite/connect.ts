@@ -82,8 +82,8 @@ export const findDriver = (allowUnsafe: boolean): FoundDriver => {
   )
 }
 
-/** How long the settings of a new connection wait for others that are just opening or closing the file. */
-const openDeadlineMs = 5_000
+/** How long whoever opens the file, or makes its schema, waits for others that do. */
+export const openDeadlineMs = 2_000
 
 // busy_timeout stays 0: the built-in handler sleeps without jitter or say of ours. The engine alone checkpoints.
 const settings = /* sql */ `

@@ -24,6 +24,8 @@ export interface Call {
   readonly args: readonly unknown[]
   /** Its answer may come when there is one. */
   readonly mayWait?: boolean
+  /** When it came, on the clock of this thread; set by the engine. */
+  readonly since?: number
   readonly resolve: (value: unknown) => void
   readonly reject: (error: unknown) => void
 }
@@ -85,6 +87,8 @@ export class Engine {
   readonly #transactions: Transactions
   readonly #held = new Held<Call>()
   #waiting: Call[] = []
+  /** Others have the write lock since then. */
+  #lockedSince: number | undefined
 
   constructor(db: Database, options: EngineOptions) {
     this.#db = db
@@ -96,7 +100,8 @@ export class Engine {
   }
 
   /** Puts a call in line; beats go first, a lease must not wait behind work. */
-  submit(call: Call): void {
+  submit(submitted: Call): void {
+    const call = { ...submitted, since: performance.now() }
     if (call.method === 'beat') this.#waiting.unshift(call)
     else this.#waiting.push(call)
   }
@@ -219,6 +224,7 @@ export class Engine {
     } catch (error) {
       turn?.drop()
       this.#transactions.rollback()
+      if (turn === undefined && isBusy(error)) return this.#putOff(calls, error)
       const failure = explainFailure(error)
       for (const call of unanswered) call.reject(failure)
       return []
@@ -259,11 +265,21 @@ export class Engine {
   #begin(toDisk: boolean): void {
     try {
       this.#transactions.begin(toDisk)
+      this.#lockedSince = undefined
     } catch (error) {
+      this.#lockedSince ??= performance.now()
       // Nobody here could beat meanwhile, and perhaps nobody elsewhere.
-      this.#memory.wasShutOut = true
+      if (performance.now() - this.#lockedSince >= lockDeadlineMs) this.#memory.wasShutOut = true
       throw error
     }
+  }
+
+  /** Somebody else has the lock: calls wait on, but for those that have waited for too long. */
+  #putOff(calls: readonly Call[], error: unknown): readonly Call[] {
+    const cameBefore = performance.now() - lockDeadlineMs
+    const late = new Set(calls.filter(({ since = 0 }) => since <= cameBefore))
+    for (const call of late) call.reject(explainFailure(error))
+    return calls.filter((call) => !late.has(call))
   }
 
   /** What went wrong, when it did: then what was committed may or may not survive power loss. */

@@ -2,8 +2,10 @@
 // nothing about what is written.
 import { withBusyRetry, type Database } from './connect.ts'
 
-/** How long a transaction tries to get the write lock before it fails. */
+/** How long a call waits for the write lock before it fails. */
 export const lockDeadlineMs = 2_000
+/** How long a transaction tries to get it before others that came meanwhile join it. */
+const lockTryMs = 50
 
 // A commit under FULL syncs the WAL, and with it every commit before.
 const touch = /* sql */ `UPDATE forgeq_meta SET now = now`
@@ -18,10 +20,10 @@ export class Transactions {
     this.#durability = durability
   }
 
-  /** With `toDisk` the commit is synced, if the store's durability says so. */
-  begin(toDisk: boolean): void {
+  /** With `toDisk` the commit is synced, if the store's durability says so. Fails as busy when the lock is not to be had soon. */
+  begin(toDisk: boolean, withinMs: number = lockTryMs): void {
     this.#setSynchronous(toDisk)
-    withBusyRetry(() => this.#db.exec('BEGIN IMMEDIATE'), lockDeadlineMs)
+    withBusyRetry(() => this.#db.exec('BEGIN IMMEDIATE'), withinMs)
   }
 
   commit(): void {
@@ -67,7 +69,7 @@ export class Transactions {
   /** Puts what was committed without a sync on disk after all. */
   sync(): void {
     if (this.#durability === 'relaxed') return
-    this.begin(true)
+    this.begin(true, lockDeadlineMs)
     this.#db.exec(touch)
     this.commit()
   }

@@ -1,6 +1,7 @@
 // Two connections on one file, as two processes have them: hints cross, locks are waited for, nothing is lost.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { ManualClock } from '#src/store/clock.js'
 import { idSource } from '#src/core/id.js'
 import { randomFillSync } from 'node:crypto'
@@ -127,6 +128,25 @@ test('a lock that is never given back is a definite failure', async (t) => {
   await assert.rejects(store.enqueue([job], { atomic: true }), { code: 'STORE_UNAVAILABLE', message: /write lock/ })
   app.exec('COMMIT')
   assert.deepEqual(await store.jobs([job.id]), [])
+})
+
+test('each call waits for the lock from when it came, not from when those before it gave up', async (t) => {
+  const path = temporaryFile(t)
+  const store = openStore(t, path)
+  await store.open()
+  const app = foreignConnection(t, path)
+  app.exec('BEGIN IMMEDIATE')
+  const waits = async (): Promise<number> => {
+    const since = performance.now()
+    await assert.rejects(store.enqueue([someJob()], { atomic: true }), { code: 'STORE_UNAVAILABLE' })
+    return performance.now() - since
+  }
+  const first = waits()
+  await setTimeout(200)
+  const others = [waits(), waits()]
+  for (const ms of await Promise.all([first, ...others])) assert.ok(ms > 1_990 && ms < 3_500, `it took ${ms} ms of 2 s`)
+  app.exec('ROLLBACK')
+  await store.enqueue([someJob()], { atomic: true })
 })
 
 test('sixteen connections that write at once all get through', async (t) => {

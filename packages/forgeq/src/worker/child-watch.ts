@@ -1,10 +1,10 @@
 // The watchdog thread of an isolated process: tells the worker how much memory it takes and, when asked, where its handler
 // is, also while that blocks it, and ends it, and what it started, when the worker is gone.
 import { Socket } from 'node:net'
-import { createInterface } from 'node:readline'
 import { workerData } from 'node:worker_threads'
 import { lookWord, type ChildReport } from './child-talk.ts'
 import { lookAtMainThread } from './look.ts'
+import { readLines } from './read-lines.ts'
 
 const notableBytes = 1_048_576
 /** Far below the second within which a process without its worker has to be gone. */
@@ -16,8 +16,7 @@ let told = 0
 
 const pipe = new Socket({ fd: watchPipe, readable: true, writable: true })
 // Without its worker nobody asks, and the next check ends it.
-pipe.on('error', () => pipe.destroy())
-createInterface({ input: pipe }).on('line', (word) => {
+readLines(pipe, (word) => {
   if (word === lookWord) look().catch(report)
 })
 

@@ -2,12 +2,12 @@
 // end. A process leads a process group, so that what a handler started is killed with it.
 import { fork, type ChildProcess } from 'node:child_process'
 import type { Socket } from 'node:net'
-import { createInterface } from 'node:readline'
 import { Worker } from 'node:worker_threads'
 import type { Isolation } from '../core/policy.ts'
 import type { ProcessEnd } from '../store/worker-record.ts'
 import { lookWord, watchPipe, type ChildOrder, type ChildReport } from './child-talk.ts'
 import { lookAtThread } from './look.ts'
+import { readLines } from './read-lines.ts'
 
 export interface ChildEnd extends ProcessEnd {
   /** In words, or why it never came up. */
@@ -110,9 +110,7 @@ function spawnProcess({ heard, ended }: ChildListener): Child {
 }
 
 function listen(pipe: Socket, heard: ChildListener['heard']): void {
-  // The process has ended.
-  pipe.on('error', () => pipe.destroy())
-  createInterface({ input: pipe }).on('line', (line) => {
+  readLines(pipe, (line) => {
     try {
       heard(JSON.parse(line) as ChildReport)
     } catch (error) {

@@ -3,13 +3,13 @@
 // standstill.ts.
 import { writeSync } from 'node:fs'
 import { Socket } from 'node:net'
-import { createInterface } from 'node:readline'
 import { parentPort, workerData } from 'node:worker_threads'
 import { formatMs } from '../core/duration.ts'
 import type { Stuck } from '../store/worker-record.ts'
 import { stuckSignal, watchdogPipe, type PipeWord } from './crew-talk.ts'
 import type { Sight } from './isolate.ts'
 import { lookAtMainThread } from './look.ts'
+import { readLines } from './read-lines.ts'
 import { Standstill, type Seen } from './standstill.ts'
 import {
   testimonySymbol,
@@ -64,13 +64,12 @@ port.on('message', (word: WatchdogWord) => {
 
 // A main thread that is blocked hears no signal and no supervisor.
 const pipe = new Socket({ fd: watchdogPipe, readable: true, writable: false })
-createInterface({ input: pipe }).on('line', (line) => {
+// Without its supervisor nobody asks.
+readLines(pipe, (line) => {
   const word = JSON.parse(line) as PipeWord
   const answer = word.word === 'show' ? show() : endCancelled(word.job)
   answer.catch(report)
 })
-// Without its supervisor nobody asks.
-pipe.on('error', () => pipe.destroy())
 
 /** The supervisor reads why from the pipe, and tells the store. */
 function end(stuck: Stuck, say: () => void): void {

@@ -40,6 +40,7 @@ test('the process of a job is gone within a second of its worker, even when it i
   await until(() => effects('start')[1], 'the start in another worker')
   assert.deepEqual(await worker.ends('SIGTERM'), { code: 0, signal: null })
   await until(() => effects('start').every((effect) => !isAlive(effect.pid)), 'the end of all children')
+  assert.doesNotMatch(worker.printed(), /ECONNRESET|EPIPE/)
 })
 
 test('SIGTERM while an isolated handler is blocked: it is killed and its job handed back by the deadline', async (t) => {

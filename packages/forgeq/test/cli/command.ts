@@ -108,6 +108,9 @@ export function startCommand(
 }
 
 /** `files`: descriptors that each process of it may have. */
+/** What commands in a folder find in their environment, unless they are given something else. */
+export const folderEnvironments: Map<string, Readonly<Record<string, string>>> = new Map()
+
 function spawnCommand(
   folder: string,
   args: readonly string[],
@@ -119,7 +122,7 @@ function spawnCommand(
   const limited = files === undefined ? command : ['sh', '-c', `ulimit -n ${files} && exec "$@"`, 'sh', ...command]
   return spawn(limited[0]!, limited.slice(1), {
     cwd: folder,
-    env: { PATH, HOME, ...env },
+    env: { PATH, HOME, ...folderEnvironments.get(folder), ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
   })
 }

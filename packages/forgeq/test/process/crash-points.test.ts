@@ -6,8 +6,6 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { failpoints } from '#src/store/failpoint.js'
-import { temporaryFolder } from '../cli/command.ts'
-import { forgeIn } from '../cli/forge-in.ts'
 import { newId } from '../sqlite/files.ts'
 import { hold } from './handlers/effects.ts'
 import { handlersFile, scene, until } from './scene.ts'
@@ -22,15 +20,14 @@ const run = async (args: readonly string[], env: NodeJS.ProcessEnv = {}): Promis
 
 for (const name of failpoints.filter((point) => !point.startsWith('supervisor.'))) {
   test(`killed at ${name}: the next process finishes everything, once`, async (t) => {
-    const folder = temporaryFolder(t)
+    const { folder, store, forge } = scene(t)
     const ids = [newId(), newId(), newId()]
-    const args = [`sqlite:${join(folder, '.forgeq', 'forgeq.db')}`, ...ids]
+    const args = [store, ...ids]
     const log = join(folder, 'hits')
     const died = await run(args, { FORGEQ_FAILPOINTS: `${name}=kill@1`, FORGEQ_FAILPOINT_LOG: log })
     assert.deepEqual(died, [null, 'SIGKILL'])
     assert.ok(readFileSync(log, 'utf8').startsWith(`${name}=kill@1 `))
 
-    const forge = forgeIn(t, folder)
     // What a supervisor does.
     for (const { id } of await forge.admin.workers()) await forge.store.leave(id)
     assert.deepEqual(await run(args), [0, null])

@@ -1,12 +1,12 @@
-// A folder with worker processes on one SQLite file, seen from the test's own process: its jobs, and what its handlers did.
+// A folder with worker processes on one store, seen from the test's own process: its jobs, and what its handlers did.
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import type { ForgeQ } from 'forgeq'
+import { ForgeQ } from 'forgeq'
 import { startCommand, temporaryFolder, type Running } from '../cli/command.ts'
-import { forgeIn } from '../cli/forge-in.ts'
+import { storeIn } from './stage-store.ts'
 
 export interface Effect {
   readonly what: string
@@ -16,6 +16,8 @@ export interface Effect {
 
 export interface Scene {
   readonly folder: string
+  /** URL of the store that commands in the folder use. */
+  readonly store: string
   readonly forge: ForgeQ
   /** In the order they happened. */
   readonly effects: (what?: string) => Effect[]
@@ -28,9 +30,12 @@ export const handlersFile = (name: string): string => fileURLToPath(new URL(`han
 export function scene(t: TestContext): Scene {
   const folder = temporaryFolder(t)
   const file = join(folder, 'effects')
-  const forge = forgeIn(t, folder)
+  const store = storeIn(folder)
+  const forge = new ForgeQ({ store })
+  t.after(() => forge.close())
   return {
     folder,
+    store,
     forge,
     effects(what) {
       const lines = existsSync(file) ? readFileSync(file, 'utf8').split('\n') : []

@@ -8,6 +8,7 @@ import { defineJob, typed, type UniqueRule } from 'forgeq'
 import { foreignConnection, newId } from '../sqlite/files.ts'
 import type { Answer, Entry } from './handlers/rival.ts'
 import { handlersFile, scene } from './scene.ts'
+import { onlyOnFiles } from './stage-store.ts'
 
 const rivals = 16
 const keys = ['a', 'b', 'c']
@@ -34,8 +35,8 @@ async function run(args: readonly string[], faults: string): Promise<{ signal: s
   return { signal: await ended, printed }
 }
 
-test('16 processes race for the same keys and die: one job for each, replaced once by each', async (t) => {
-  const { folder, forge } = scene(t)
+test('16 processes race for the same keys and die: one job for each, replaced once by each', onlyOnFiles, async (t) => {
+  const { folder, store, forge } = scene(t)
   await forge.ready()
   const app = foreignConnection(t, `${folder}/.forgeq/forgeq.db`)
   app.exec(`
@@ -46,7 +47,6 @@ test('16 processes race for the same keys and die: one job for each, replaced on
   const worker = forge.worker({ handlers: [defineJob('window', { input: typed<string>() }, () => null)] })
   const working = worker.run()
 
-  const store = `sqlite:${folder}/.forgeq/forgeq.db`
   const places = ['before-send', 'after-commit', 'after-reply']
   const answers = await Promise.all(
     Array.from({ length: rivals }, async (_, n) => {

@@ -24,7 +24,7 @@ function crew(t: TestContext): Crew {
   return {
     ...base,
     startWorker: () => {
-      const args = [handlersFile('fenced'), `sqlite:${join(base.folder, '.forgeq', 'forgeq.db')}`, effectsFile, notes]
+      const args = [handlersFile('fenced'), base.store, effectsFile, notes]
       const child = spawn(process.execPath, args, { stdio: 'inherit' })
       t.after(async () => {
         if (child.exitCode === null && child.kill('SIGKILL')) await once(child, 'exit')

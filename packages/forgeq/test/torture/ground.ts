@@ -13,7 +13,7 @@ export interface Ground {
 export const mustBeEmpty: readonly string[] = ['line', 'key_turn', 'parked', 'later', 'running', 'deadline']
 
 /** Tables of what is over at an instant, and the column that says when. */
-export const mustBeOver = { alarm: 'at', hold: 'until', start: 'until', uniq: 'until' } as const
+const mustBeOver = { alarm: 'at', hold: 'until', start: 'until', uniq: 'until' } as const
 
 /** What is wrong about numbers of rows: `count` answers a statement `SELECT count(*) AS n` on a table, by its name without prefix. */
 export async function leftIn(

@@ -1,0 +1,4 @@
+// What processes do and what is done to them, on PostgreSQL.
+import { onPostgres } from './on-postgres.ts'
+
+await onPostgres('isolation-kill', 'zombie', 'limits', 'unique', 'rate-settings')

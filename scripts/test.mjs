@@ -28,7 +28,8 @@ if (files.length === 0) {
   process.exit(1)
 }
 
-if (files.some((file) => file.includes('postgres'))) providePostgres()
+// Pages show SQL for it.
+if (files.some((file) => /postgres|docs\/pages/.test(file))) providePostgres()
 
 const flags = [
   '--enable-source-maps',

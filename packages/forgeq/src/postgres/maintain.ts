@@ -100,6 +100,14 @@ const forgetKeys = /* sql */ `
 const forgetReplacements = /* sql */ `
   DELETE FROM forgeq.replacement WHERE id IN (
     SELECT id FROM forgeq.replacement WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)`
+// Rows of their own that transactions of others added to the tally.
+const takeSingles = /* sql */ `
+  WITH gone AS (
+    DELETE FROM forgeq.tally WHERE (queue, state, stripe) IN (
+      SELECT queue, state, stripe FROM forgeq.tally WHERE stripe >= 64 ORDER BY stripe LIMIT $1 FOR UPDATE SKIP LOCKED)
+    RETURNING queue, state, n)
+  SELECT queue, state, sum(n)::bigint AS n, count(*)::integer AS taken FROM gone GROUP BY queue, state`
+const anySingle = /* sql */ `SELECT 1 FROM forgeq.tally WHERE stripe >= 64 LIMIT 1`
 const anyOver = /* sql */ `
   SELECT EXISTS (SELECT 1 FROM forgeq.expiry WHERE at <= $1) OR EXISTS (SELECT 1 FROM forgeq.uniq WHERE until <= $1)
     OR EXISTS (SELECT 1 FROM forgeq.replacement WHERE expires_at <= $1)
@@ -110,9 +118,23 @@ interface Pruned {
   readonly more: boolean
 }
 
-export const nothingToPrune = async (turn: Turn): Promise<Pruned | undefined> => {
+const isAnythingOver = async (turn: Turn): Promise<boolean> => {
   const { found } = (await turn.one<{ found: boolean }>(anyOver, turn.now, turn.now - keepWorkerMs))!
-  return found || (await anyStartOver(turn)) || (await anyHoldOver(turn)) ? undefined : { removed: 0, more: false }
+  return found || (await anyStartOver(turn)) || (await anyHoldOver(turn))
+}
+
+export const nothingToPrune = async (turn: Turn): Promise<Pruned | undefined> =>
+  (await turn.one(anySingle)) !== undefined || (await isAnythingOver(turn)) ? undefined : { removed: 0, more: false }
+
+/** Adds singles to the stripes; answers whether there may be more: some come all the time, and can wait for the next round. */
+const addSingles = async (turn: Turn, limit: number): Promise<boolean> => {
+  let all = 0
+  const rows = await turn.all<{ queue: number; state: number; n: number; taken: number }>(takeSingles, limit)
+  for (const { queue, state, n, taken } of rows) {
+    turn.tally(queue, state, n)
+    all += taken
+  }
+  return all === limit
 }
 
 /** Removes every trace of jobs; the caller has taken them out of their trees and tallies. */
@@ -140,11 +162,12 @@ export const prune = async (turn: Turn, limit: number): Promise<Pruned> => {
     turn,
     gone.map(({ job }) => job),
   )
+  const moreSingles = await addSingles(turn, limit)
   await turn.run(forgetKeys, turn.now, limit)
   await turn.run(forgetReplacements, turn.now, limit)
   await forgetStarts(turn, limit)
   await forgetHolds(turn, limit)
   await putKeysRight(turn)
   await turn.run(forgetWorkers, turn.now - keepWorkerMs)
-  return { removed: gone.length, more: (await nothingToPrune(turn)) === undefined }
+  return { removed: gone.length, more: moreSingles || (await isAnythingOver(turn)) }
 }

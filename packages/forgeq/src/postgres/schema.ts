@@ -4,6 +4,7 @@
 // What a job costs: its body (`job`), its place (`live`, claimed in place by an update that touches no index) and its end
 // (`done`): three index entries in a whole life. What waits for a time or for its key is elsewhere, so a claim reads
 // `live` and the bodies it hands out, nothing else.
+import { enqueueFromSql } from './sql-enqueue.ts'
 
 export interface Step {
   readonly name: string
@@ -143,7 +144,8 @@ CREATE TABLE forgeq.worker (
 CREATE INDEX worker_present ON forgeq.worker (id) WHERE left_at IS NULL;
 CREATE INDEX worker_left ON forgeq.worker (left_at) WHERE left_at IS NOT NULL;
 
--- How many jobs of a queue are in a state: the sum of the stripes. Transactions that run at a time write to different ones.
+-- How many jobs of a queue are in a state: the sum of the stripes. Transactions that run at a time write to different ones:
+-- ours to those below 64.
 CREATE TABLE forgeq.tally (
   queue integer NOT NULL, state integer NOT NULL, stripe integer NOT NULL, n bigint NOT NULL, PRIMARY KEY (queue, state, stripe)
 ) WITH (fillfactor = 50);
@@ -169,7 +171,7 @@ CREATE TABLE forgeq.start (
 );
 CREATE INDEX start_until ON forgeq.start (until);
 -- What handlers hold back (q, t5 for a type, kX), and when something is to be looked at again (h: the end of a hold of the
--- queue, t5, q, l5, kX; vX: the keys behind X).
+-- queue, t5, q, l5, kX; vX: the keys behind X; a7 X: key X, which job number 7 came to from SQL).
 CREATE TABLE forgeq.hold (
   queue integer NOT NULL, what text COLLATE "C" NOT NULL, until bigint NOT NULL, PRIMARY KEY (queue, what)
 );
@@ -199,4 +201,7 @@ BEGIN
 END $$;
 `
 
-export const migrations: readonly Step[] = [{ name: '001 tables', sql: tables }]
+export const migrations: readonly Step[] = [
+  { name: '001 tables', sql: tables },
+  { name: '002 enqueue from SQL', sql: enqueueFromSql },
+]

@@ -1,5 +1,6 @@
 // Does what a page says, block after block, in an empty folder of its own: programs are run, commands are carried out and
-// their output compared, SQL goes to the store's file. What keeps running is stopped at the end.
+// their output compared, SQL goes to the store: its file, or the database that the page is about. What keeps running is
+// stopped at the end.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
@@ -23,16 +24,25 @@ export class PageRun {
   readonly #shell: Shell
   /** Hears of commands that are not run here. */
   readonly #remark: (text: string) => void
+  /** Carries out what is no SQL for the store's file. */
+  readonly #database: ((sql: string) => Promise<void>) | undefined
   readonly #transcript = new Transcript()
   readonly #lasting: { readonly running: Running; readonly line: number }[] = []
   #exitCode: number | null = 0
 
-  constructor(page: Page, folder: string, commands: string, remark: (text: string) => void) {
+  constructor(
+    page: Page,
+    folder: string,
+    commands: string,
+    remark: (text: string) => void,
+    database?: (sql: string) => Promise<void>,
+  ) {
     this.#page = page
     this.#programs = programsOf(page)
     this.#folder = folder
     this.#shell = new Shell(page, folder, commands)
     this.#remark = remark
+    this.#database = database
   }
 
   /** Throws what does not hold, with the line of the page. */
@@ -148,6 +158,9 @@ export class PageRun {
   }
 
   async #sql({ code, line, file = defaultFile }: Block): Promise<void> {
+    if (this.#database !== undefined) {
+      return this.#database(code).catch((error: unknown) => this.#fail(line, (error as Error).message))
+    }
     const path = join(this.#folder, file)
     const store = sqlite(path)
     await store.open()

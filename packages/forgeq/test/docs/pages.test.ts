@@ -5,11 +5,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { testDatabase } from '../postgres/database.ts'
 import { compilePages, type Compiled } from './compile-pages.ts'
+import { openOwnDatabase } from './own-database.ts'
 import { PageRun } from './page-run.ts'
 import { readPages, root } from './pages.ts'
 
 const pages = readPages()
+const postgres = await testDatabase()
 const folder = mkdtempSync(join(tmpdir(), 'forgeq-docs-'))
 const commands = join(folder, 'commands')
 
@@ -43,7 +46,8 @@ suite('what the documentation shows', { concurrency: 3 }, () => {
   for (const page of pages.filter(({ blocks }) => blocks.length > 0)) {
     test(page.path, { concurrency: true }, async (t) => {
       assert.deepEqual(compiled.complaintsAbout(page), [])
-      await new PageRun(page, compiled.folderOf(page), commands, (text) => t.diagnostic(text)).run()
+      const database = page.path === 'docs/postgres.md' ? await openOwnDatabase(t, postgres) : undefined
+      await new PageRun(page, compiled.folderOf(page), commands, (text) => t.diagnostic(text), database).run()
     })
   }
 })

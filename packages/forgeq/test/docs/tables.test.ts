@@ -10,6 +10,7 @@ import { testForge } from 'forgeq/testing'
 import { settings } from '#src/cli/settings.js'
 import { caps, defaults } from '#src/core/caps.js'
 import { errorCodes } from '#src/core/errors.js'
+import { enqueueOptions } from '#src/core/new-job.js'
 import { keepCancelledMs, keepDeadMs, rememberMs } from '#src/core/retention.js'
 import { batchLimit } from '#src/store/store.js'
 import { foreignConnection, openStore, temporaryFile } from '../sqlite/files.ts'
@@ -172,6 +173,12 @@ test('every column of the enqueue view is explained', async (t) => {
   const columns = foreignConnection(t, path).prepare(`SELECT name FROM pragma_table_info('forgeq_enqueue')`).all()
   const told = tableOf('docs/sqlite.md', 'column').rows.flatMap(([names = '']) => withoutTicks(names).split(', '))
   assert.deepEqual(told.sort(), columns.map((column) => (column as { name: string }).name).sort())
+})
+
+test('every option of an enqueue from SQL is named', () => {
+  const { rows } = tableOf('docs/postgres.md', 'in SQL')
+  const [, told = ''] = rows.find(([name = '']) => withoutTicks(name) === 'options')!
+  for (const option of enqueueOptions) assert.ok(told.includes(`\`${option}\``), option)
 })
 
 test('every command is explained, and no other', () => {

@@ -62,7 +62,7 @@ BEGIN
 
   -- A depth is exact, and a queue gets its first key, only while nobody else is in the queue: until this transaction ends.
   IF into_queue.limits::json ->> 'maxDepth' IS NOT NULL OR (party IS NOT NULL AND NOT into_queue.has_keys) THEN
-    PERFORM forgeq.enter(into_queue.id, true, moment);
+    PERFORM forgeq.enter(into_queue.id, true);
     SELECT * INTO into_queue FROM forgeq.queue WHERE id = into_queue.id;
     IF party IS NOT NULL AND NOT into_queue.has_keys THEN
       UPDATE forgeq.queue SET has_keys = true WHERE id = into_queue.id;

@@ -128,10 +128,10 @@ class Intake {
     if (unique.length === 0) return
     const replacing = unique.filter((job) => job.unique?.onConflict === 'replace').map(({ id }) => id)
     this.#replaced = await replacementsOf(turn, replacing.filter(isId))
-    this.#holders = await holdersOf(
-      turn,
-      unique.map((job) => ({ type: turn.names.type.id(job.type), key: job.unique!.key })),
-    )
+    const keys = unique.map((job) => ({ type: turn.names.type.id(job.type), key: job.unique!.key }))
+    // A key that is free was freed before now.
+    const [holders] = await Promise.all([holdersOf(turn, keys), turn.tellTime()])
+    this.#holders = holders
   }
 
   async take(job: NewJob): Promise<Enqueued> {

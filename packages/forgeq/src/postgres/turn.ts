@@ -50,6 +50,7 @@ export interface TurnOptions {
 /** As many as the sequence leaves between two of its numbers. */
 const seqsPerTurn = 4096
 const moreSeqs = /* sql */ `SELECT nextval('forgeq.turn') AS seq`
+const moment = /* sql */ `SELECT forgeq.moment() AS now`
 
 // Transactions that share a queue add to stripes of their own, so none of them waits for another to commit.
 const addTallies: Batch = {
@@ -105,6 +106,11 @@ export class Turn {
   /** What was read just now was written before. */
   passTo(now: number): void {
     this.#now = Math.max(this.#now, now)
+  }
+
+  /** What was asked before this is answered before the time that it brings. */
+  async tellTime(): Promise<void> {
+    this.passTo((await this.one<{ now: number }>(moment))!.now)
   }
 
   async all<T>(sql: string, ...values: Value[]): Promise<readonly T[]> {

@@ -148,6 +148,28 @@ test('what waited for its queue happens when it is let in: nothing starts in the
   await store.close()
 })
 
+test('a job whose unique key was freed a moment ago came after that', async () => {
+  const schema = database.schema()
+  const store = open(schema)
+  const { client } = database
+  await store.enqueue([newJob()], { atomic: true })
+  await client.query('BEGIN')
+  await client.query(`LOCK TABLE ${schema}.uniq IN ACCESS EXCLUSIVE MODE`)
+  const job = { ...newJob(), unique: { key: 'k', until: 'done', onConflict: 'keep' } as const }
+  const called = store.enqueue([job], { atomic: true })
+  const waiting = /* sql */ `SELECT 1 FROM pg_locks WHERE relation = '${schema}.uniq'::regclass AND NOT granted`
+  while ((await client.query(waiting)).rows.length === 0);
+  const moment = async (): Promise<number> => Number((await client.query(`SELECT ${schema}.moment() AS at`)).rows[0].at)
+  const seenAt = await moment()
+  let freedAt = seenAt
+  while (freedAt < seenAt + 20) freedAt = await moment()
+  await client.query('COMMIT')
+  await called
+  const [added] = await store.jobs([job.id])
+  assert.ok(added!.createdAt >= freedAt, `${freedAt - added!.createdAt} ms before`)
+  await store.close()
+})
+
 test('a queue may be made while an idle worker looks for work in it', async () => {
   const schema = database.schema()
   const store = open(schema)

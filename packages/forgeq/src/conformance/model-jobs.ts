@@ -73,6 +73,7 @@ export class ModelJobs extends ModelMoves {
     this.byId.set(job.id, added)
     this.keys.take(added, now)
     this.wait(added, null, added.runAt, now)
+    added.arrival = added.seq
     return { id: job.id, duplicate: false }
   }
 

@@ -20,10 +20,10 @@ const gateOf = (queue: string, on: string, whole: Gate['of']): Gate => {
 export abstract class ModelMoves extends ModelClaims {
   protected abstract keepMs(job: ModelJob): number
 
-  /** Of jobs that do not run, in the order of their numbers. */
+  /** Of jobs that do not run, in the order in which they came. */
   images(): readonly JobImage[] {
     return this.all(({ state }) => state !== 'running')
-      .sort((a, b) => a.seq - b.seq)
+      .sort((a, b) => a.arrival - b.arrival)
       .map((job) => this.image(job))
   }
 
@@ -48,7 +48,7 @@ export abstract class ModelMoves extends ModelClaims {
       holdsUnique: held?.id === id && held.until === null,
       key: job.key,
       hasTurn: this.lines.hasTurn(job),
-      arrival: job.seq,
+      arrival: job.arrival,
       place: this.placeOf(job),
       progress: job.progress,
       attempts: job.attempts.filter(({ claim }) => job.state !== 'completed' || claim !== job.claim),
@@ -79,7 +79,7 @@ export abstract class ModelMoves extends ModelClaims {
     return 'loaded'
   }
 
-  protected restored({ policy, holdsUnique: _holds, hasTurn: _turn, arrival, place, ...image }: JobImage): ModelJob {
+  protected restored({ policy, holdsUnique: _holds, hasTurn: _turn, place, ...image }: JobImage): ModelJob {
     const isEnded = 'finishedAt' in place
     const attempts = [...image.attempts]
     if (isEnded && place.worker !== null && place.startedAt !== null) {
@@ -102,7 +102,7 @@ export abstract class ModelMoves extends ModelClaims {
       cancelRequested: false,
       parked: place.state === 'ready' && place.parked,
       unparked: place.state === 'ready' && place.kind === 0,
-      seq: isEnded ? arrival : place.order,
+      seq: isEnded ? image.arrival : place.order,
       token: place.state === 'ready' ? place.token : null,
       readyAt: place.state === 'ready' ? place.readyAt : 0,
       settled: null,

@@ -38,6 +38,9 @@ export const failpoints = [
   'worker.before-settle',
   'rescue.after-lost',
   'supervisor.after-death',
+  'move.after-close',
+  'move.after-page',
+  'move.before-open',
 ] as const
 
 interface Fault {

@@ -63,7 +63,7 @@ export const moveMutants: Readonly<Record<string, Make>> = {
     class extends ModelJobs {
       override images(): readonly JobImage[] {
         return this.all(() => true)
-          .sort((a, b) => a.seq - b.seq)
+          .sort((a, b) => a.arrival - b.arrival)
           .map((job) => this.image(job))
       }
     },

@@ -1,5 +1,6 @@
 // `forgeq move`: all jobs from one store to another, while nobody works on either; and back, as long as nothing has happened.
 import type { Command } from 'commander'
+import { formatMs } from '../core/duration.ts'
 import { ForgeError } from '../core/errors.ts'
 import { states, type State } from '../core/states.ts'
 import { countsOf, jobsIn, move, type QueueCounts } from '../maintain/move.ts'
@@ -103,6 +104,7 @@ async function undo(from: Store, to: Store, flags: MoveFlags): Promise<void> {
 }
 
 async function moveAll(from: Store, to: Store, flags: MoveFlags): Promise<void> {
+  await sayClocks(from, to)
   const lines: ProgressLine[] = []
   const passed = (jobs: number, pass: number): void =>
     (lines[pass] ??= progressLine(pass === 1 ? 'moved' : 'compared')).show(jobs)
@@ -136,6 +138,16 @@ function explained(error: unknown): unknown {
   return new ForgeError(error.code, `${error.message}; the move is not over: run the same command again`, {
     cause: error,
   })
+}
+
+const muchMs = 60_000
+
+/** Instants come along as they are: it is the clock of the target that they mean something to from now on. */
+async function sayClocks(from: Store, to: Store): Promise<void> {
+  const aheadMs = (await to.open()).now - (await from.open()).now
+  if (Math.abs(aheadMs) < muchMs) return
+  const which = aheadMs > 0 ? 'ahead of' : 'behind'
+  say(`The clock of the target is ${formatMs(Math.abs(aheadMs))} ${which} that of the source: what is due follows it.`)
 }
 
 const sayWaiting = (): (() => void) => {

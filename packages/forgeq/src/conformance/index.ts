@@ -17,6 +17,7 @@ import { lifeCases } from './life.ts'
 import { limitsCases } from './limits.ts'
 import { listenCases } from './listen.ts'
 import { moveCases } from './move.ts'
+import { moveTracesCases } from './move-traces.ts'
 import { notesCases } from './notes.ts'
 import { orderCases } from './order.ts'
 import { orderedCases } from './ordered.ts'
@@ -65,5 +66,6 @@ export const conformance: readonly Case[] = [
   ...limitsCases,
   ...resizeCases,
   ...moveCases,
+  ...moveTracesCases,
   ...listenCases,
 ]

@@ -1,46 +1,14 @@
 // Jobs that move: what one store dumps and another one loads goes on as if nothing had happened. Here a store takes in what
 // it has dumped itself, after all its jobs were deleted.
 import assert from 'node:assert/strict'
-import type { ImagePage, JobImage, Loaded, Trace } from '../store/moved.ts'
+import type { JobImage } from '../store/moved.ts'
 import type { Enqueued } from '../store/records.ts'
 import { pageChars } from '../store/store.ts'
 import { area } from './area.ts'
 import type { Case } from './case.ts'
-import { bury, complete, crash, failure, release, retry, snooze } from './endings.ts'
-import { policy, type Scene } from './scene.ts'
-
-interface Dumped {
-  readonly jobs: readonly JobImage[]
-  readonly traces: readonly Trace[]
-}
-
-const dumpAll = async (s: Scene, limit = 3): Promise<Dumped> => {
-  const pages: ImagePage[] = []
-  let cursor: string | null = null
-  do {
-    const page: ImagePage = await s.store.dump(cursor, limit)
-    assert.ok(page.jobs.length <= limit, 'a page is longer than its limit')
-    pages.push(page)
-    cursor = page.cursor
-  } while (cursor !== null)
-  return { jobs: pages.flatMap(({ jobs }) => jobs), traces: pages.flatMap(({ traces }) => traces) }
-}
-
-/** Takes everything out of the store and puts it back in, the last jobs first. */
-const reload = async (s: Scene): Promise<Dumped> => {
-  const dumped = await dumpAll(s)
-  await s.store.act({ action: 'delete', ids: dumped.jobs.map(({ id }) => id) })
-  const jobs = dumped.jobs.toReversed()
-  assert.deepEqual(await s.store.load({ jobs, traces: dumped.traces }), Array<Loaded>(jobs.length).fill('loaded'))
-  return dumped
-}
-
-const look = async (s: Scene): Promise<unknown> => {
-  const found = await s.findAll({}, 100)
-  const ids = found.map(({ id }) => id).sort()
-  const queues = await s.store.queues()
-  return { jobs: await s.store.jobs(ids, ['attempts', 'logs', 'line']), queues }
-}
+import { bury, complete, crash, failure, release, retry } from './endings.ts'
+import { dumpAll, look, reload } from './reload.ts'
+import type { Scene } from './scene.ts'
 
 /** Jobs of every state but running, some with a past. */
 const populate = async (s: Scene): Promise<void> => {
@@ -277,41 +245,6 @@ export const moveCases: readonly Case[] = area('move', {
     assert.deepEqual(await s.enqueue({ unique }), { id: second, duplicate: true })
   },
 
-  'a key that is held for a time is held on, also without its job': async (s) => {
-    const unique = { key: 'u', forMs: 90_000_000, onConflict: 'keep' } as const
-    const id = await s.add({ unique, keepResultMs: 0 })
-    const worker = await s.worker()
-    await worker.settle(complete(await worker.claimOne()))
-    await s.advance(3_600_000)
-    await s.store.prune(100)
-    assert.equal(await s.exists(id), false)
-    const { traces } = await dumpAll(s)
-    const held = traces.filter(({ trace }) => trace === 'unique')
-    assert.deepEqual(held, [{ trace: 'unique', type: 'work', key: 'u', job: id, until: s.now() + 86_400_000 }])
-    await s.store.load({ jobs: [], traces })
-    assert.deepEqual(await s.enqueue({ unique }), { id, duplicate: true })
-    const other = { trace: 'unique', type: 'work', key: 'v', job: id, until: s.now() + 1000 } as const
-    await s.store.load({ jobs: [], traces: [other] })
-    assert.deepEqual(await s.enqueue({ unique: { ...unique, key: 'v' } }), { id, duplicate: true })
-    await s.advance(1000)
-    await s.add({ unique: { ...unique, key: 'v' } })
-  },
-
-  'an enqueue that replaced another job is still known': async (s) => {
-    const holder = await s.add({ unique: 'u', delayMs: 1000 })
-    const replacing = s.newJob({
-      unique: { key: 'u', until: 'done', onConflict: 'replace' },
-      payload: '2',
-      delayMs: 2000,
-    })
-    assert.deepEqual(await s.send(replacing), { id: holder, duplicate: true, replaced: true })
-    const { traces } = await reload(s)
-    assert.ok(traces.some(({ trace }) => trace === 'replacement'))
-    const before = await look(s)
-    assert.deepEqual(await s.send(replacing), { id: holder, duplicate: true, replaced: true })
-    assert.deepEqual(await look(s), before)
-  },
-
   'a job that has not started in time ends, and one that has not': async (s) => {
     const [late, started] = [await s.add({ expireMs: 1000 }), await s.add({ expireMs: 1000, queue: 'other' })]
     const worker = await s.worker()
@@ -340,62 +273,5 @@ export const moveCases: readonly Case[] = area('move', {
     await s.store.prune(100)
     assert.equal(await s.exists(long), false)
     assert.equal((await s.store.queues()).find(({ queue }) => queue === 'default')?.counts.completed ?? 0, 0)
-  },
-
-  'what a rate has counted and what is held back is known': async (s) => {
-    await s.limit({ rate: { max: 2, perMs: 10_000 } })
-    const worker = await s.worker({ types: ['work', 'mail'] })
-    await s.addMany(3)
-    const [first] = await worker.claim(1)
-    await s.advance(4000)
-    await worker.settle(complete(first!), complete(await worker.claimOne()))
-    await s.add({ queue: 'held' })
-    await worker.settle(snooze(await worker.claimOne('held'), 7000, null, 'queue'))
-    await s.add({ queue: 'types', type: 'mail' })
-    await worker.settle(snooze(await worker.claimOne('types'), 3000, null, 'type'))
-    const { traces } = await reload(s)
-    const counts = traces.flatMap((one) => (one.trace === 'starts' ? [[one.on, one.n, one.total]] : []))
-    assert.deepEqual(counts, [
-      ['q', 1, 1],
-      ['q', 1, 2],
-    ])
-    const held = traces.flatMap((one) => (one.trace === 'hold' ? [[one.queue, one.on, one.until - s.now()]] : []))
-    assert.deepEqual(held.toSorted(), [
-      ['held', 'q', 7000],
-      ['types', 'tmail', 3000],
-    ])
-    assert.deepEqual((await s.queue()).fill.rate, { left: 0, opensAt: s.now() + 6000 })
-    assert.equal((await s.queue('held')).heldUntil, s.now() + 7000)
-    assert.deepEqual((await s.queue('types')).heldTypes, { mail: s.now() + 3000 })
-    assert.equal((await s.store.promote(10)).nextDueAt, s.now() + 3000)
-  },
-
-  'traces that are loaded again change nothing, and set what was changed': async (s) => {
-    await s.limit({ rate: { max: 2, perMs: 10_000 } })
-    const worker = await s.worker()
-    await s.add()
-    await worker.settle(complete(await worker.claimOne()))
-    const { traces } = await dumpAll(s)
-    await s.store.load({ jobs: [], traces })
-    assert.deepEqual((await s.queue()).fill.rate, { left: 1, opensAt: null })
-    const hold = { trace: 'hold', queue: 'default', on: 'q', until: s.now() + 1000 } as const
-    for (const one of [{ ...hold, until: s.now() + 5000 }, hold]) await s.store.load({ jobs: [], traces: [one] })
-    assert.equal((await s.queue()).heldUntil, s.now() + 1000)
-    const alarm = { trace: 'alarm', queue: 'default', on: 'h', at: s.now() + 1000 } as const
-    await s.store.load({ jobs: [], traces: [alarm] })
-    assert.equal((await s.store.promote(10)).nextDueAt, s.now() + 1000)
-  },
-
-  'what workers announced of types comes along': async (s) => {
-    await s.worker({ types: ['work', 'mail'] })
-    const { traces } = await dumpAll(s, 1)
-    const records = traces.flatMap((one) => (one.trace === 'type' ? [one.record] : []))
-    assert.deepEqual(
-      records.toSorted((a, b) => (a.type < b.type ? -1 : 1)),
-      ['mail', 'work'].map((type) => ({ type, policy, inputSchema: null })),
-    )
-    const record = { type: 'new', policy: { ...policy, priority: 1, maxAttempts: 2 }, inputSchema: '{"type":"null"}' }
-    await s.store.load({ jobs: [], traces: [{ trace: 'type', record }] })
-    assert.deepEqual(await s.store.types(['new']), [record])
   },
 })

@@ -1,8 +1,9 @@
 // Takes a move back, as long as nothing has happened in the target: the target is shut for good, the source goes on.
-import { states } from '../core/states.ts'
-import type { JobRecord } from '../store/records.ts'
+import { states, type State } from '../core/states.ts'
+import { failpoint } from '../store/failpoint.ts'
+import type { QueueRecord } from '../store/queue-record.ts'
 import type { Store } from '../store/store.ts'
-import { byName, conflict, countsOf, pruneAll, type Ends, type QueueCounts } from './move.ts'
+import { byName, compare, conflict, countsOf, isShut, pruneAll, shutOff, type Ends, type QueueCounts } from './move.ts'
 import { seeNobodyWorks } from './vacant.ts'
 
 const pageJobs = 500
@@ -15,39 +16,49 @@ export async function moveBack({ from, to }: Ends, waits: () => void): Promise<r
   await pruneAll(to)
   const there = byName(await to.queues())
   const queues = await from.queues()
-  await seeNothingHappened(from, to)
-  for (const [queue] of there) await to.setQueue(queue, { concurrency: 0, maxDepth: 0 })
+  // A target that has gone on is left alone; and whatever got in before it was shut is seen then.
+  await seeNothingHappened(from, to, there)
+  for (const [queue] of there) await shutOff(to, queue)
+  try {
+    await seeNothingHappened(from, to, there)
+  } catch (error) {
+    for (const [queue, { limits }] of there) {
+      await to.setQueue(queue, { concurrency: limits.concurrency, maxDepth: limits.maxDepth })
+    }
+    throw error
+  }
+  failpoint('move.before-reopen')
   for (const { queue } of queues) {
-    const { paused, accepting } = there.get(queue) ?? {}
-    if (paused !== undefined && accepting !== undefined) await from.setQueue(queue, { paused, accepting })
+    const known = there.get(queue)
+    if (known !== undefined) await from.setQueue(queue, { paused: known.paused, accepting: known.accepting })
   }
   return countsOf(queues)
 }
 
-/** What changes when anything is done to a job. */
-const factsOf = ({ state, claim, attempt, crashes, payload, runAt, finishedAt, policy }: JobRecord): string =>
-  JSON.stringify([state, claim, attempt, crashes, payload, runAt, finishedAt, policy.queue, policy.priority])
-
-async function seeNothingHappened(from: Store, to: Store): Promise<void> {
+/** Of a move that is not over, jobs may be missing in queues of the target that were never opened. */
+async function seeNothingHappened(from: Store, to: Store, there: ReadonlyMap<string, QueueRecord>): Promise<void> {
   const goneOn = (what: string): Error =>
     conflict(
       `the target has gone on: ${what}. Move its jobs as they are now: \`forgeq move --from <target> --to <new store>\``,
     )
   const before = byName(await from.queues())
   for (const { queue, counts } of await to.queues()) {
-    const state = states.find((one) => counts[one] !== (before.get(queue)?.counts[one] ?? 0))
-    if (state === undefined) continue
-    throw goneOn(
-      `queue ${queue} has ${counts[state]} ${state} jobs, in the source ${before.get(queue)?.counts[state] ?? 0}`,
-    )
+    const known = there.get(queue)
+    if (known !== undefined && isShut(known)) continue
+    const had = (state: State): number => before.get(queue)?.counts[state] ?? 0
+    const state = states.find((one) => counts[one] !== had(one))
+    if (state !== undefined)
+      throw goneOn(`queue ${queue} has ${counts[state]} ${state} jobs, in the source ${had(state)}`)
   }
   let cursor: string | null = null
   do {
     const page = await to.dump(cursor, pageJobs)
-    const ids = page.jobs.map(({ id }) => id)
-    const known = new Map((await from.jobs(ids)).map((job) => [job.id, factsOf(job)]))
-    const changed = (await to.jobs(ids)).find((job) => known.get(job.id) !== factsOf(job))
-    if (changed !== undefined) throw goneOn(`job ${changed.id} is not what it was`)
+    const { strange, changed } = await compare(
+      { from, to },
+      page.jobs.map(({ id }) => id),
+    )
+    if (strange[0] !== undefined) throw goneOn(`job ${strange[0]} is new`)
+    if (changed !== undefined) throw goneOn(`job ${changed} is not what it was`)
     cursor = page.cursor
   } while (cursor !== null)
 }

@@ -1,12 +1,12 @@
 // Moves all jobs of a store to another one, while nobody works on either. From the first step on the source takes nothing and
 // hands out nothing, and stays so; the target does neither until all that is there was found to be the same. Each step may be
 // repeated, whatever was done of it.
-import { isDeepStrictEqual } from 'node:util'
 import { ForgeError } from '../core/errors.ts'
 import type { QueueSettings } from '../core/limit.ts'
 import { states, type State } from '../core/states.ts'
 import { failpoint } from '../store/failpoint.ts'
 import { settingsOf, type QueueRecord } from '../store/queue-record.ts'
+import type { JobRecord } from '../store/records.ts'
 import { batchLimit, type Store } from '../store/store.ts'
 import { seeNobodyWorks } from './vacant.ts'
 
@@ -17,8 +17,9 @@ export interface Ends {
 
 export interface MoveEvents {
   /** So many jobs were read in this pass; the first one copies, the others compare. */
-  passed(jobs: number, pass: number): void
-  waits(): void
+  readonly passed: (jobs: number, pass: number) => void
+  /** The lease of somebody who died has to end first. */
+  readonly waits: () => void
 }
 
 export type Counts = Readonly<Record<State, number>>
@@ -43,6 +44,11 @@ const mostPasses = 5
 /** Of a target that is not open yet: limits that let nothing in and nothing out. The other settings are those that it will have. */
 const shut = { concurrency: 0, maxDepth: 0 } as const
 
+export const isShut = ({ limits }: QueueRecord): boolean =>
+  limits.concurrency === shut.concurrency && limits.maxDepth === shut.maxDepth
+
+export const shutOff = (store: Store, queue: string): Promise<void> => store.setQueue(queue, shut)
+
 const isClosed = ({ paused, accepting }: QueueRecord): boolean => paused && !accepting
 
 export const byName = (queues: readonly QueueRecord[]): ReadonlyMap<string, QueueRecord> =>
@@ -64,8 +70,16 @@ export const conflict = (message: string, id?: string): ForgeError =>
 export async function move({ from, to }: Ends, events: MoveEvents): Promise<Moved> {
   await seeNobodyWorks(from, 'the source', events.waits)
   await seeNobodyWorks(to, 'the target', events.waits)
+  const other = (await from.queues()).find(isShut)
+  if (other !== undefined) {
+    throw conflict(
+      `the source is itself the target of a move that is not over, or was taken back: its queue ${other.queue} is shut; end ` +
+        'that move first',
+    )
+  }
   await pruneAll(from)
   await pruneAll(to)
+  await seeNotOpened({ from, to })
   await seeOnlyKnown({ from, to })
   let loaded = 0
   for (let pass = 1; ; pass++) {
@@ -92,33 +106,70 @@ export async function pruneAll(store: Store): Promise<void> {
   while ((await store.prune(batchLimit)).more);
 }
 
-/** Jobs of the target that the source does not have were not put there by this move. */
+/**
+ * A queue that a move has opened has had all its jobs: one that is missing there has been done and forgotten, and must not be
+ * brought again.
+ */
+async function seeNotOpened({ from, to }: Ends): Promise<void> {
+  const there = byName(await to.queues())
+  for (const queue of await from.queues()) {
+    const opened = there.get(queue.queue)
+    if (!isClosed(queue) || opened === undefined || isShut(opened)) continue
+    if (states.every((state) => queue.counts[state] === opened.counts[state])) continue
+    throw conflict(
+      `queue ${queue.queue} was moved before and is open in the target, where it has gone on: nothing of it is to be moved again`,
+    )
+  }
+}
+
+/**
+ * Before anything is changed: jobs of the target that the source does not have were not put there by this move, and those that
+ * are not what they were there have gone on.
+ */
 async function seeOnlyKnown({ from, to }: Ends): Promise<void> {
   if (countsOf(await to.queues()).length === 0) return
   let [strangers, example] = [0, '']
-  await eachPage(to, async (ids) => {
-    const known = new Set((await from.jobs(ids)).map(({ id }) => id))
-    const strange = ids.filter((id) => !known.has(id))
+  let cursor: string | null = null
+  do {
+    const page = await to.dump(cursor, pageJobs)
+    const { strange, changed } = await compare(
+      { from, to },
+      page.jobs.map(({ id }) => id),
+    )
+    if (changed !== undefined) throw isOther(changed)
     strangers += strange.length
     example ||= strange[0] ?? ''
-  })
+    cursor = page.cursor
+  } while (cursor !== null)
   if (strangers === 0) return
   throw conflict(
-    `the target has ${strangers.toLocaleString('en')} jobs that the source does not have, as ${example}: move into an empty ` +
-      'one, another file or another schema (?schema=...)',
+    `jobs of the target are not in the source: ${strangers.toLocaleString('en')} of them, as ${example}; move into an empty ` +
+      'target, another file or another schema (?schema=...)',
     example,
   )
 }
 
-/** Pages of the ids of all jobs that do not run. */
-async function eachPage(store: Store, use: (ids: readonly string[]) => Promise<void>): Promise<void> {
-  let cursor: string | null = null
-  do {
-    const page = await store.dump(cursor, pageJobs)
-    await use(page.jobs.map(({ id }) => id))
-    cursor = page.cursor
-  } while (cursor !== null)
+/** What changes when anything is done to a job. */
+const factsOf = ({ state, claim, attempt, crashes, payload, runAt, finishedAt, policy }: JobRecord): string =>
+  JSON.stringify([state, claim, attempt, crashes, payload, runAt, finishedAt, policy.queue, policy.priority])
+
+/** Of these jobs of the target, those that the source does not have, and the first that is not there what it is here. */
+export async function compare(
+  { from, to }: Ends,
+  ids: readonly string[],
+): Promise<{ readonly strange: readonly string[]; readonly changed: string | undefined }> {
+  const known = new Map((await from.jobs(ids)).map((job) => [job.id, factsOf(job)]))
+  const changed = (await to.jobs(ids)).find((job) => known.has(job.id) && known.get(job.id) !== factsOf(job))
+  return { strange: ids.filter((id) => !known.has(id)), changed: changed?.id }
 }
+
+const isOther = (id: string): ForgeError =>
+  new ForgeError(
+    'ID_CONFLICT',
+    `job ${id} is in the target already, and is not the same: one of the two has gone on since it was moved. Nothing was ` +
+      'started; move into an empty target, another file or another schema (?schema=...)',
+    { id },
+  )
 
 /**
  * The source is closed queue by queue, each after the target knows what the queue was like: of one that is closed already, only
@@ -141,7 +192,7 @@ async function close({ from, to }: Ends): Promise<void> {
 /** What was done to the target must not have been done to the source. */
 async function seeTwoStores(from: Store, to: Store, queue: QueueRecord): Promise<void> {
   const now = byName(await from.queues()).get(queue.queue)
-  if (now === undefined || isDeepStrictEqual(settingsOf(now), settingsOf(queue))) return
+  if (now === undefined || !isShut(now)) return
   await to.setQueue(queue.queue, settingsOf(queue))
   throw new ForgeError('USAGE', 'the source and the target are one store: nothing is to be moved')
 }
@@ -154,14 +205,7 @@ async function copy({ from, to }: Ends, passed: (jobs: number) => void): Promise
     const verdicts = await to.load(page)
     failpoint('move.after-page')
     const other = page.jobs.find((_, i) => verdicts[i] === 'other')
-    if (other !== undefined) {
-      throw new ForgeError(
-        'ID_CONFLICT',
-        `job ${other.id} is in the target already, and is not the same: one of the two has gone on since it was moved. Nothing ` +
-          'was started; move into an empty target, another file or another schema (?schema=...)',
-        { id: other.id },
-      )
-    }
+    if (other !== undefined) throw isOther(other.id)
     fresh += verdicts.filter((verdict) => verdict === 'loaded').length
     read += page.jobs.length
     passed(read)

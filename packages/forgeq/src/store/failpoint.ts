@@ -41,6 +41,7 @@ export const failpoints = [
   'move.after-close',
   'move.after-page',
   'move.before-open',
+  'move.before-reopen',
 ] as const
 
 interface Fault {

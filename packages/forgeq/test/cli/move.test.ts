@@ -84,6 +84,24 @@ test('--plan counts, changes nothing and makes nothing', async (t) => {
   assert.equal(existsSync(join(folder, 'to.db')), false)
 })
 
+test('a move that is run again by mistake brings nothing again, and shuts nothing', async (t) => {
+  const { from, to, move } = scene(t)
+  const [one, two] = await from.enqueueMany(greet, [ada, ada])
+  await move()
+  await drain(to)
+  // As if its time were over.
+  await to.store.act({ action: 'delete', ids: [one!.id] })
+  const before = await settings(to)
+  const { code, stderr } = await move()
+  assert.equal(code, 4)
+  assert.match(stderr, /queue greetings was moved before and is open in the target, where it has gone on/)
+  assert.deepEqual([await stateOf(to, one!.id), await stateOf(to, two!.id)], [undefined, 'completed'])
+  assert.deepEqual(await settings(to), before)
+  const undone = await move('--undo')
+  assert.equal(undone.code, 4)
+  assert.deepEqual(await settings(to), before)
+})
+
 test('--undo lets the source go on, as it was, and the target do nothing', async (t) => {
   const { from, to, move } = scene(t)
   const { id } = await from.enqueue(greet, ada)
@@ -113,6 +131,17 @@ test('--undo is refused when the target has gone on', async (t) => {
   await assert.rejects(from.enqueue(greet, ada), { code: 'QUEUE_CLOSED' })
   await drain(to)
   assert.equal(await stateOf(to, id), 'completed')
+  await to.enqueue(greet, ada)
+})
+
+test('what was shut by a move that was taken back is no source of another one', async (t) => {
+  const { forgeq, from, move } = scene(t)
+  await from.enqueue(greet, ada)
+  await move()
+  await move('--undo')
+  const { code, stderr } = await forgeq(['move', '--from', target, '--to', 'sqlite:other.db'])
+  assert.equal(code, 4)
+  assert.match(stderr, /the source is itself the target of a move that is not over, or was taken back/)
 })
 
 test('a target with jobs of its own is refused before anything is changed', async (t) => {
@@ -124,7 +153,7 @@ test('a target with jobs of its own is refused before anything is changed', asyn
   assert.equal(code, 4)
   assert.match(
     stderr,
-    new RegExp(`the target has 1 jobs that the source does not have, as ${id}: move into an empty one`),
+    new RegExp(`jobs of the target are not in the source: 1 of them, as ${id}; move into an empty target`),
   )
   assert.deepEqual(await settings(from), before)
 })

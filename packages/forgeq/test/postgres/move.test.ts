@@ -77,8 +77,7 @@ async function fill(store: Store): Promise<void> {
   await store.act({ action: 'retry', ids: ids.slice(0, 300), payload: '"anew"' })
 }
 
-const fillName = ({ id }: JobImage): string => id
-const byName = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+const byId = (a: JobImage, b: JobImage): number => (a.id < b.id ? -1 : 1)
 
 async function dumpAll(store: Store): Promise<{ jobs: readonly JobImage[]; traces: readonly string[] }> {
   const jobs: JobImage[] = []
@@ -93,7 +92,7 @@ async function dumpAll(store: Store): Promise<{ jobs: readonly JobImage[]; trace
   // Limits of keys were set there, which has its promote calls look at them.
   const kept = traces.filter((trace) => !(trace.trace === 'alarm' && trace.on.startsWith('v')))
   return {
-    jobs: jobs.toSorted((a, b) => byName(fillName(a), fillName(b))),
+    jobs: jobs.toSorted(byId),
     traces: kept.map((trace) => JSON.stringify(trace, Object.keys(trace).toSorted())).toSorted(),
   }
 }
@@ -101,7 +100,8 @@ async function dumpAll(store: Store): Promise<{ jobs: readonly JobImage[]; trace
 const records = async (store: Store, jobs: readonly JobImage[]): Promise<unknown[]> => {
   const found: unknown[] = []
   for (let i = 0; i < jobs.length; i += 1000) {
-    found.push(...(await store.jobs(jobs.slice(i, i + 1000).map(fillName), ['attempts', 'logs', 'line'])))
+    const ids = jobs.slice(i, i + 1000).map(({ id }) => id)
+    found.push(...(await store.jobs(ids, ['attempts', 'logs', 'line'])))
   }
   return found
 }

@@ -17,7 +17,8 @@ interface Scene {
   readonly from: ForgeQ
   readonly to: ForgeQ
   readonly move: () => Promise<Ran>
-  readonly die: (faults: string) => Promise<void>
+  readonly undo: () => Promise<Ran>
+  readonly die: (faults: string, ...flags: string[]) => Promise<void>
 }
 
 function scene(t: TestContext): Scene {
@@ -29,8 +30,9 @@ function scene(t: TestContext): Scene {
     from: from!,
     to: to!,
     move: () => runCommand(folder, args),
-    async die(faults) {
-      const died = startCommand(t, folder, args, { FORGEQ_FAILPOINTS: faults })
+    undo: () => runCommand(folder, [...args, '--undo']),
+    async die(faults, ...flags) {
+      const died = startCommand(t, folder, [...args, ...flags], { FORGEQ_FAILPOINTS: faults })
       assert.deepEqual(await died.ends(), { code: null, signal: 'SIGKILL' })
     },
   }
@@ -102,6 +104,38 @@ test('killed again and again at any moment, it ends right', async (t) => {
   t.diagnostic(`killed ${kills} times`)
   assert.ok(kills > 3)
   await checkMoved(s, ids)
+})
+
+test('a move that died is taken back, also when that died: the source goes on, the target never does', async (t) => {
+  const s = scene(t)
+  const before = async (): Promise<unknown> =>
+    (await s.from.store.queues()).map(({ queue, paused, accepting, limits }) => [queue, paused, accepting, limits])
+  const ids = await fill(s)
+  const settings = await before()
+  await s.die('move.after-page=kill@1')
+  await s.die('move.before-reopen=kill@1', '--undo')
+  await drain(s.to)
+  const undone = await s.undo()
+  assert.equal(undone.code, 0, undone.stderr)
+  assert.deepEqual(await before(), settings)
+  await Promise.all([drain(s.from), drain(s.to)])
+  const queue = (forge: ForgeQ) => forge.store.queues().then((queues) => queues[0]?.counts)
+  assert.equal((await queue(s.from))?.completed, ids.length)
+  const { ready, completed } = (await queue(s.to))!
+  assert.ok(ready > 0 && ready < ids.length && completed === 0)
+})
+
+test('a half of a move in which somebody acted is not taken back, nor opened', async (t) => {
+  const s = scene(t)
+  await fill(s)
+  await s.die('move.after-page=kill@1')
+  const { jobs } = await s.to.store.find({ state: 'ready' }, null, 1)
+  await s.to.admin.cancel(jobs.map(({ id }) => id))
+  const { code, stderr } = await s.undo()
+  assert.equal(code, 4)
+  assert.match(stderr, new RegExp(`the target has gone on: job ${jobs[0]!.id} is not what it was`))
+  await Promise.all([drain(s.from), drain(s.to)])
+  for (const { store } of [s.from, s.to]) assert.equal((await store.queues())[0]?.counts.completed, 0)
 })
 
 test('a worker that is alive keeps both from being touched', async (t) => {

@@ -166,7 +166,7 @@ export async function compare(
 const isOther = (id: string): ForgeError =>
   new ForgeError(
     'ID_CONFLICT',
-    `job ${id} is in the target already, and is not the same: one of the two has gone on since it was moved. Nothing was ` +
+    `job ${id} is in the target already, and is not the same: one of the two has gone on since it was moved; nothing was ` +
       'started; move into an empty target, another file or another schema (?schema=...)',
     { id },
   )

@@ -63,6 +63,8 @@ export function lazyStore(load: () => Promise<Store>): Store {
     jobs: later('jobs'),
     find: later('find'),
     act: later('act'),
+    dump: later('dump'),
+    load: later('load'),
     listen,
   }
 }

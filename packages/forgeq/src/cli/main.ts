@@ -21,6 +21,7 @@ const commands: Readonly<Record<string, Entry>> = {
   queues: { about: 'list, limit, pause and resume queues', load: () => import('./queues.ts') },
   workers: { about: 'list worker processes, change their slots', load: () => import('./workers.ts') },
   migrate: { about: "bring the store's schema up to date", load: () => import('./migrate.ts') },
+  move: { about: 'move all jobs to another store', load: () => import('./move.ts') },
   config: { about: 'show the settings and where they come from', load: () => import('./config-command.ts') },
 }
 

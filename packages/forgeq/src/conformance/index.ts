@@ -16,6 +16,8 @@ import { leaseCases } from './lease.ts'
 import { lifeCases } from './life.ts'
 import { limitsCases } from './limits.ts'
 import { listenCases } from './listen.ts'
+import { moveCases } from './move.ts'
+import { moveTracesCases } from './move-traces.ts'
 import { notesCases } from './notes.ts'
 import { orderCases } from './order.ts'
 import { orderedCases } from './ordered.ts'
@@ -63,5 +65,7 @@ export const conformance: readonly Case[] = [
   ...depthCases,
   ...limitsCases,
   ...resizeCases,
+  ...moveCases,
+  ...moveTracesCases,
   ...listenCases,
 ]

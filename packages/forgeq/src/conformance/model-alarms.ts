@@ -26,7 +26,8 @@ export const idOf = ({ queue, of, name }: Gate): string => JSON.stringify([queue
 export class ModelAlarms {
   /** By gate. */
   readonly noted: Map<string, Alarm> = new Map()
-  readonly #reviews = new Map<string, Review>()
+  /** By queue. */
+  readonly reviews: Map<string, Review> = new Map()
 
   /** One alarm for each gate: whoever sets it knows when that opens. */
   note(gate: Gate, at: number): void {
@@ -44,17 +45,17 @@ export class ModelAlarms {
   }
 
   review(queue: string, now: number): void {
-    this.#reviews.set(queue, { since: now, after: null })
+    this.reviews.set(queue, { since: now, after: null })
   }
 
   /** The keys to look at now, by name, at most `limit`; `keysOf` names those of a queue that have a line. */
   reviewed(limit: number, keysOf: (queue: string) => readonly string[]): readonly (readonly [string, string])[] {
     const seen: [string, string][] = []
-    for (const [queue, review] of [...this.#reviews].sort(([a], [b]) => order(a, b))) {
+    for (const [queue, review] of [...this.reviews].sort(([a], [b]) => order(a, b))) {
       const rest = [...keysOf(queue)].sort(order).filter((key) => review.after === null || key > review.after)
       const now = rest.slice(0, limit - seen.length)
       seen.push(...now.map((key): [string, string] => [queue, key]))
-      if (now.length === rest.length) this.#reviews.delete(queue)
+      if (now.length === rest.length) this.reviews.delete(queue)
       else review.after = now.at(-1) ?? review.after
     }
     return seen
@@ -62,7 +63,7 @@ export class ModelAlarms {
 
   /** `Infinity` when nothing is to be done. */
   nextAt(): number {
-    const reviews = [...this.#reviews.values()].map(({ since }) => since)
+    const reviews = [...this.reviews.values()].map(({ since }) => since)
     return Math.min(...[...this.noted.values()].map(({ at }) => at), ...reviews)
   }
 }

@@ -28,6 +28,8 @@ export interface ModelJob extends Mutable<Omit<JobRecord, 'attempts' | 'logs' | 
   parked: boolean
   /** It stood aside and came back: first of its level. */
   unparked: boolean
+  /** Its first `seq`. */
+  arrival: number
   /** Orders jobs of one lane, and due jobs of one instant. */
   seq: number
   /** Of a job with a key that stands in the lanes for it: its place there, as `seq` is that of others. */
@@ -73,6 +75,7 @@ export const newModelJob = (job: NewJob, now: number): ModelJob => ({
   key: job.key ?? null,
   parked: false,
   unparked: false,
+  arrival: 0,
   seq: 0,
   token: null,
   readyAt: 0,
@@ -191,6 +194,7 @@ export function toRecord(job: ModelJob, now: number, include: readonly Include[]
     edited: _edited,
     parked: _parked,
     unparked: _unparked,
+    arrival: _arrival,
     seq: _seq,
     token: _token,
     readyAt: _at,

@@ -19,12 +19,12 @@ import type {
   Unique,
   Verdict,
 } from '../store/records.ts'
-import { ModelClaims } from './model-claims.ts'
 import { isExpired, type ModelJob, newModelJob, obey, recordAttempt, renew, replaceWork, write } from './model-job.ts'
+import { ModelMoves } from './model-moves.ts'
 
 const refuse = (id: string, code: Refusal['code'], message: string): Enqueued => ({ id, refused: { code, message } })
 
-export class ModelJobs extends ModelClaims {
+export class ModelJobs extends ModelMoves {
   orders(worker: string): Order[] {
     return this.heldBy(worker)
       .filter((job) => job.cancelRequested)
@@ -73,6 +73,7 @@ export class ModelJobs extends ModelClaims {
     this.byId.set(job.id, added)
     this.keys.take(added, now)
     this.wait(added, null, added.runAt, now)
+    added.arrival = added.seq
     return { id: job.id, duplicate: false }
   }
 

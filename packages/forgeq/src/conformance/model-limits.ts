@@ -22,7 +22,7 @@ interface Settings {
   readonly limits: QueueLimits
 }
 
-interface Start {
+export interface Start {
   readonly gate: string
   readonly at: number
   /** Forgotten by prune afterwards. */
@@ -42,7 +42,7 @@ export class ModelLimits {
   readonly #settings = new Map<string, Settings>()
   /** By gate; those that are over, too. */
   readonly holds: Map<string, Gate & { readonly until: number }> = new Map()
-  #starts: Start[] = []
+  starts: Start[] = []
 
   of(queue: string): Settings {
     return this.#settings.get(queue) ?? unset
@@ -80,7 +80,7 @@ export class ModelLimits {
   }
 
   protected startsOf(gate: Gate): readonly number[] {
-    return this.#starts.filter((start) => start.gate === idOf(gate)).map(({ at }) => at)
+    return this.starts.filter((start) => start.gate === idOf(gate)).map(({ at }) => at)
   }
 
   #rateOf({ queue, of, name }: Gate): Rate | null {
@@ -102,10 +102,10 @@ export class ModelLimits {
 
   /** All starts of an instant are remembered as long as the last of them. */
   #remember(gate: string, at: number, until: number): void {
-    const together = this.#starts.filter((start) => start.gate === gate && start.at === at)
+    const together = this.starts.filter((start) => start.gate === gate && start.at === at)
     const longest = Math.max(until, ...together.map((start) => start.until))
-    this.#starts = this.#starts.map((start) => (together.includes(start) ? { ...start, until: longest } : start))
-    this.#starts.push({ gate, at, until: longest })
+    this.starts = this.starts.map((start) => (together.includes(start) ? { ...start, until: longest } : start))
+    this.starts.push({ gate, at, until: longest })
   }
 
   protected noteClosed(gate: Gate, now: number): void {
@@ -115,11 +115,11 @@ export class ModelLimits {
 
   /** Oldest first; answers the keys that have fewer now, by name. */
   forgetStarts(now: number): readonly (readonly [queue: string, key: string])[] {
-    const kept = this.#starts.filter(({ until }) => until > now)
+    const kept = this.starts.filter(({ until }) => until > now)
     const isOver = (start: Start): boolean =>
       start.until <= now && !kept.some(({ gate, at }) => gate === start.gate && at < start.at)
-    const over = [...new Set(this.#starts.filter(isOver).map(({ gate }) => gate))].sort()
-    this.#starts = this.#starts.filter((start) => !isOver(start))
+    const over = [...new Set(this.starts.filter(isOver).map(({ gate }) => gate))].sort()
+    this.starts = this.starts.filter((start) => !isOver(start))
     return over.flatMap((gate) => {
       const [queue, of, name] = JSON.parse(gate) as [string, Gate['of'], string]
       return of === 'key' ? [[queue, name] as const] : []

@@ -166,6 +166,10 @@ export class ModelLines {
     this.touch(job)
   }
 
+  hasTurn({ id, key, policy: { queue } }: ModelJob): boolean {
+    return key !== null && this.turnOf(queue, key) === id
+  }
+
   forgetTurns(queue: string): void {
     for (const [name, turn] of this.turns) {
       if (turn.queue !== queue) continue

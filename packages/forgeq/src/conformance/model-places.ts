@@ -37,6 +37,11 @@ export class ModelPlaces {
     return ++this.#seq
   }
 
+  /** What comes later comes after this number. */
+  goPast(seq: number): void {
+    this.#seq = Math.max(this.#seq, seq)
+  }
+
   heldBy(worker: string): ModelJob[] {
     return this.all((job) => job.worker === worker)
   }

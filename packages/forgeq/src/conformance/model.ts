@@ -3,6 +3,7 @@
 import { ForgeError } from '../core/errors.ts'
 import type { QueueSettings } from '../core/limit.ts'
 import { type State, states } from '../core/states.ts'
+import type { ImagePage, Images, JobImage, Loaded, Trace } from '../store/moved.ts'
 import type { QueueRecord } from '../store/queue-record.ts'
 import type {
   ActRequest,
@@ -235,6 +236,31 @@ export class Model implements Store {
     const now = this.now()
     const verdicts = request.ids.map((id) => this.#jobs.act(id, request, now))
     return this.#over(verdicts, now)
+  }
+
+  async dump(cursor: string | null, limit: number): Promise<ImagePage> {
+    this.now()
+    const jobs = this.#jobs.images().filter(({ arrival }) => arrival > Number(cursor ?? -1))
+    const page: JobImage[] = []
+    for (
+      let chars = 0;
+      page.length < Math.min(limit, jobs.length) && chars < pageChars;
+      chars += page.at(-1)!.payload.length
+    ) {
+      page.push(jobs[page.length]!)
+    }
+    if (page.length < jobs.length) return { jobs: page, traces: [], cursor: String(page.at(-1)!.arrival) }
+    const types = [...this.#crew.types.values()].map((record): Trace => ({ trace: 'type', record }))
+    return { jobs: page, traces: [...types, ...this.#jobs.traces()], cursor: null }
+  }
+
+  async load({ jobs, traces }: Images): Promise<readonly Loaded[]> {
+    this.now()
+    for (const trace of traces) {
+      if (trace.trace === 'type') this.#crew.types.set(trace.record.type, trace.record)
+      else this.#jobs.loadTrace(trace)
+    }
+    return jobs.map((image) => this.#jobs.load(image))
   }
 
   listen(topics: readonly Topic[], fn: (topic: Topic) => void): () => void {

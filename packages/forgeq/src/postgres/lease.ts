@@ -1,6 +1,16 @@
 // Workers: registering, beating, leaving, and what closed ones leave behind. The record of a worker is the lease of every
 // job it holds. Locks are taken in this order: the outage guard, the worker, queues, jobs.
-import type { BeatReply, Closed, LostJob, Note, Order, Registration, Settlement, Verdict } from '../store/records.ts'
+import type {
+  BeatReply,
+  Closed,
+  LostJob,
+  Note,
+  Order,
+  Registration,
+  Settlement,
+  TypeRecord,
+  Verdict,
+} from '../store/records.ts'
 import type { WorkerEnd, WorkerFacts } from '../store/worker-record.ts'
 import { packPolicy } from '../store/policy-text.ts'
 import { lostOf, type LostRow } from '../store/rows.ts'
@@ -21,7 +31,7 @@ export interface WorkerRow {
 const addWorker = /* sql */ `
   INSERT INTO forgeq.worker (uid, host, pid, pid_space, version, queues, types, slots, lease_ms, started_at, beat_at, expires_at)
   VALUES ($1, $2, $3, $4, $5, $6, $7::int[], $8, $9::bigint, $10::bigint, $10, $10::bigint + $9::bigint) ON CONFLICT (uid) DO NOTHING`
-const announce = /* sql */ `
+const setTypes = /* sql */ `
   UPDATE forgeq.type t SET announced = true, queue = a.queue, priority = a.priority, policy = a.policy, schema = a.schema
   FROM unnest($1::int[], $2::text[], $3::int[], $4::text[], $5::text[]) AS a (id, queue, priority, policy, schema) WHERE t.id = a.id`
 // Whoever speaks for a worker does so one at a time: its exchanges and beats, who closes it, who rescues what it held.
@@ -76,17 +86,23 @@ const noteLife = async (turn: Turn, leaseMs: number): Promise<void> => {
   await turn.run(writeGuard, turn.now, Math.max(until, guard.guard_until))
 }
 
-export const register = async (turn: Turn, worker: Registration): Promise<{ readonly now: number }> => {
-  const types = worker.types.map(({ type }) => turn.names.type.id(type))
-  await noteLife(turn, worker.leaseMs)
+/** What a worker says of types; answers their numbers. */
+export const announce = async (turn: Turn, types: readonly TypeRecord[]): Promise<readonly number[]> => {
+  const numbers = types.map(({ type }) => turn.names.type.id(type))
   await turn.run(
-    announce,
-    types,
-    worker.types.map(({ policy }) => policy.queue),
-    worker.types.map(({ policy }) => policy.priority),
-    worker.types.map(({ policy }) => packPolicy(policy)),
-    worker.types.map(({ inputSchema }) => inputSchema),
+    setTypes,
+    numbers,
+    types.map(({ policy }) => policy.queue),
+    types.map(({ policy }) => policy.priority),
+    types.map(({ policy }) => packPolicy(policy)),
+    types.map(({ inputSchema }) => inputSchema),
   )
+  return numbers
+}
+
+export const register = async (turn: Turn, worker: Registration): Promise<{ readonly now: number }> => {
+  await noteLife(turn, worker.leaseMs)
+  const types = await announce(turn, worker.types)
   const { id, host, pid, pidSpace, version, queues, slots, leaseMs } = worker
   await turn.run(addWorker, id, host, pid, pidSpace, version, JSON.stringify(queues), types, slots, leaseMs, turn.now)
   return { now: turn.now }

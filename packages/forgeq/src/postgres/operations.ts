@@ -3,9 +3,12 @@
 import type { Answer, Calls, Method } from '../store/calling-store.ts'
 import type { NewJob, Settlement } from '../store/records.ts'
 import { act } from './act.ts'
+import { dump } from './dump.ts'
 import { enqueue } from './enqueue.ts'
 import { exchange, idleExchange } from './exchange.ts'
 import { beat, leave, lost, nothingLost, register, setWorker, settleLost } from './lease.ts'
+import { load } from './load.ts'
+import { queuesIn, typesIn } from './load-traces.ts'
 import { nothingDue, nothingToPrune, promote, prune } from './maintain.ts'
 import type { Names } from './names.ts'
 import { queues, types, workers } from './overview.ts'
@@ -100,6 +103,15 @@ export const operations: { readonly [M in Method]: Operation<M> } = {
   workers: { promises: 'look', run: (turn) => workers(turn) },
   types: { promises: 'look', run: (turn, _, names) => types(turn, names) },
   jobs: { promises: 'look', run: (turn, _, ids, include) => jobs(turn, ids, include) },
+  dump: { promises: 'look', run: (turn, _, cursor, limit) => dump(turn, cursor, limit) },
+  load: {
+    promises: 'all',
+    names: async (names, images) => {
+      await names.queue.intern(queuesIn(images))
+      await names.type.intern(typesIn(images))
+    },
+    run: (turn, _, images) => load(turn, images),
+  },
   find: {
     promises: 'look',
     names: async (names, { queue, type }) => {

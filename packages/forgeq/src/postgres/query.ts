@@ -99,7 +99,10 @@ const recordOf = (row: Row): JobRecord => ({
   key: row.key,
 })
 
-const attemptRows = async (turn: Turn, ids: readonly string[]): Promise<ReadonlyMap<string, AttemptRecord[]>> => {
+export const attemptRows = async (
+  turn: Turn,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, AttemptRecord[]>> => {
   const rows = await turn.all<{
     job: string
     claim: number
@@ -121,7 +124,7 @@ const attemptRows = async (turn: Turn, ids: readonly string[]): Promise<Readonly
   }))
 }
 
-const logRows = async (turn: Turn, ids: readonly string[]): Promise<ReadonlyMap<string, LogRecord[]>> =>
+export const logRows = async (turn: Turn, ids: readonly string[]): Promise<ReadonlyMap<string, LogRecord[]>> =>
   grouped(await turn.all<LogRecord & { job: string }>(logsOf, ids), ({ at, claim, level, message }) => ({
     at,
     claim,

@@ -209,10 +209,14 @@ export class Turn {
   /** Plans the deletion of an ended job; answers when that will be. */
   expire(job: string, keepMs: number): number {
     const at = this.now + Math.max(keepMs, rememberMs)
+    this.expireAt(job, at)
+    return at
+  }
+
+  expireAt(job: string, at: number): void {
     const jobs = this.#expiry.get(at)
     if (jobs === undefined) this.#expiry.set(at, [job])
     else jobs.push(job)
-    return at
   }
 
   hint(topic: Topic): void {

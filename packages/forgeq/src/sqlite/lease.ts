@@ -12,6 +12,7 @@ import type {
   Order,
   Registration,
   Settlement,
+  TypeRecord,
   Verdict,
 } from '../store/records.ts'
 import type { WorkerEnd, WorkerFacts } from '../store/worker-record.ts'
@@ -39,7 +40,7 @@ interface WorkerRow {
 const addWorker = /* sql */ `
   INSERT INTO forgeq_worker (uid, host, pid, pid_space, version, queues, types, slots, lease_ms, started_at, beat_at, expires_at)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (uid) DO NOTHING`
-const announce = /* sql */ `UPDATE forgeq_type SET announced = 1, queue = ?, priority = ?, policy = ?, schema = ? WHERE id = ?`
+const setType = /* sql */ `UPDATE forgeq_type SET announced = 1, queue = ?, priority = ?, policy = ?, schema = ? WHERE id = ?`
 const workerByUid = /* sql */ `SELECT id, uid, closed, turn, types, lease_ms FROM forgeq_worker WHERE uid = ?`
 const setTurn = /* sql */ `UPDATE forgeq_worker SET turn = ? WHERE id = ?`
 const extend = /* sql */ `UPDATE forgeq_worker SET beat_at = ?, expires_at = ?, facts = coalesce(?, facts) WHERE id = ?`
@@ -76,12 +77,16 @@ const nextExpiry = /* sql */ `SELECT min(expires_at) AS at FROM forgeq_worker WH
 const guardOf = /* sql */ `SELECT guard_until FROM forgeq_meta`
 const anyLost = /* sql */ `SELECT 1 FROM forgeq_worker WHERE left_at IS NULL AND (closed OR expires_at <= ?) LIMIT 1`
 
-export const register = (turn: Turn, worker: Registration): { readonly now: number } => {
-  const types = worker.types.map((type) => {
-    const id = turn.names.type.id(type.type)
-    turn.sql(announce).run(type.policy.queue, type.policy.priority, packPolicy(type.policy), type.inputSchema, id)
+/** What a worker says of types; answers their numbers. */
+export const announce = (turn: Turn, types: readonly TypeRecord[]): number[] =>
+  types.map(({ type, policy, inputSchema }) => {
+    const id = turn.names.type.id(type)
+    turn.sql(setType).run(policy.queue, policy.priority, packPolicy(policy), inputSchema, id)
     return id
   })
+
+export const register = (turn: Turn, worker: Registration): { readonly now: number } => {
+  const types = announce(turn, worker.types)
   noteLife(turn, worker.leaseMs)
   turn
     .sql(addWorker)

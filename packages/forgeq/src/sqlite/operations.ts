@@ -3,8 +3,10 @@
 import type { Answer, Calls, Method } from '../store/calling-store.ts'
 import type { Topic } from '../store/store.ts'
 import { act } from './act.ts'
+import { dump } from './dump.ts'
 import { enqueue } from './enqueue.ts'
 import { beat, exchange, leave, lost, nothingLost, register, setWorker, settleLost } from './lease.ts'
+import { load } from './load.ts'
 import { nothingDue, nothingToPrune, promote, prune } from './maintain.ts'
 import { queues, types, workers } from './overview.ts'
 import { setQueue } from './settings.ts'
@@ -105,5 +107,7 @@ export const operations: { readonly [M in Method]: Operation<M> } = {
   workers: { read: (db) => workers(db) },
   types: { read: (db, names) => types(db, names) },
   jobs: { read: (db, ids, include) => jobs(db, ids, include) },
+  dump: { read: (db, cursor, limit) => dump(db, cursor, limit) },
+  load: { write: (turn, _, images) => load(turn, images), promises: all },
   find: { read: (db, filter, cursor, limit) => find(db, filter, cursor, limit) },
 }

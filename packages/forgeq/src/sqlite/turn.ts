@@ -90,6 +90,11 @@ export class Turn implements Reader {
     return ++this.#meta.seq
   }
 
+  /** What comes later comes after this number. */
+  goPast(seq: number): void {
+    this.#meta.seq = Math.max(this.#meta.seq, seq)
+  }
+
   get lastSeq(): number {
     return this.#meta.seq
   }
@@ -157,10 +162,14 @@ export class Turn implements Reader {
   /** Plans the deletion of an ended job; answers when that will be. */
   expire(job: number, keepMs: number): number {
     const at = this.now + Math.max(keepMs, rememberMs)
+    this.expireAt(job, at)
+    return at
+  }
+
+  expireAt(job: number, at: number): void {
     const jobs = this.#open.expiry.get(at)
     if (jobs === undefined) this.#open.expiry.set(at, [job])
     else jobs.push(job)
-    return at
   }
 
   hint(topic: Topic): void {

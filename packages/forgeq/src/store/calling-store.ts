@@ -3,6 +3,7 @@
 import { ForgeError } from '../core/errors.ts'
 import type { QueueSettings } from '../core/limit.ts'
 import { failpoint } from './failpoint.ts'
+import type { Images } from './moved.ts'
 import type * as records from './records.ts'
 import type { Migration, Store, StoreInfo, Topic } from './store.ts'
 import type { WorkerEnd, WorkerFacts } from './worker-record.ts'
@@ -116,6 +117,14 @@ export abstract class CallingStore<L extends StoreLink> implements Store {
 
   act(request: records.ActRequest): Promise<Answer<'act'>> {
     return this.#call('act', request)
+  }
+
+  dump(cursor: string | null, limit: number): Promise<Answer<'dump'>> {
+    return this.#call('dump', cursor, limit)
+  }
+
+  load(images: Images): Promise<Answer<'load'>> {
+    return this.#call('load', images)
   }
 
   listen(topics: readonly Topic[], fn: (topic: Topic) => void): () => void {

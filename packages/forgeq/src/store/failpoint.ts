@@ -38,6 +38,10 @@ export const failpoints = [
   'worker.before-settle',
   'rescue.after-lost',
   'supervisor.after-death',
+  'move.after-close',
+  'move.after-page',
+  'move.before-open',
+  'move.before-reopen',
 ] as const
 
 interface Fault {

@@ -7,6 +7,8 @@ export const laneOf = (priority: number, kind: number): number => priority * 4 +
 
 export const levelOf = (lane: number): number => Math.floor(lane / 4)
 
+export const kindOf = (lane: number): number => lane % 4
+
 /** A part of a queue's lanes. */
 export interface Lanes {
   readonly from: number

@@ -1,5 +1,5 @@
 // A queue as operators see it, and what a job with a key waits for there.
-import { noLimits, type QueueLimits, type RateFill } from '../core/limit.ts'
+import { noLimits, type QueueLimits, type QueueSettings, type RateFill } from '../core/limit.ts'
 import type { State } from '../core/states.ts'
 
 /** What a ready job with a key waits for, beside what its queue waits for. */
@@ -38,6 +38,13 @@ export const findQueue = async (
   store: { readonly queues: () => Promise<readonly QueueRecord[]> },
   name: string,
 ): Promise<QueueRecord | undefined> => (await store.queues()).find(({ queue }) => queue === name)
+
+/** All settings of a queue, to be set anew. */
+export const settingsOf = ({ paused, accepting, limits }: QueueRecord): Required<QueueSettings> => ({
+  paused,
+  accepting,
+  ...limits,
+})
 
 /** What is true of a queue that nobody has limited. */
 export const unlimited: Pick<QueueRecord, 'accepting' | 'limits' | 'fill' | 'heldUntil' | 'heldTypes'> = {

@@ -1,6 +1,7 @@
 // THE SEAM: what a store must be able to do, in queue verbs, every call bounded and safe to repeat.
 // A store makes atomic what it is told and decides nothing; what follows from an outcome is decided in core/.
 import type { QueueSettings } from '../core/limit.ts'
+import type { ImagePage, Images, Loaded } from './moved.ts'
 import type { QueueRecord } from './queue-record.ts'
 import type {
   ActRequest,
@@ -112,6 +113,18 @@ export interface Store {
   jobs(ids: readonly string[], include?: readonly Include[]): Promise<readonly JobRecord[]>
   find(filter: JobFilter, cursor: string | null, limit: number): Promise<JobPage>
   act(request: ActRequest): Promise<readonly ActVerdict[]>
+
+  /**
+   * All that there is, for another store to load, page by page, `cursor` from the page before; running jobs are left out. Of
+   * a store that others work on meanwhile, a page tells how it was when that page was read.
+   */
+  dump(cursor: string | null, limit: number): Promise<ImagePage>
+  /**
+   * Takes in what a store has dumped, each job as it was there: to be claimed, promoted, expired and pruned as it would have
+   * been there. Into a store whose own jobs are all from there, for order is kept by number. A job whose id is there already is
+   * left as it is. Pages may come in any order, and again; limits of queues are set before. No call names anything twice.
+   */
+  load(images: Images): Promise<readonly Loaded[]>
 
   /** Hints, never truth: may come twice, late or not at all. */
   listen(topics: readonly Topic[], fn: (topic: Topic) => void): () => void

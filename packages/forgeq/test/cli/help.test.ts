@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { version } from '#src/version.js'
 import { commandIn } from './command.ts'
 
-const commands = 'dev server worker enqueue status jobs dead queues workers migrate config'.split(' ')
+const commands = 'dev server worker enqueue status jobs dead queues workers migrate move config'.split(' ')
 
 test('help names every command, on standard output', async (t) => {
   const { forgeq } = commandIn(t)

@@ -125,6 +125,7 @@ const command = fc.oneof(
   },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('promote') }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('prune') }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('move') }) },
   {
     weight: 4,
     arbitrary: fc.record({
@@ -216,6 +217,7 @@ const busyCommand: fc.Arbitrary<Command> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ do: fc.constant('promote') }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('advance'), ms: fc.constantFrom(1, 500, 999, 1000, 1000) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('prune') }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('move') }) },
   {
     weight: 2,
     arbitrary: fc.record({

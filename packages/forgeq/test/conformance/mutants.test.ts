@@ -6,6 +6,7 @@ import { ManualClock } from '#src/store/clock.js'
 import { holdMutants } from './mutants-holds.ts'
 import { keyMutants } from './mutants-keys.ts'
 import { limitMutants } from './mutants-limits.ts'
+import { moveMutants } from './mutants-moves.ts'
 import { mutants } from './mutants.ts'
 
 // Hints are left out: a store that does not hint is waited for, not caught.
@@ -14,7 +15,13 @@ const cases = conformance.filter(({ needs }) => needs === undefined)
 // The last areas are about limits: whoever is wrong there is caught sooner from that end.
 const fromTheEnd = cases.toReversed()
 
-for (const [name, make] of Object.entries({ ...mutants, ...limitMutants, ...holdMutants, ...keyMutants })) {
+for (const [name, make] of Object.entries({
+  ...mutants,
+  ...limitMutants,
+  ...holdMutants,
+  ...keyMutants,
+  ...moveMutants,
+})) {
   test(`caught: a store that ${name}`, async (t) => {
     for (const { area, name: sentence, run } of name in mutants ? cases : fromTheEnd) {
       const clock = new ManualClock()

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { sqlite } from '#src/sqlite/index.js'
 import { ManualClock } from '#src/store/clock.js'
+import type { Store } from '#src/store/store.js'
 import { busyCommands, commands } from './commands.ts'
 import { Twin } from './twin.ts'
 
@@ -15,11 +16,15 @@ for (const [name, arbitrary] of Object.entries({ 'of all kinds': commands, 'for 
     t.diagnostic(`FORGEQ_PROPERTY_SEED=${seed} FORGEQ_PROPERTY_RUNS=${numRuns}`)
     const property = fc.asyncProperty(arbitrary, async (given) => {
       const clock = new ManualClock()
-      const store = sqlite(':memory:', { clock, inline: true })
+      const stores: Store[] = []
+      const another = async (): Promise<Store> => {
+        stores.push(sqlite(':memory:', { clock, inline: true }))
+        return stores.at(-1)!
+      }
       try {
-        await new Twin(store, clock).play(given)
+        await new Twin(await another(), clock, another).play(given)
       } finally {
-        await store.close()
+        for (const store of stores) await store.close()
       }
     })
     await fc.assert(property, { seed, numRuns })

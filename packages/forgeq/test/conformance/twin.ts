@@ -8,6 +8,8 @@ import { leaseMs, policy } from '#src/conformance/scene.js'
 import { ForgeError } from '#src/core/errors.js'
 import { noLimits, type QueueSettings } from '#src/core/limit.js'
 import { idSource } from '#src/core/id.js'
+import type { ImagePage } from '#src/store/moved.js'
+import { settingsOf } from '#src/store/queue-record.js'
 import type * as records from '#src/store/records.js'
 import type { Store } from '#src/store/store.js'
 import type { Command } from './commands.ts'
@@ -31,21 +33,26 @@ interface TwinWorker {
 const pacemaker = 'pacemaker'
 
 export class Twin {
-  readonly #store: Store
-  readonly #model: Model
+  #store: Store
+  #model: Model
   readonly #clock: TwinClock
+  readonly #another: (() => Promise<Store>) | undefined
   readonly #nextId: () => string
   readonly #jobs: records.NewJob[] = []
   #holds: records.Hold[] = []
   /** By job and claim: a claim is settled again as it was the first time. */
-  readonly #sent = new Map<string, records.Settlement>()
-  readonly #workers: TwinWorker[] = []
+  #sent = new Map<string, records.Settlement>()
+  #workers: TwinWorker[] = []
+  /** Of all that there ever were. */
+  #workerCount = 0
   #lost: readonly records.LostJob[] = []
   #hasDeadlines = false
 
-  constructor(store: Store, clock: TwinClock) {
+  /** `another` opens the store to which all jobs move when a command says so; without it they stay. */
+  constructor(store: Store, clock: TwinClock, another?: () => Promise<Store>) {
     this.#store = store
     this.#clock = clock
+    this.#another = another
     this.#model = new Model(() => clock.now())
     this.#nextId = idSource(
       () => clock.now(),
@@ -102,11 +109,31 @@ export class Twin {
         return this.#both((store) => store.setWorker(this.#worker(command.worker).id, { slots: command.slots }))
       case 'setQueue':
         return this.#both((store) => store.setQueue(command.queue, defined(command.settings)))
+      case 'move':
+        return this.#another === undefined ? undefined : this.#move(this.#another)
       case 'advance':
       case 'stay away':
         await this.#clock.advance(command.ms)
         return this.#both((store) => store.beat(pacemaker, null, []))
     }
+  }
+
+  /** Nobody works any more; then both stores are others, with the same jobs. */
+  async #move(another: () => Promise<Store>): Promise<void> {
+    for (const { id } of this.#workers) await this.#both((store) => store.leave(id))
+    await this.#rescue({ do: 'rescue', how: 'release', isLate: false })
+    const to = { store: await another(), model: new Model(() => this.#clock.now()) }
+    await moveAll(this.#store, to.store)
+    await moveAll(this.#model, to.model)
+    this.#store = to.store
+    this.#model = to.model
+    this.#workers = []
+    this.#holds = []
+    this.#lost = []
+    this.#sent = new Map()
+    await this.#both((store) => store.register(this.#registration(pacemaker, [])))
+    await this.#register(true)
+    await this.#register(false)
   }
 
   async #repeat(request: records.ExchangeRequest | null, turnsBack: number): Promise<void> {
@@ -241,7 +268,7 @@ export class Twin {
   }
 
   async #register(isExpert: boolean): Promise<void> {
-    const id = `worker-${this.#workers.length}`
+    const id = `worker-${this.#workerCount++}`
     this.#workers.push({ id, turn: 0, last: null })
     const types = isExpert ? ['work', 'mail', 'strange'] : ['work', 'mail']
     await this.#both((store) => store.register(this.#registration(id, types)))
@@ -315,6 +342,22 @@ const overview = async (store: Store): Promise<unknown> => {
     workers: workers.map((worker) => ({ ...worker, types: [...worker.types].sort() })),
   }
 }
+
+const moveAll = async (from: Store, to: Store): Promise<void> => {
+  for (const queue of await from.queues()) {
+    const settings = settingsOf(queue)
+    if (!isDeepStrictEqual(settings, unset)) await to.setQueue(queue.queue, settings)
+  }
+  let cursor: string | null = null
+  do {
+    const page: ImagePage = await from.dump(cursor, 7)
+    assert.ok((await to.load(page)).every((verdict) => verdict === 'loaded'))
+    assert.ok((await to.load(page)).every((verdict) => verdict === 'same'))
+    cursor = page.cursor
+  } while (cursor !== null)
+}
+
+const unset: QueueSettings = { paused: false, accepting: true, ...noLimits }
 
 const everyJob = async (store: Store): Promise<unknown> => {
   const ids: string[] = []

@@ -41,10 +41,12 @@ const stopClock = async ({ client }: TestDatabase, schema: string, clock: Manual
 }
 
 /** A store in a schema of its own, whose clock stands still. */
-export async function openStopped(database: TestDatabase): Promise<OpenStore & { readonly schema: string }> {
+export async function openStopped(
+  database: TestDatabase,
+  clock: ManualClock = new ManualClock(),
+): Promise<OpenStore & { readonly schema: string }> {
   const schema = database.schema()
   const store: Store = postgres(database.url, { schema, allowUnsafe: true })
-  const clock = new ManualClock()
   await store.migrate('apply')
   await stopClock(database, schema, clock)
   return {

@@ -27,8 +27,14 @@ const whereOf = (
   types: ReadonlyMap<number, string>,
 ): { queue: string; on: string } => ({
   queue,
-  on: what.startsWith('t') ? `t${types.get(Number(what.slice(1)))!}` : what,
+  on: onOf(what, types),
 })
+
+const onOf = (what: string, types: ReadonlyMap<number, string>): string => {
+  if (what.startsWith('t')) return `t${types.get(Number(what.slice(1)))!}`
+  // A job that came from SQL: its key is to be looked at, like any other whose alarm is due.
+  return what.startsWith('a') ? `k${what.slice(what.indexOf(' ') + 1)}` : what
+}
 
 const nameOfQueue = '(SELECT q.name FROM forgeq.queue q WHERE q.id = x.queue) AS queue_name'
 const nameOfType = '(SELECT t.name FROM forgeq.type t WHERE t.id = x.type) AS type_name'

@@ -20,8 +20,9 @@ const setHold: Batch = {
 }
 const setAlarm: Batch = {
   sql: /* sql */ `
-  INSERT INTO forgeq.alarm (queue, what, at) SELECT * FROM unnest($1::int[], $2::text[], $3::bigint[])
-  ON CONFLICT (queue, what) DO UPDATE SET at = excluded.at`,
+  INSERT INTO forgeq.alarm (queue, what, at)
+  SELECT DISTINCT ON (a.queue, a.what) * FROM unnest($1::int[], $2::text[], $3::bigint[]) AS a (queue, what, at)
+  ORDER BY a.queue, a.what, a.at ON CONFLICT (queue, what) DO UPDATE SET at = excluded.at`,
 }
 const setStarts: Batch = {
   sql: /* sql */ `

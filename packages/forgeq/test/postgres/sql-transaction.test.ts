@@ -4,7 +4,9 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import { policy } from '#src/conformance/scene.js'
 import { postgres } from '#src/postgres/index.js'
+import { sqlite } from '#src/sqlite/index.js'
 import { defineJob, ForgeQ, typed } from '#src/index.js'
+import type { ImagePage, Images } from '#src/store/moved.js'
 import type { Claimed } from '#src/store/records.js'
 import type { Store } from '#src/store/store.js'
 import { registration } from './jobs.ts'
@@ -195,6 +197,27 @@ test('jobs with a key wait in its line, take turns with other keys, and keep the
     reply.claimed.map(({ payload }) => payload),
     ['0', '3'],
   )
+})
+
+test('jobs with a key that nobody has looked at since they came from SQL can be moved', async (t) => {
+  const { sql, store } = await open(t)
+  for (const n of [0, 1, 2]) await sql(`'mail', '${n}', '{"key": "a"}'`)
+  const pages: Images[] = []
+  for (let cursor: string | null = null, isFirst = true; isFirst || cursor !== null; isFirst = false) {
+    const page: ImagePage = await store.dump(cursor, 100)
+    pages.push(page)
+    cursor = page.cursor
+  }
+  for (const make of [async () => sqlite(':memory:', { inline: true }), async () => (await open(t)).store]) {
+    const target = await make()
+    for (const { jobs, traces } of pages) await target.load({ jobs, traces })
+    await target.promote(100)
+    assert.deepEqual(
+      (await claims(target, 9)).map(({ payload }) => payload),
+      ['0', '1', '2'],
+    )
+    await target.close()
+  }
 })
 
 test('keys that come to a queue at once in several ways never run beyond their limits', async (t) => {

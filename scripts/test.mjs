@@ -37,7 +37,7 @@ const flags = [
   '--test-reporter=spec',
   `--test-concurrency=${Math.max(2, availableParallelism() - 1)}`,
   // For a whole file too: it only ends what hangs.
-  '--test-timeout=300000',
+  '--test-timeout=600000',
 ]
 const runner = spawn(process.execPath, [...flags, ...runnerFlags, ...files], { cwd: root, stdio: 'inherit' })
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => runner.kill(signal))

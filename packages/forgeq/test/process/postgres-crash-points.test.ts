@@ -1,4 +1,4 @@
-// What processes do and what is done to them, on PostgreSQL.
+// On PostgreSQL, what the tests of these names do on a file.
 import { onPostgres } from './on-postgres.ts'
 
 await onPostgres('crash-points')

@@ -1,4 +1,0 @@
-// What processes do and what is done to them, on PostgreSQL.
-import { onPostgres } from './on-postgres.ts'
-
-await onPostgres('signals', 'blocked', 'stuck', 'poison')

@@ -1,0 +1,4 @@
+// On PostgreSQL, what the tests of these names do on a file.
+import { onPostgres } from './on-postgres.ts'
+
+await onPostgres('signals', 'stuck')

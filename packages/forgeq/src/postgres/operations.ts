@@ -35,7 +35,12 @@ export interface Operation<M extends Method> {
   names?(names: Names, ...args: Parameters<Calls[M]>): Promise<void>
   /** What this process knows once the answer stands. */
   after?(memory: Memory, answer: Answer<M>, turn: Turn): void
+  /** Within how long it is answered, or has failed. Default 30 s. */
+  withinMs?(...args: Parameters<Calls[M]>): number | undefined
 }
+
+/** A beat that takes longer than until the next one is none. */
+const beatMs = 5_000
 
 const internOf = async (names: Names, newJobs: readonly NewJob[]): Promise<void> => {
   await names.queue.intern(newJobs.map(({ policy }) => policy.queue))
@@ -50,6 +55,7 @@ export const operations: { readonly [M in Method]: Operation<M> } = {
     promises: 'all',
     names: (names, newJobs) => internOf(names, newJobs),
     run: (turn, _, newJobs, options) => enqueue(turn, newJobs, options),
+    withinMs: (_, { withinMs }) => withinMs,
   },
   register: {
     promises: 'all',
@@ -69,7 +75,11 @@ export const operations: { readonly [M in Method]: Operation<M> } = {
     peek: (turn, _, request) => idleExchange(turn, request),
     run: (turn, _, request) => exchange(turn, request),
   },
-  beat: { promises: 'nothing', run: (turn, _, worker, facts, notes) => beat(turn, worker, facts, notes) },
+  beat: {
+    promises: 'nothing',
+    run: (turn, _, worker, facts, notes) => beat(turn, worker, facts, notes),
+    withinMs: () => beatMs,
+  },
   leave: { promises: 'all', run: (turn, _, worker, end) => leave(turn, worker, end) },
   lost: {
     promises: 'nothing',

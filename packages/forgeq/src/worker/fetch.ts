@@ -100,9 +100,10 @@ export class Fetch {
     this.#noted.clear()
   }
 
-  /** There may be work. */
+  /** There may be work: so the store was heard of, and what waits for it to be back need not wait. */
   wake(): void {
     this.#pollMs = defaults.pollBusyMs
+    this.#retryAt = 0
     this.#loop.wake()
   }
 

@@ -10,9 +10,11 @@ const reasons: Readonly<Record<string, string>> = {
   '53': 'it has no resources left; its log says of what',
   '53100': 'its disk is full; make room, nothing was stored',
   '53200': 'it has no memory left; nothing was stored',
-  '53300': 'it takes no more connections: raise max_connections or the limit of the user, use fewer processes, or a pooler',
+  '53300':
+    'it takes no more connections: raise max_connections or the limit of the user, use fewer processes, or a pooler',
   '53400': 'a limit of its configuration is reached; its log says which',
-  '57014': 'a statement took longer than it may, or somebody cancelled it; is it overloaded, does somebody keep a lock?',
+  '57014':
+    'a statement took longer than it may, or somebody cancelled it; is it overloaded, does somebody keep a lock?',
   '57P': 'it is starting or stopping',
   '55P03': 'a lock was not to be had in time',
   '58': 'the server reports an input/output error',

@@ -1,5 +1,5 @@
 // A server that crashes and comes back again and again under load, and one whose connections are ended all the time: nothing is
-// lost, nothing is done twice, and work goes on at once. FORGEQ_RESTARTS: how many crashes (default 10).
+// lost, nothing is done twice, and work goes on at once. FORGEQ_RESTARTS: how many crashes (default 30).
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -7,7 +7,7 @@ import pg from 'pg'
 import { Load } from './load.ts'
 import { Server } from './server.ts'
 
-const restarts = Number(process.env['FORGEQ_RESTARTS'] ?? 10)
+const restarts = Number(process.env['FORGEQ_RESTARTS'] ?? 30)
 
 const server = await Server.make()
 process.on('exit', () => server.kill())

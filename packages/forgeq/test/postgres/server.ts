@@ -24,8 +24,8 @@ const findBinaries = (): string => {
   return found
 }
 
-/** The server refuses to run as root: then it runs as `postgres` or `nobody`. */
-const unprivileged = (): { uid?: number; gid?: number } => {
+/** Servers refuse to run as root: then they run as `postgres` or `nobody`. */
+export const unprivileged = (): { uid?: number; gid?: number } => {
   if (process.getuid?.() !== 0) return {}
   for (const user of ['postgres', 'nobody']) {
     try {
@@ -39,7 +39,7 @@ const unprivileged = (): { uid?: number; gid?: number } => {
   throw new Error('the server cannot run as root, and there is no user postgres or nobody')
 }
 
-const freePort = async (): Promise<number> => {
+export const freePort = async (): Promise<number> => {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo

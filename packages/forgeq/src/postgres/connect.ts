@@ -1,6 +1,8 @@
 // Finds the driver and makes the connections: a pool for transactions, single ones to listen.
 import { createRequire } from 'node:module'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { ForgeError } from '../core/errors.ts'
+import { hasNoRoom } from './failures.ts'
 
 export type Value = string | number | boolean | null | readonly Value[]
 
@@ -73,6 +75,8 @@ const findDriver = (): Driver => {
 /** Calls of one process that are in the database at a time; more of them wait. */
 const poolSize = 6
 const connectMs = 5_000
+/** Until a server without room for another connection is believed, although it has one of ours. */
+const roomMs = 1_500
 /** A process that stands still inside a transaction must not keep a queue to itself. */
 const idleMs = 10_000
 /** Until a server that does not say goodbye is left without. */
@@ -149,7 +153,29 @@ export const makePool = (url: string, isPooled: boolean): Pool => {
     const timer = setTimeout(() => [...open].forEach(breakOff), endMs)
     await pool.end().finally(() => clearTimeout(timer))
   }
-  return { connect: () => pool.connect(), query: (query) => pool.query(query), end }
+  // The server may have room for fewer connections than the pool: then those that it has are waited for.
+  const connect = async (): Promise<Pooled> => {
+    for (const endsAt = performance.now() + roomMs; ;) {
+      try {
+        return await pool.connect()
+      } catch (error) {
+        if (!hasNoRoom(error) || open.size === 0 || performance.now() > endsAt) throw error
+        await sleep(10 + Math.random() * 10)
+      }
+    }
+  }
+  const query = async (text: Query | string): Promise<Result> => {
+    const client = await connect()
+    try {
+      const result = await client.query(text)
+      client.release()
+      return result
+    } catch (error) {
+      client.release(error as Error)
+      throw error
+    }
+  }
+  return { connect, query, end }
 }
 
 export const makeListener = (url: string): Listener => {

@@ -53,6 +53,9 @@ export const isAnswer = (error: unknown): boolean => typeof (error as { severity
 /** A statement was cancelled, by its time or by somebody: the transaction may succeed when it is tried again. */
 export const isCancelled = (error: unknown): boolean => codeOf(error) === '57014'
 
+/** The server, or its limit for the user, has no room for another connection. */
+export const hasNoRoom = (error: unknown): boolean => codeOf(error) === '53300'
+
 /** A pooler that does not pass on what a session is told at its start. */
 export const isRefusedSetting = (error: unknown): boolean =>
   codeOf(error) === '08P01' && /startup parameter/.test((error as Error).message)

@@ -54,6 +54,8 @@ export class Server {
   readonly #port: number
   readonly #user: { uid?: number; gid?: number }
   #process: ChildProcess | undefined
+  /** The lines of its log. */
+  readonly said: string[] = []
 
   private constructor(bin: string, folder: string, port: number, user: { uid?: number; gid?: number }) {
     this.#bin = bin
@@ -95,15 +97,14 @@ export class Server {
       ...this.#user,
     })
     this.#process = server
-    const lines: string[] = []
-    for await (const line of createInterface({ input: server.stderr })) {
-      lines.push(line)
-      if (line.includes('ready to accept connections')) {
-        server.stderr.resume()
-        return
-      }
-    }
-    throw new Error(`the server did not start:\n${lines.join('\n')}`)
+    const lines = createInterface({ input: server.stderr })
+    await new Promise<void>((resolve, reject) => {
+      lines.on('line', (line) => {
+        this.said.push(line)
+        if (line.includes('ready to accept connections')) resolve()
+      })
+      lines.on('close', () => reject(new Error(`the server did not start:\n${this.said.join('\n')}`)))
+    })
   }
 
   /** At once and without ceremony, as a crash would. */

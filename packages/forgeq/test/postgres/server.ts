@@ -2,7 +2,7 @@
 // names. Without either the tests fail and say what to install.
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { chownSync, existsSync, readdirSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, readdirSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -64,11 +64,18 @@ export class Server {
     this.#user = user
   }
 
-  static async make(): Promise<Server> {
+  /** `on`: the folder that its own is made in; `logOn`: the same for its write-ahead log. */
+  static async make(on: string = tmpdir(), logOn: string = on): Promise<Server> {
     const [bin, user] = [findBinaries(), unprivileged()]
-    const folder = await mkdtemp(join(tmpdir(), 'forgeq-postgres-'))
+    const folder = await mkdtemp(join(on, 'forgeq-postgres-'))
+    if (on !== tmpdir()) chmodSync(on, 0o755)
     if (user.uid !== undefined) chownSync(folder, user.uid, user.gid!)
     const options = ['-D', 'data', '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync']
+    if (logOn !== on) {
+      const log = await mkdtemp(join(logOn, 'forgeq-log-'))
+      if (user.uid !== undefined) chownSync(log, user.uid, user.gid!)
+      options.push('-X', log)
+    }
     execFileSync(join(bin, 'initdb'), options, { cwd: folder, env: {}, stdio: ['ignore', 'ignore', 'pipe'], ...user })
     return new Server(bin, folder, await freePort(), user)
   }

@@ -43,11 +43,12 @@ export interface Pool extends Client {
 
 interface DriverPool extends Pool {
   on(event: 'error', fn: (error: Error) => void): void
-  on(event: 'connect' | 'remove', fn: (client: DriverClient) => void): void
+  on(event: 'connect' | 'acquire' | 'remove', fn: (client: DriverClient) => void): void
+  on(event: 'release', fn: (error: unknown, client: DriverClient) => void): void
 }
 
 interface DriverClient extends Connection {
-  on(event: 'error', fn: (error: Error) => void): void
+  on(event: 'error', fn: (error: Error & { readonly code?: string }) => void): void
 }
 
 export interface Listener extends Connection {
@@ -142,13 +143,21 @@ export const makePool = (url: string, isPooled: boolean): Pool => {
   const pool = new driver.Pool({ ...config(driver, url, isPooled), max: poolSize })
   // An idle connection that breaks is replaced by the next call, which tells when it cannot.
   pool.on('error', () => undefined)
-  // One that breaks in use fails its query, which tells; the event says it once more.
   const open = new Set<DriverClient>()
+  const idle = new Set<DriverClient>()
   pool.on('connect', (client) => {
     open.add(client)
-    client.on('error', () => undefined)
+    // One that breaks in use fails its query, which tells. Where it did not answer, those that are as old will not either.
+    client.on('error', ({ code }) => {
+      if (code === 'ETIMEDOUT') [...idle].forEach(breakOff)
+    })
   })
-  pool.on('remove', (client) => open.delete(client))
+  pool.on('acquire', (client) => idle.delete(client))
+  pool.on('release', (_, client) => idle.add(client))
+  pool.on('remove', (client) => {
+    open.delete(client)
+    idle.delete(client)
+  })
   const end = async (): Promise<void> => {
     const timer = setTimeout(() => [...open].forEach(breakOff), endMs)
     await pool.end().finally(() => clearTimeout(timer))
@@ -184,6 +193,6 @@ export const makeListener = (url: string): Listener => {
 }
 
 /** What was sent cannot be taken back, and what waits behind it waits for ever: the connection goes, and all of it fails. */
-export const breakOff = ({ connection }: Connection): void => {
+export const breakOff = ({ connection }: Pick<Connection, 'connection'>): void => {
   connection.stream.destroy(Object.assign(new Error('no answer in time'), { code: 'ETIMEDOUT' }))
 }

@@ -2,7 +2,7 @@
 import { failpoint } from '../store/failpoint.ts'
 import type { StoreInfo, Topic } from '../store/store.ts'
 import { checkSchema, checkServer, type ServerFacts } from './checks.ts'
-import type { Pool } from './connect.ts'
+import type { Pool, Pooled, Query, Result } from './connect.ts'
 import { Deadline } from './deadline.ts'
 import { Refused } from '../core/refusal.ts'
 import { explainFailure } from './failures.ts'
@@ -10,6 +10,7 @@ import { Names } from './names.ts'
 import { Notifier, type Hears } from './notify.ts'
 import type { Answer, Method } from '../store/calling-store.ts'
 import { operations, type Memory, type Operation } from './operations.ts'
+import type { Ask } from './quiet.ts'
 import { reach, type Way } from './reach.ts'
 import { Statements } from './statements.ts'
 import { Transactions } from './transactions.ts'
@@ -33,6 +34,7 @@ export interface Listeners {
 interface AnyOperation extends Pick<Operation<Method>, 'promises'> {
   run(turn: Turn, memory: Memory, ...args: readonly unknown[]): Promise<unknown>
   mayPeek?(memory: Memory, ...args: readonly unknown[]): boolean
+  quiet?(ask: Ask, memory: Memory, ...args: readonly unknown[]): unknown
   peek?(turn: Turn, memory: Memory, ...args: readonly unknown[]): Promise<unknown>
   names?(names: Names, ...args: readonly unknown[]): Promise<void>
   after?(memory: Memory, answer: unknown, turn: Turn): void
@@ -57,7 +59,7 @@ export class Link {
   readonly #names: Names
   readonly #transactions: Transactions
   readonly #notifier: Notifier
-  readonly #memory: Memory = { lookedAt: 0, dueAt: Infinity, woken: new Set() }
+  readonly #memory: Memory = { lookedAt: 0, dueAt: Infinity, woken: new Set(), quiet: undefined }
   readonly #running = new Set<Promise<unknown>>()
 
   private constructor({ pool, isPooled }: Way, options: LinkOptions, facts: ServerFacts, listeners: Listeners) {
@@ -125,12 +127,19 @@ export class Link {
   async #call(method: Method, args: readonly unknown[]): Promise<unknown> {
     const operation = operations[method] as AnyOperation
     const deadline = new Deadline(operation.withinMs?.(...args) ?? callMs)
+    const mayPeek = operation.mayPeek?.(this.#memory, ...args) ?? true
+    // A statement alone is planned as the session says, and behind a pooler the session is nobody's.
+    if (operation.quiet !== undefined && mayPeek && !this.#isPooled) {
+      const ask: Ask = (sql, ...values) => this.#ask(this.#statements.query(sql, values), deadline)
+      const answer = await operation.quiet(ask, this.#memory, ...args)
+      if (answer !== undefined) return answer
+    }
     try {
       if (operation.names !== undefined) await deadline.wait(operation.names(this.#names, ...args))
     } catch (error) {
       throw explainFailure(error)
     }
-    if (operation.peek !== undefined && (operation.mayPeek?.(this.#memory, ...args) ?? true)) {
+    if (operation.peek !== undefined && mayPeek) {
       const peek = (look: Turn): Promise<unknown> => operation.peek!(look, this.#memory, ...args)
       const { value, turn } = await this.#transactions.run('look', peek, deadline)
       if (value !== undefined) {
@@ -141,12 +150,31 @@ export class Link {
     return this.#write(method, operation, args, deadline)
   }
 
+  /** What fails here is tried again as a transaction, which tells what it was. */
+  async #ask(query: Query, deadline: Deadline): Promise<Result | undefined> {
+    let client: Pooled | undefined
+    let unwatch: (() => void) | undefined
+    try {
+      client = await deadline.wait(this.#pool.connect(), (late) => late.release())
+      unwatch = deadline.watch(client)
+      const result = await client.query(query)
+      client.release()
+      return result
+    } catch (error) {
+      client?.release(error as Error)
+      return undefined
+    } finally {
+      unwatch?.()
+    }
+  }
+
   async #write(
     method: Method,
     operation: AnyOperation,
     args: readonly unknown[],
     deadline: Deadline,
   ): Promise<unknown> {
+    this.#memory.quiet = undefined
     try {
       const work = (turn: Turn): Promise<unknown> => operation.run(turn, this.#memory, ...args)
       const { value, turn } = await this.#transactions.run(operation.promises, work, deadline)
@@ -174,6 +202,7 @@ export class Link {
   }
 
   #hearDue(at: number): void {
+    this.#memory.quiet = undefined
     if (at >= this.#memory.dueAt) return
     this.#memory.dueAt = at
     this.#listeners.spread(['due'])

@@ -11,7 +11,7 @@ const gatherMs = 10
 /** Until a connection that broke is made again, half of it or all: many listeners lose theirs at once. */
 const againMs = 1_000
 /** Whoever hears nothing does not know whether there is nothing: so often it is asked for. */
-const pulseMs = 10_000
+const pulseMs = 15_000
 /** Until a listener that does not answer is given up. */
 const answerMs = 4_000
 /** A payload of NOTIFY has less than 8,000 bytes. */

@@ -2,7 +2,7 @@
 import { CallingStore, type Answer } from '../store/calling-store.ts'
 import type * as records from '../store/records.ts'
 import type { Migration } from '../store/store.ts'
-import type { WorkerEnd } from '../store/worker-record.ts'
+import type { WorkerEnd, WorkerFacts } from '../store/worker-record.ts'
 import { migrate } from './checks.ts'
 import { explainFailure } from './failures.ts'
 import { KeepAlive } from './keep-alive.ts'
@@ -53,6 +53,16 @@ export class PostgresStore extends CallingStore<Link> {
   override async register(worker: records.Registration): Promise<Answer<'register'>> {
     const answer = await super.register(worker)
     if (worker.keepAlive) this.#keepAlive.keep(worker.id, worker.leaseMs)
+    return answer
+  }
+
+  override async beat(
+    worker: string,
+    facts: WorkerFacts | null,
+    notes: readonly records.Note[],
+  ): Promise<Answer<'beat'>> {
+    const answer = await super.beat(worker, facts, notes)
+    this.#keepAlive.beaten(worker)
     return answer
   }
 

@@ -236,7 +236,7 @@ export class Fetch {
     if (request.waits === true && tookMs >= this.#pollMs) return 0
     const isBusy = claimed.length > 0 || runs.length > 0
     this.#pollMs = isBusy ? defaults.pollBusyMs : Math.min(this.#pollMs * 2, defaults.pollIdleMs)
-    return this.#pollMs * (0.75 + this.#host.random() * 0.5)
+    return this.#pollMs * (1 + this.#host.random() * 0.4)
   }
 
   #takeEnded(): readonly Run[] {

@@ -79,20 +79,14 @@ test('an exchange whose answer is lost at the commit is sent again and loses not
   await store.close()
 })
 
-// Whatever it is that was committed: made again it has the same answer and no second effect. What is left out (promote, prune,
-// lost) carries nothing that could be done twice, and looks before it writes.
+// Whatever it is that was committed: made again it has the same answer and no second effect. What is left out (beat, promote,
+// prune, lost) carries nothing that could be done twice, and is simply done again.
 const lostCommits: Readonly<Record<string, (store: Store, lose: () => void) => Promise<void>>> = {
   register: async (store, lose) => {
     lose()
     await unknown(store.register(registration('w')))
     await store.register(registration('w'))
     assert.equal((await store.workers()).length, 1)
-  },
-  beat: async (store, lose) => {
-    await store.register(registration('w'))
-    lose()
-    await unknown(store.beat('w', null, []))
-    assert.equal((await store.beat('w', null, [])).closed, false)
   },
   'exchange that settles': async (store, lose) => {
     const request = await claimed(store)

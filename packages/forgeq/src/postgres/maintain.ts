@@ -5,11 +5,12 @@ import { stateCodes } from '../store/state-codes.ts'
 import { alarmedQueues, ring } from './alarms.ts'
 import { neverClaimed } from '../store/ending.ts'
 import { finish } from './finish.ts'
-import { anyHoldOver, forgetHolds } from './holds.ts'
+import { forgetHolds } from './holds.ts'
 import { putKeysRight } from './keys.ts'
 import { nextDueAt } from './lease.ts'
 import { makeReady, placesAlone, takeOut, type Job } from './place.ts'
-import { anyStartOver, forgetStarts } from './starts.ts'
+import type { Ask } from './quiet.ts'
+import { forgetStarts } from './starts.ts'
 import type { Turn } from './turn.ts'
 
 const dueQueues = /* sql */ `
@@ -100,19 +101,28 @@ const forgetKeys = /* sql */ `
 const forgetReplacements = /* sql */ `
   DELETE FROM forgeq.replacement WHERE id IN (
     SELECT id FROM forgeq.replacement WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)`
-const anyOver = /* sql */ `
-  SELECT EXISTS (SELECT 1 FROM forgeq.expiry WHERE at <= $1) OR EXISTS (SELECT 1 FROM forgeq.uniq WHERE until <= $1)
-    OR EXISTS (SELECT 1 FROM forgeq.replacement WHERE expires_at <= $1)
-    OR EXISTS (SELECT 1 FROM forgeq.worker WHERE left_at IS NOT NULL AND left_at <= $2) AS found`
+const over = (now: string): string => /* sql */ `
+  EXISTS (SELECT 1 FROM forgeq.expiry WHERE at <= ${now}) OR EXISTS (SELECT 1 FROM forgeq.uniq WHERE until <= ${now})
+    OR EXISTS (SELECT 1 FROM forgeq.replacement WHERE expires_at <= ${now}) OR EXISTS (SELECT 1 FROM forgeq.start WHERE until <= ${now})
+    OR EXISTS (SELECT 1 FROM forgeq.hold WHERE until <= ${now})
+    OR EXISTS (SELECT 1 FROM forgeq.worker WHERE left_at IS NOT NULL AND left_at <= ${now} - ${keepWorkerMs}) AS found`
+const anyOver = /* sql */ `SELECT ${over('$1::bigint')}`
+const anyOverNow = /* sql */ `SELECT ${over('s.now')} FROM (SELECT forgeq.moment() AS now OFFSET 0) s`
 
 interface Pruned {
   readonly removed: number
   readonly more: boolean
 }
 
-export const nothingToPrune = async (turn: Turn): Promise<Pruned | undefined> => {
-  const { found } = (await turn.one<{ found: boolean }>(anyOver, turn.now, turn.now - keepWorkerMs))!
-  return found || (await anyStartOver(turn)) || (await anyHoldOver(turn)) ? undefined : { removed: 0, more: false }
+const nothing: Pruned = { removed: 0, more: false }
+
+export const nothingToPrune = async (turn: Turn): Promise<Pruned | undefined> =>
+  (await turn.one<{ found: boolean }>(anyOver, turn.now))!.found ? undefined : nothing
+
+/** The same in a statement of its own. */
+export const quietPrune = async (ask: Ask): Promise<Pruned | undefined> => {
+  const row = (await ask(anyOverNow))?.rows[0] as { found: boolean } | undefined
+  return row?.found === false ? nothing : undefined
 }
 
 /** Removes every trace of jobs; the caller has taken them out of their trees and tallies. */

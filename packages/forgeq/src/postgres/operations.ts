@@ -6,7 +6,7 @@ import { act } from './act.ts'
 import { enqueue } from './enqueue.ts'
 import { exchange, idleExchange } from './exchange.ts'
 import { beat, leave, lost, nothingLost, register, setWorker, settleLost } from './lease.ts'
-import { nothingDue, nothingToPrune, promote, prune } from './maintain.ts'
+import { nothingDue, nothingToPrune, promote, prune, quietPrune } from './maintain.ts'
 import type { Names } from './names.ts'
 import { queues, types, workers } from './overview.ts'
 import { find, jobs } from './query.ts'
@@ -107,7 +107,12 @@ export const operations: { readonly [M in Method]: Operation<M> } = {
     run: (turn, _, limit) => promote(turn, limit),
     after: (memory, { nextDueAt }) => (memory.dueAt = nextDueAt ?? Infinity),
   },
-  prune: { promises: 'nothing', peek: (turn) => nothingToPrune(turn), run: (turn, _, limit) => prune(turn, limit) },
+  prune: {
+    promises: 'nothing',
+    quiet: (ask) => quietPrune(ask),
+    peek: (turn) => nothingToPrune(turn),
+    run: (turn, _, limit) => prune(turn, limit),
+  },
   setWorker: { promises: 'all', run: (turn, _, worker, settings) => setWorker(turn, worker, settings) },
   setQueue: {
     promises: 'all',

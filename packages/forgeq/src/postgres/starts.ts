@@ -32,7 +32,6 @@ const forget = /* sql */ `
     SELECT queue, what, at FROM forgeq.start s WHERE until <= $1 AND NOT EXISTS (
       SELECT 1 FROM forgeq.start o WHERE o.queue = s.queue AND o.what = s.what AND o.at < s.at AND o.until > $1)
     ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING queue, what`
-const anyOver = /* sql */ `SELECT 1 FROM forgeq.start WHERE until <= $1 LIMIT 1`
 
 export const noteStarts = (turn: Turn, queue: number, what: Measured, n: number, rate: Rate): void => {
   turn.push(addStarts, queue, what, turn.now, n, turn.now + rate.perMs)
@@ -59,9 +58,6 @@ export const rateFills = async (
     }),
   )
 }
-
-/** Whether starts are remembered that no window counts any more. */
-export const anyStartOver = async (turn: Turn): Promise<boolean> => (await turn.one(anyOver, turn.now)) !== undefined
 
 /** What a longer window still counted is not counted any more: whom that lets go on is told. */
 export const forgetStarts = async (turn: Turn, limit: number): Promise<void> => {

@@ -59,7 +59,7 @@ export class Link {
   readonly #names: Names
   readonly #transactions: Transactions
   readonly #notifier: Notifier
-  readonly #memory: Memory = { lookedAt: 0, dueAt: Infinity, woken: new Set(), quiet: undefined }
+  readonly #memory: Memory = { lookedAt: 0, dueAt: Infinity, woken: new Set(), quiet: undefined, changes: 0 }
   readonly #running = new Set<Promise<unknown>>()
 
   private constructor({ pool, isPooled }: Way, options: LinkOptions, facts: ServerFacts, listeners: Listeners) {
@@ -174,7 +174,7 @@ export class Link {
     args: readonly unknown[],
     deadline: Deadline,
   ): Promise<unknown> {
-    this.#memory.quiet = undefined
+    this.#forgetQuiet()
     try {
       const work = (turn: Turn): Promise<unknown> => operation.run(turn, this.#memory, ...args)
       const { value, turn } = await this.#transactions.run(operation.promises, work, deadline)
@@ -188,7 +188,13 @@ export class Link {
     }
   }
 
+  #forgetQuiet(): void {
+    this.#memory.quiet = undefined
+    this.#memory.changes += 1
+  }
+
   #announce(turn: Turn): void {
+    this.#forgetQuiet()
     this.#spread(turn.hints)
     if (turn.earliestDueAt < Infinity) this.#hearDue(turn.earliestDueAt)
     this.#notifier.tell(turn.hints, turn.earliestDueAt)
@@ -202,7 +208,7 @@ export class Link {
   }
 
   #hearDue(at: number): void {
-    this.#memory.quiet = undefined
+    this.#forgetQuiet()
     if (at >= this.#memory.dueAt) return
     this.#memory.dueAt = at
     this.#listeners.spread(['due'])

@@ -102,7 +102,11 @@ export const operations: { readonly [M in Method]: Operation<M> } = {
   },
   promote: {
     promises: 'nothing',
-    quiet: (_, memory) => quietPromote(memory),
+    quiet: (_, memory) => {
+      const answer = quietPromote(memory)
+      if (answer !== undefined) memory.dueAt = answer.nextDueAt ?? Infinity
+      return answer
+    },
     peek: (turn) => nothingDue(turn),
     run: (turn, _, limit) => promote(turn, limit),
     after: (memory, { nextDueAt }) => (memory.dueAt = nextDueAt ?? Infinity),

@@ -20,7 +20,10 @@ export interface Quiet {
 }
 
 export interface QuietMemory {
+  /** Forgotten whenever this process changes something or hears of a change. */
   quiet: Quiet | undefined
+  /** So many times: what was asked for before says nothing of what came meanwhile. */
+  changes: number
   lookedAt: number
 }
 
@@ -52,11 +55,12 @@ export const quietExchange = async (
   memory: QuietMemory,
   request: ExchangeRequest,
 ): Promise<ExchangeReply | Closed | undefined> => {
+  const { changes } = memory
   const queues = request.wants.map(({ queue }) => queue)
   const row = (await ask(look, request.worker, queues))?.rows[0] as Looked | undefined
   if (row === undefined || row.closed || row.ordered || row.work || request.turn <= row.turn) return undefined
   // Where time stands still, what was seen says nothing of a moment later.
-  memory.quiet = row.moves ? { ...row, seenAt: performance.now() } : undefined
+  memory.quiet = row.moves && memory.changes === changes ? { ...row, seenAt: performance.now() } : undefined
   const { now, dueAt: nextDueAt } = row
   return { closed: false, verdicts: [], claimed: [], suspects: false, more: false, orders: [], nextDueAt, now }
 }

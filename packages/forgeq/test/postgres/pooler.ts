@@ -25,13 +25,13 @@ export class Pooler {
   static async to(url: string, settings: readonly string[] = []): Promise<Pooler> {
     const program = folders.map((folder) => join(folder, 'pgbouncer')).find((file) => existsSync(file))
     if (program === undefined) throw new Error('no PgBouncer found: install it (apt-get install pgbouncer)')
-    const { hostname, port: target, pathname, username } = new URL(url)
+    const { hostname, port: target, pathname, username, password } = new URL(url)
     const [port, user] = [await freePort(), unprivileged()]
     const folder = await mkdtemp(join(tmpdir(), 'forgeq-pgbouncer-'))
     if (user.uid !== undefined) chownSync(folder, user.uid, user.gid!)
     const lines = [
       '[databases]',
-      `${pathname.slice(1)} = host=${hostname} port=${target} user=${username}`,
+      `${pathname.slice(1)} = host=${hostname} port=${target} user=${username}${password && ` password=${password}`}`,
       '[pgbouncer]',
       'listen_addr = 127.0.0.1',
       `listen_port = ${port}`,

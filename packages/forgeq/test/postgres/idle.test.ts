@@ -15,10 +15,10 @@ test('an idle worker process sends at most 75 statements a minute, and starts a 
   await server.start([...fast, 'log_statement=all', 'log_line_prefix=%a '])
   const count = (): number => server.said.filter((line) => /^forgeq LOG: {2}(statement|execute)/.test(line)).length
   const open = (): ForgeQ => new ForgeQ({ store: postgres(server.url, { allowUnsafe: true }) })
-  const [forge, other] = [open(), open()]
+  const forge = open()
   const job = defineJob('work', { input: typed<number>() }, ({ input }) => input)
   const running = forge.worker({ handlers: [job], signals: false }).run()
-  assert.equal(await (await other.enqueue(job, 1)).result({ timeout: '5s' }), 1)
+  assert.equal(await (await forge.enqueue(job, 1)).result({ timeout: '5s' }), 1)
   // It asks less and less often.
   await sleep(5_000)
   const before = count()
@@ -26,6 +26,9 @@ test('an idle worker process sends at most 75 statements a minute, and starts a 
   const perMinute = ((count() - before) * 60_000) / windowMs
   t.diagnostic(`${perMinute} statements a minute`)
   assert.ok(perMinute > 10 && perMinute <= 75, `${perMinute}`)
+  // Another process, which counts for itself.
+  const other = open()
+  await other.ready()
   const startedAt = performance.now()
   const started = new Promise((resolve) => void forge.on('job:started', resolve))
   await other.enqueue(job, 2)

@@ -1,5 +1,5 @@
-// A PostgreSQL server for the tests, on a machine that has none: installed from Debian's packages where nobody has to be asked,
-// which is as root. Elsewhere the tests fail and say what to install.
+// A PostgreSQL server and PgBouncer for the tests, on a machine that has none: installed from Debian's packages where nobody has
+// to be asked, which is as root. Elsewhere the tests fail and say what to install.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -11,12 +11,14 @@ const folders = [
 ]
 
 export function providePostgres() {
-  const isThere = folders.some((folder) => existsSync(join(folder, 'initdb')))
-  if (isThere || process.env['FORGEQ_TEST_POSTGRES_URL'] !== undefined) return
-  if (process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) return
-  console.error('Installing PostgreSQL for the tests: apt-get install postgresql')
+  const missing = []
+  const isServerThere = folders.some((folder) => existsSync(join(folder, 'initdb')))
+  if (!isServerThere && process.env['FORGEQ_TEST_POSTGRES_URL'] === undefined) missing.push('postgresql')
+  if (![...folders, '/usr/sbin'].some((folder) => existsSync(join(folder, 'pgbouncer')))) missing.push('pgbouncer')
+  if (missing.length === 0 || process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) return
+  console.error(`Installing for the tests of the PostgreSQL store: apt-get install ${missing.join(' ')}`)
   const options = { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } }
-  for (const args of [['update'], ['install', '-y', '--no-install-recommends', 'postgresql']]) {
+  for (const args of [['update'], ['install', '-y', '--no-install-recommends', ...missing]]) {
     const { status } = spawnSync('apt-get', ['-qq', '-o', 'DPkg::Lock::Timeout=300', ...args], options)
     if (status !== 0) return console.error(`apt-get ${args[0]} failed: the tests of the PostgreSQL store will, too.`)
   }

@@ -12,11 +12,24 @@ export type Accepted = Exclude<Enqueued, { readonly refused: unknown }>
 
 /** More would only wait in the store's line. */
 const chunksInFlight = 2
+/** A store knows best what became of a call that takes too long: so much longer it may take to say so. */
+const lastWordMs = 500
+/** What many jobs add to the deadline: on a way that is slow, too, they may arrive. */
+const charsPerMs = 1000
 
 interface Waiting {
   readonly job: NewJob
   readonly resolve: (accepted: Accepted) => void
   readonly reject: (error: unknown) => void
+}
+
+/** How a call is made again. */
+interface Sending {
+  readonly jobs: number
+  readonly withinMs: number
+  readonly lastWordMs: number
+  /** What is known of a call that the store did not end. */
+  readonly late: () => ForgeError
 }
 
 export class Enqueuer {
@@ -35,11 +48,11 @@ export class Enqueuer {
     this.#deadlineMs = deadlineMs
   }
 
-  /** As `retry`, for what a job waits for before it can be sent; TOO_MANY_WAITING. */
+  /** As `enqueue`, for what a job waits for before it can be sent; TOO_MANY_WAITING. */
   async opening(open: () => Promise<unknown>): Promise<void> {
     this.#hold(1)
     try {
-      await this.retry(open)
+      await this.#retry(open, { jobs: 1, withinMs: this.#deadlineMs, lastWordMs: 0, late: notOpened })
     } finally {
       this.#held -= 1
     }
@@ -123,12 +136,13 @@ export class Enqueuer {
   }
 
   /** Until the deadline the call is made again; then it is known to have failed, or its outcome is not known. */
-  async retry<T>(call: () => Promise<T>): Promise<T> {
-    const endsAt = this.#timers.now() + this.#deadlineMs
+  async #retry<T>(call: (leftMs: number) => Promise<T>, sending: Sending): Promise<T> {
+    const endsAt = this.#timers.now() + sending.withinMs
     let lost: ForgeError | undefined
     for (let failures = 1; ; failures += 1) {
       try {
-        return await call()
+        const leftMs = endsAt - this.#timers.now()
+        return await this.#bound(call(leftMs), leftMs + sending.lastWordMs, sending)
       } catch (error) {
         if (!willPass(error)) throw error
         if (error.code === 'OUTCOME_UNKNOWN') lost = error
@@ -140,21 +154,48 @@ export class Enqueuer {
     }
   }
 
+  /** Who waits is told in time; the jobs are held for as long as the store has them. */
+  async #bound<T>(call: Promise<T>, ms: number, { jobs, late }: Sending): Promise<T> {
+    let disarm: (() => void) | undefined
+    const over = new Promise<never>((_, reject) => {
+      disarm = this.#timers.after(ms, () => {
+        this.#held += jobs
+        const free = (): unknown => (this.#held -= jobs)
+        call.then(free, free)
+        reject(late())
+      })
+    })
+    try {
+      return await Promise.race([call, over])
+    } finally {
+      disarm?.()
+    }
+  }
+
   async #send(jobs: readonly NewJob[], atomic: boolean): Promise<readonly Enqueued[]> {
     let isLost = false
-    const answers = await this.retry(async () => {
+    const chars = jobs.reduce((sum, { payload }) => sum + payload.length, 0)
+    const withinMs = this.#deadlineMs + chars / charsPerMs
+    const enqueue = async (leftMs: number): Promise<readonly Enqueued[]> => {
       try {
-        return await this.#store.enqueue(jobs, { atomic })
+        return await this.#store.enqueue(jobs, { atomic, withinMs: leftMs })
       } catch (error) {
         isLost ||= ForgeError.is(error, 'OUTCOME_UNKNOWN')
         throw error
       }
-    })
+    }
+    const answers = await this.#retry(enqueue, { jobs: jobs.length, withinMs, lastWordMs, late: notAnswered })
     if (!isLost) return answers
     // What an earlier call of these stored before its answer was lost is no duplicate.
     return answers.map((one, i) => ('duplicate' in one && one.id === jobs[i]!.id ? { ...one, duplicate: false } : one))
   }
 }
+
+const notOpened = (): ForgeError =>
+  new ForgeError('STORE_UNAVAILABLE', 'the store did not open in time; nothing was sent to it')
+
+const notAnswered = (): ForgeError =>
+  new ForgeError('OUTCOME_UNKNOWN', 'the store did not answer in time; enqueue again with the same id')
 
 function answer({ resolve, reject }: Waiting, enqueued: Enqueued): void {
   try {

@@ -39,6 +39,7 @@ export const migrate = async (
   const client = await pool.connect()
   try {
     await client.query('BEGIN')
+    await client.query('SET LOCAL statement_timeout = 0')
     await client.query({ text: lockMigration, values: [schema] })
     // An unprivileged user may have been given the schema: IF NOT EXISTS would ask for the right to make one.
     const { rows } = await client.query({ text: 'SELECT to_regnamespace($1) AS name', values: [quoteName(schema)] })

@@ -1,6 +1,8 @@
 // Finds the driver and makes the connections: a pool for transactions, single ones to listen.
 import { createRequire } from 'node:module'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { ForgeError } from '../core/errors.ts'
+import { hasNoRoom } from './failures.ts'
 
 export type Value = string | number | boolean | null | readonly Value[]
 
@@ -21,19 +23,35 @@ export interface Client {
   query(query: Query | string): Promise<Result>
 }
 
-export interface Pooled extends Client {
+/** One connection. */
+export interface Connection extends Client {
+  /** Of the server's process at its other end, as it said when the connection was made. */
+  readonly processID: number | null
+  readonly connection: { readonly stream: { destroy(error: Error): void } }
+}
+
+export interface Pooled extends Connection {
   /** With an error: the connection is not used again. */
   release(error?: Error): void
 }
 
 export interface Pool extends Client {
   connect(): Promise<Pooled>
+  /** Also where the other end does not notice. */
   end(): Promise<void>
-  on(event: 'error', fn: (error: Error) => void): void
-  on(event: 'connect', fn: (client: { on(event: 'error', fn: (error: Error) => void): void }) => void): void
 }
 
-export interface Listener extends Client {
+interface DriverPool extends Pool {
+  on(event: 'error', fn: (error: Error) => void): void
+  on(event: 'connect' | 'acquire' | 'remove', fn: (client: DriverClient) => void): void
+  on(event: 'release', fn: (error: unknown, client: DriverClient) => void): void
+}
+
+interface DriverClient extends Connection {
+  on(event: 'error', fn: (error: Error & { readonly code?: string }) => void): void
+}
+
+export interface Listener extends Connection {
   connect(): Promise<void>
   end(): Promise<void>
   on(event: 'notification', fn: (message: { readonly payload?: string }) => void): void
@@ -41,7 +59,7 @@ export interface Listener extends Client {
 }
 
 interface Driver {
-  readonly Pool: new (config: object) => Pool
+  readonly Pool: new (config: object) => DriverPool
   readonly Client: new (config: object) => Listener
   readonly types: { getTypeParser(oid: number, format?: string): (text: string) => unknown }
 }
@@ -58,34 +76,58 @@ const findDriver = (): Driver => {
 /** Calls of one process that are in the database at a time; more of them wait. */
 const poolSize = 6
 const connectMs = 5_000
+/** Until a server without room for another connection is believed, although it has one of ours. */
+const roomMs = 1_500
 /** A process that stands still inside a transaction must not keep a queue to itself. */
 const idleMs = 10_000
-/** Each statement is bounded: one that takes longer waits for something that hangs. */
-const statementMs = 30_000
+/** Until a server that does not say goodbye is left without. */
+const endMs = 3_000
+/** Each statement is bounded by the server: one that takes longer waits for something that hangs. */
+const statementMs = 15_000
+/** And by this process, for a server that does not even say so. */
+const answerMs = 20_000
 
 /**
  * Plans must not depend on what the server believes about tables that fill and empty by the minute: a plan that was made when
  * a table was empty would walk it when it is full. So each statement is planned once, as nested loops over indexes, which is
  * what all of them are written for. Compiling one would take longer than it runs.
  */
-export const planning: readonly string[] = [
-  'plan_cache_mode=force_generic_plan',
-  'enable_seqscan=off',
-  'enable_bitmapscan=off',
-  'enable_hashjoin=off',
-  'enable_mergejoin=off',
-  'jit=off',
-]
+export const planning: Readonly<Record<string, string>> = {
+  plan_cache_mode: 'force_generic_plan',
+  enable_seqscan: 'off',
+  enable_bitmapscan: 'off',
+  enable_hashjoin: 'off',
+  enable_mergejoin: 'off',
+  jit: 'off',
+}
+
+/** What a session is told when it begins; behind a pooler, each transaction. */
+const bounds: Readonly<Record<string, string>> = {
+  statement_timeout: String(statementMs),
+  idle_in_transaction_session_timeout: String(idleMs),
+}
+
+/** All of it for the transaction that asks, as columns of its first statement. */
+export const settingsHere: string = Object.entries({ ...planning, ...bounds })
+  .map(([name, value]) => `set_config('${name}', '${value}', true)`)
+  .join(', ')
 
 const int8 = 20
 
-const config = ({ types }: Driver, url: string): object => ({
+/** What a connection is asked for at its start; a pooler knows nothing of sessions, and refuses what is meant for one. */
+const session: object = {
+  ...bounds,
+  options: Object.entries(planning)
+    .map(([name, value]) => `-c ${name}=${value}`)
+    .join(' '),
+}
+
+const config = ({ types }: Driver, url: string, isPooled: boolean): object => ({
   connectionString: url,
   connectionTimeoutMillis: connectMs,
-  idle_in_transaction_session_timeout: idleMs,
-  statement_timeout: statementMs,
+  query_timeout: answerMs,
   application_name: 'forgeq',
-  options: planning.map((setting) => `-c ${setting}`).join(' '),
+  ...(!isPooled && session),
   keepAlive: true,
   // Statements that do not wait for each other go out together. Drivers from before 8.22 send them one by one.
   pipeline: true,
@@ -95,17 +137,62 @@ const config = ({ types }: Driver, url: string): object => ({
   },
 })
 
-export const makePool = (url: string): Pool => {
+/** `isPooled`: through a pooler, so nothing is asked of the session. */
+export const makePool = (url: string, isPooled: boolean): Pool => {
   const driver = findDriver()
-  const pool = new driver.Pool({ ...config(driver, url), max: poolSize })
+  const pool = new driver.Pool({ ...config(driver, url, isPooled), max: poolSize })
   // An idle connection that breaks is replaced by the next call, which tells when it cannot.
   pool.on('error', () => undefined)
-  // One that breaks in use fails its query, which tells; the event says it once more.
-  pool.on('connect', (client) => client.on('error', () => undefined))
-  return pool
+  const open = new Set<DriverClient>()
+  const idle = new Set<DriverClient>()
+  pool.on('connect', (client) => {
+    open.add(client)
+    // One that breaks in use fails its query, which tells. Where it did not answer, those that are as old will not either.
+    client.on('error', ({ code }) => {
+      if (code === 'ETIMEDOUT') [...idle].forEach(breakOff)
+    })
+  })
+  pool.on('acquire', (client) => idle.delete(client))
+  pool.on('release', (_, client) => idle.add(client))
+  pool.on('remove', (client) => {
+    open.delete(client)
+    idle.delete(client)
+  })
+  const end = async (): Promise<void> => {
+    const timer = setTimeout(() => [...open].forEach(breakOff), endMs)
+    await pool.end().finally(() => clearTimeout(timer))
+  }
+  // The server may have room for fewer connections than the pool: then those that it has are waited for.
+  const connect = async (): Promise<Pooled> => {
+    for (const endsAt = performance.now() + roomMs; ;) {
+      try {
+        return await pool.connect()
+      } catch (error) {
+        if (!hasNoRoom(error) || open.size === 0 || performance.now() > endsAt) throw error
+        await sleep(10 + Math.random() * 10)
+      }
+    }
+  }
+  const query = async (text: Query | string): Promise<Result> => {
+    const client = await connect()
+    try {
+      const result = await client.query(text)
+      client.release()
+      return result
+    } catch (error) {
+      client.release(error as Error)
+      throw error
+    }
+  }
+  return { connect, query, end }
 }
 
 export const makeListener = (url: string): Listener => {
   const driver = findDriver()
-  return new driver.Client(config(driver, url))
+  return new driver.Client(config(driver, url, false))
+}
+
+/** What was sent cannot be taken back, and what waits behind it waits for ever: the connection goes, and all of it fails. */
+export const breakOff = ({ connection }: Pick<Connection, 'connection'>): void => {
+  connection.stream.destroy(Object.assign(new Error('no answer in time'), { code: 'ETIMEDOUT' }))
 }

@@ -3,12 +3,18 @@ import { ForgeError } from '../core/errors.ts'
 
 /** By SQLSTATE, or by its class where all of that class mean the same. */
 const reasons: Readonly<Record<string, string>> = {
-  '08': 'the connection broke',
-  '25006': 'it is read-only, as a standby is; after a fail-over the next call finds the new primary',
+  '08': 'the connection broke, or could not be made',
+  '25006': 'it is read-only, as a standby is; each call connects anew until it reaches one that can be written to',
   '25P03': 'a transaction of this process stood still for too long; is its event loop blocked?',
   '40': 'it stood in the way of others too often; the call may be repeated',
-  '53': 'it has no connections, memory or disk space left; raise its limits or use fewer processes',
-  '57014': 'a statement took too long; it is overloaded or waits for a lock that somebody keeps',
+  '53': 'it has no resources left; its log says of what',
+  '53100': 'its disk is full; make room, nothing was stored',
+  '53200': 'it has no memory left; nothing was stored',
+  '53300':
+    'it takes no more connections: raise max_connections or the limit of the user, use fewer processes, or a pooler',
+  '53400': 'a limit of its configuration is reached; its log says which',
+  '57014':
+    'a statement took longer than it may, or somebody cancelled it; is it overloaded, does somebody keep a lock?',
   '57P': 'it is starting or stopping',
   '55P03': 'a lock was not to be had in time',
   '58': 'the server reports an input/output error',
@@ -18,7 +24,7 @@ const reasons: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'nothing listens there; is it running, and is the URL right?',
   ECONNRESET: 'the connection broke',
   EPIPE: 'the connection broke',
-  ETIMEDOUT: 'it did not answer in time',
+  ETIMEDOUT: 'it did not answer in time; is it overloaded, or its network cut?',
   ENOTFOUND: 'its host is not known; is the URL right?',
   EAI_AGAIN: 'its host is not known right now; is there a network?',
   EHOSTUNREACH: 'its host cannot be reached',
@@ -36,13 +42,23 @@ const reasonOf = (error: unknown): string | undefined => {
   if (code !== undefined) return reasons[code] ?? reasons[code.slice(0, 3)] ?? reasons[code.slice(0, 2)]
   // The driver gives these no code.
   return error instanceof Error &&
-    /^(Connection terminated|timeout e|Client was closed|Client has enc)/.test(error.message)
-    ? 'the connection broke, or could not be made in time'
+    /^(Connection terminated|Query read timeout|timeout e|Client was closed|Client has enc)/.test(error.message)
+    ? 'the connection broke, or it did not answer in time'
     : undefined
 }
 
 /** The server itself says so, so it has got everything up to there. */
 export const isAnswer = (error: unknown): boolean => typeof (error as { severity?: unknown }).severity === 'string'
+
+/** A statement was cancelled, by its time or by somebody: the transaction may succeed when it is tried again. */
+export const isCancelled = (error: unknown): boolean => codeOf(error) === '57014'
+
+/** The server, or its limit for the user, has no room for another connection. */
+export const hasNoRoom = (error: unknown): boolean => codeOf(error) === '53300'
+
+/** A pooler that does not pass on what a session is told at its start. */
+export const isRefusedSetting = (error: unknown): boolean =>
+  codeOf(error) === '08P01' && /startup parameter/.test((error as Error).message)
 
 /** The server rolled back what was done because of others: the same transaction may succeed at once. */
 export const isCollision = (error: unknown): boolean => ['40001', '40P01', '55P03'].includes(codeOf(error) ?? '')
@@ -61,6 +77,6 @@ export const explainFailure = (error: unknown): unknown => {
 export const explainLostCommit = (error: unknown): unknown =>
   reasonOf(error) === undefined
     ? explainFailure(error)
-    : new ForgeError('OUTCOME_UNKNOWN', 'PostgreSQL: the connection broke at the commit; the call may be repeated', {
+    : new ForgeError('OUTCOME_UNKNOWN', 'PostgreSQL: the commit was not answered; the same call may be repeated', {
         cause: error,
       })

@@ -16,7 +16,6 @@ const addHold = /* sql */ `
 const forget = /* sql */ `
   DELETE FROM forgeq.hold WHERE (queue, what) IN (
     SELECT queue, what FROM forgeq.hold WHERE until <= $1 ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED)`
-const anyOver = /* sql */ `SELECT 1 FROM forgeq.hold WHERE until <= $1 LIMIT 1`
 // The last word of a transaction about an alarm counts.
 const addAlarm: Batch = {
   sql: /* sql */ `
@@ -46,8 +45,6 @@ export const setAlarm = (turn: Turn, queue: number, what: string, at: number): v
   turn.push(addAlarm, queue, what, at)
   turn.dueAt(at)
 }
-
-export const anyHoldOver = async (turn: Turn): Promise<boolean> => (await turn.one(anyOver, turn.now)) !== undefined
 
 export const forgetHolds = async (turn: Turn, limit: number): Promise<void> => {
   await turn.run(forget, turn.now, limit)

@@ -1,9 +1,11 @@
-// Beats for workers of this process from a thread of its own: an event loop that is blocked keeps its leases.
+// Beats for workers of this process from a thread of its own when they do not do so themselves: an event loop that is blocked
+// keeps its leases.
 import { Worker } from 'node:worker_threads'
 
 /** What the thread is told. */
 export type Pulse =
   | { readonly kind: 'keep'; readonly worker: string; readonly leaseMs: number }
+  | { readonly kind: 'beaten'; readonly worker: string }
   | { readonly kind: 'drop'; readonly worker: string }
   | { readonly kind: 'end' }
 
@@ -27,6 +29,11 @@ export class KeepAlive {
   keep(worker: string, leaseMs: number): void {
     this.#kept.set(worker, leaseMs)
     this.#running().postMessage({ kind: 'keep', worker, leaseMs } satisfies Pulse)
+  }
+
+  /** The worker has beaten itself: its thread need not for a while. */
+  beaten(worker: string): void {
+    if (this.#kept.has(worker)) this.#thread?.postMessage({ kind: 'beaten', worker } satisfies Pulse)
   }
 
   drop(worker: string): void {

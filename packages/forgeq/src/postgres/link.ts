@@ -2,13 +2,16 @@
 import { failpoint } from '../store/failpoint.ts'
 import type { StoreInfo, Topic } from '../store/store.ts'
 import { checkSchema, checkServer, type ServerFacts } from './checks.ts'
-import type { Pool } from './connect.ts'
+import type { Pool, Pooled, Query, Result } from './connect.ts'
+import { Deadline } from './deadline.ts'
 import { Refused } from '../core/refusal.ts'
 import { explainFailure } from './failures.ts'
 import { Names } from './names.ts'
 import { Notifier, type Hears } from './notify.ts'
 import type { Answer, Method } from '../store/calling-store.ts'
 import { operations, type Memory, type Operation } from './operations.ts'
+import type { Ask } from './quiet.ts'
+import { reach, type Way } from './reach.ts'
 import { Statements } from './statements.ts'
 import { Transactions } from './transactions.ts'
 import type { Turn } from './turn.ts'
@@ -22,6 +25,8 @@ export interface LinkOptions {
 /** Those who listen in this process. */
 export interface Listeners {
   has(topic: Topic): boolean
+  /** What is listened to. */
+  all(): Iterable<Topic>
   spread(topics: Iterable<Topic>): void
 }
 
@@ -29,54 +34,78 @@ export interface Listeners {
 interface AnyOperation extends Pick<Operation<Method>, 'promises'> {
   run(turn: Turn, memory: Memory, ...args: readonly unknown[]): Promise<unknown>
   mayPeek?(memory: Memory, ...args: readonly unknown[]): boolean
+  quiet?(ask: Ask, memory: Memory, ...args: readonly unknown[]): unknown
   peek?(turn: Turn, memory: Memory, ...args: readonly unknown[]): Promise<unknown>
   names?(names: Names, ...args: readonly unknown[]): Promise<void>
   after?(memory: Memory, answer: unknown, turn: Turn): void
+  withinMs?(...args: readonly unknown[]): number | undefined
 }
+
+/** To say how the store is: who asks wants to know soon. */
+const tellMs = 5_000
+/** Calls that do not say how long they may take. */
+const callMs = 30_000
+
+const pooledProblem =
+  'connected through a pooler: statements are not prepared, and hints of other processes are not heard, so their jobs wait ' +
+  'for the next poll; connect to the server itself where you can'
 
 export class Link {
   readonly #pool: Pool
   readonly #statements: Statements
   readonly #facts: ServerFacts
+  readonly #isPooled: boolean
   readonly #listeners: Listeners
   readonly #names: Names
   readonly #transactions: Transactions
   readonly #notifier: Notifier
-  readonly #memory: Memory = { lookedAt: 0, dueAt: Infinity, woken: new Set() }
+  readonly #memory: Memory = { lookedAt: 0, dueAt: Infinity, woken: new Set(), quiet: undefined, changes: 0 }
   readonly #running = new Set<Promise<unknown>>()
 
-  private constructor(pool: Pool, options: LinkOptions, facts: ServerFacts, listeners: Listeners) {
+  private constructor({ pool, isPooled }: Way, options: LinkOptions, facts: ServerFacts, listeners: Listeners) {
     this.#pool = pool
-    this.#statements = new Statements(options.schema)
+    this.#isPooled = isPooled
+    this.#statements = new Statements(options.schema, isPooled)
     this.#facts = facts
     this.#listeners = listeners
     this.#names = new Names(pool, this.#statements)
     const isAwaited = (id: string): boolean => listeners.has(`ended:${id}`)
-    this.#transactions = new Transactions(pool, this.#statements, this.#names, isAwaited)
-    const hears: Hears = { topics: (topics) => this.#spread(topics), due: (at) => this.#hearDue(at) }
+    const [statements, names] = [this.#statements, this.#names]
+    this.#transactions = new Transactions({ pool, isPooled, statements, names, isAwaited })
+    const hears: Hears = {
+      topics: (topics) => this.#spread(topics),
+      due: (at) => this.#hearDue(at),
+      missed: () => this.#spread(listeners.all()),
+    }
     this.#notifier = new Notifier(options.url, `forgeq ${options.schema}`, pool, hears)
   }
 
-  static async open(pool: Pool, options: LinkOptions, listeners: Listeners): Promise<Link> {
+  static async open(options: LinkOptions, listeners: Listeners): Promise<Link> {
+    let way: Way | undefined
     try {
-      const facts = await checkServer(pool, options.allowUnsafe)
-      await checkSchema(pool, new Statements(options.schema), options.schema)
-      return new Link(pool, options, facts, listeners)
+      way = await reach(options.url)
+      const facts = await checkServer(way.pool, options.allowUnsafe)
+      await checkSchema(way.pool, new Statements(options.schema, way.isPooled), options.schema)
+      return new Link(way, options, facts, listeners)
     } catch (error) {
-      await pool.end()
+      await way?.pool.end()
       throw explainFailure(error)
     }
   }
 
   async tell(): Promise<StoreInfo> {
-    const { value: now } = await this.#transactions.run('look', async (turn) => turn.now)
+    const { value: now } = await this.#transactions.run('look', async (turn) => turn.now, new Deadline(tellMs))
     const { version, durability, problems } = this.#facts
-    return { kind: 'postgres', version, now, durability, capabilities: ['notify', 'shared'], problems }
+    const info = { kind: 'postgres', version, now, durability } as const
+    return this.#isPooled
+      ? { ...info, capabilities: ['shared'], problems: [...problems, pooledProblem] }
+      : { ...info, capabilities: ['notify', 'shared'], problems }
   }
 
   /** Hears of other processes from now on. */
   listen(): void {
-    this.#notifier.listen()
+    // Behind a pooler another client would hear it.
+    if (!this.#isPooled) this.#notifier.listen()
   }
 
   async call<M extends Method>(method: M, args: readonly unknown[]): Promise<Answer<M>> {
@@ -97,27 +126,58 @@ export class Link {
 
   async #call(method: Method, args: readonly unknown[]): Promise<unknown> {
     const operation = operations[method] as AnyOperation
+    const deadline = new Deadline(operation.withinMs?.(...args) ?? callMs)
+    const mayPeek = operation.mayPeek?.(this.#memory, ...args) ?? true
+    // A statement alone is planned as the session says, and behind a pooler the session is nobody's.
+    if (operation.quiet !== undefined && mayPeek && !this.#isPooled) {
+      const ask: Ask = (sql, ...values) => this.#ask(this.#statements.query(sql, values), deadline)
+      const answer = await operation.quiet(ask, this.#memory, ...args)
+      if (answer !== undefined) return answer
+    }
     try {
-      await operation.names?.(this.#names, ...args)
+      if (operation.names !== undefined) await deadline.wait(operation.names(this.#names, ...args))
     } catch (error) {
       throw explainFailure(error)
     }
-    if (operation.peek !== undefined && (operation.mayPeek?.(this.#memory, ...args) ?? true)) {
-      const { value, turn } = await this.#transactions.run('look', (look) =>
-        operation.peek!(look, this.#memory, ...args),
-      )
+    if (operation.peek !== undefined && mayPeek) {
+      const peek = (look: Turn): Promise<unknown> => operation.peek!(look, this.#memory, ...args)
+      const { value, turn } = await this.#transactions.run('look', peek, deadline)
       if (value !== undefined) {
         if (method !== 'lost') operation.after?.(this.#memory, value, turn)
         return value
       }
     }
-    return this.#write(method, operation, args)
+    return this.#write(method, operation, args, deadline)
   }
 
-  async #write(method: Method, operation: AnyOperation, args: readonly unknown[]): Promise<unknown> {
+  /** What fails here is tried again as a transaction, which tells what it was. */
+  async #ask(query: Query, deadline: Deadline): Promise<Result | undefined> {
+    let client: Pooled | undefined
+    let unwatch: (() => void) | undefined
+    try {
+      client = await deadline.wait(this.#pool.connect(), (late) => late.release())
+      unwatch = deadline.watch(client)
+      const result = await client.query(query)
+      client.release()
+      return result
+    } catch (error) {
+      client?.release(error as Error)
+      return undefined
+    } finally {
+      unwatch?.()
+    }
+  }
+
+  async #write(
+    method: Method,
+    operation: AnyOperation,
+    args: readonly unknown[],
+    deadline: Deadline,
+  ): Promise<unknown> {
+    this.#forgetQuiet()
     try {
       const work = (turn: Turn): Promise<unknown> => operation.run(turn, this.#memory, ...args)
-      const { value, turn } = await this.#transactions.run(operation.promises, work)
+      const { value, turn } = await this.#transactions.run(operation.promises, work, deadline)
       operation.after?.(this.#memory, value, turn)
       this.#announce(turn)
       failpoint(`${method}.after-commit`)
@@ -128,7 +188,13 @@ export class Link {
     }
   }
 
+  #forgetQuiet(): void {
+    this.#memory.quiet = undefined
+    this.#memory.changes += 1
+  }
+
   #announce(turn: Turn): void {
+    this.#forgetQuiet()
     this.#spread(turn.hints)
     if (turn.earliestDueAt < Infinity) this.#hearDue(turn.earliestDueAt)
     this.#notifier.tell(turn.hints, turn.earliestDueAt)
@@ -142,6 +208,7 @@ export class Link {
   }
 
   #hearDue(at: number): void {
+    this.#forgetQuiet()
     if (at >= this.#memory.dueAt) return
     this.#memory.dueAt = at
     this.#listeners.spread(['due'])

@@ -5,11 +5,12 @@ import { stateCodes } from '../store/state-codes.ts'
 import { alarmedQueues, ring } from './alarms.ts'
 import { neverClaimed } from '../store/ending.ts'
 import { finish } from './finish.ts'
-import { anyHoldOver, forgetHolds } from './holds.ts'
+import { forgetHolds } from './holds.ts'
 import { putKeysRight } from './keys.ts'
 import { nextDueAt } from './lease.ts'
 import { makeReady, placesAlone, takeOut, type Job } from './place.ts'
-import { anyStartOver, forgetStarts } from './starts.ts'
+import type { Ask } from './quiet.ts'
+import { forgetStarts } from './starts.ts'
 import type { Turn } from './turn.ts'
 
 const dueQueues = /* sql */ `
@@ -107,24 +108,20 @@ const takeSingles = /* sql */ `
       SELECT queue, state, stripe FROM forgeq.tally WHERE stripe >= 64 ORDER BY stripe LIMIT $1 FOR UPDATE SKIP LOCKED)
     RETURNING queue, state, n)
   SELECT queue, state, sum(n)::bigint AS n, count(*)::integer AS taken FROM gone GROUP BY queue, state`
-const anySingle = /* sql */ `SELECT 1 FROM forgeq.tally WHERE stripe >= 64 LIMIT 1`
-const anyOver = /* sql */ `
-  SELECT EXISTS (SELECT 1 FROM forgeq.expiry WHERE at <= $1) OR EXISTS (SELECT 1 FROM forgeq.uniq WHERE until <= $1)
-    OR EXISTS (SELECT 1 FROM forgeq.replacement WHERE expires_at <= $1)
-    OR EXISTS (SELECT 1 FROM forgeq.worker WHERE left_at IS NOT NULL AND left_at <= $2) AS found`
+const over = (now: string): string => /* sql */ `
+  EXISTS (SELECT 1 FROM forgeq.expiry WHERE at <= ${now}) OR EXISTS (SELECT 1 FROM forgeq.uniq WHERE until <= ${now})
+    OR EXISTS (SELECT 1 FROM forgeq.replacement WHERE expires_at <= ${now}) OR EXISTS (SELECT 1 FROM forgeq.start WHERE until <= ${now})
+    OR EXISTS (SELECT 1 FROM forgeq.hold WHERE until <= ${now})
+    OR EXISTS (SELECT 1 FROM forgeq.worker WHERE left_at IS NOT NULL AND left_at <= ${now} - ${keepWorkerMs})`
+const anyOver = /* sql */ `SELECT ${over('$1::bigint')} AS found`
+const anySingle = /* sql */ `EXISTS (SELECT 1 FROM forgeq.tally WHERE stripe >= 64)`
+const anything = /* sql */ `SELECT ${over('$1::bigint')} OR ${anySingle} AS found`
+const anythingNow = /* sql */ `SELECT ${over('s.now')} OR ${anySingle} AS found FROM (SELECT forgeq.moment() AS now OFFSET 0) s`
 
 interface Pruned {
   readonly removed: number
   readonly more: boolean
 }
-
-const isAnythingOver = async (turn: Turn): Promise<boolean> => {
-  const { found } = (await turn.one<{ found: boolean }>(anyOver, turn.now, turn.now - keepWorkerMs))!
-  return found || (await anyStartOver(turn)) || (await anyHoldOver(turn))
-}
-
-export const nothingToPrune = async (turn: Turn): Promise<Pruned | undefined> =>
-  (await turn.one(anySingle)) !== undefined || (await isAnythingOver(turn)) ? undefined : { removed: 0, more: false }
 
 /** Adds singles to the stripes; answers whether there may be more: some come all the time, and can wait for the next round. */
 const addSingles = async (turn: Turn, limit: number): Promise<boolean> => {
@@ -135,6 +132,20 @@ const addSingles = async (turn: Turn, limit: number): Promise<boolean> => {
     all += taken
   }
   return all === limit
+}
+
+const nothing: Pruned = { removed: 0, more: false }
+
+const isAnythingOver = async (turn: Turn): Promise<boolean> =>
+  (await turn.one<{ found: boolean }>(anyOver, turn.now))!.found
+
+export const nothingToPrune = async (turn: Turn): Promise<Pruned | undefined> =>
+  (await turn.one<{ found: boolean }>(anything, turn.now))!.found ? undefined : nothing
+
+/** The same in a statement of its own. */
+export const quietPrune = async (ask: Ask): Promise<Pruned | undefined> => {
+  const row = (await ask(anythingNow))?.rows[0] as { found: boolean } | undefined
+  return row?.found === false ? nothing : undefined
 }
 
 /** Removes every trace of jobs; the caller has taken them out of their trees and tallies. */

@@ -2,13 +2,18 @@
 // transaction of ours: a NOTIFY holds a lock of the whole server until its commit is on disk. Hints may get lost; whoever
 // listens also looks by itself.
 import type { Topic } from '../store/store.ts'
-import { makeListener, type Listener, type Pool } from './connect.ts'
+import { breakOff, makeListener, type Listener, type Pool, type Query, type Result } from './connect.ts'
+import { Deadline } from './deadline.ts'
 import { quoteName } from './statements.ts'
 
 /** Between two messages: what comes in this time goes together. */
 const gatherMs = 10
-/** Until a connection that broke is made again. */
+/** Until a connection that broke is made again, half of it or all: many listeners lose theirs at once. */
 const againMs = 1_000
+/** Whoever hears nothing does not know whether there is nothing: so often it is asked for. */
+const pulseMs = 15_000
+/** Until a listener that does not answer is given up. */
+const answerMs = 4_000
 /** A payload of NOTIFY has less than 8,000 bytes. */
 const topicsPerMessage = 40
 
@@ -26,7 +31,12 @@ interface Message {
 export interface Hears {
   topics(topics: readonly Topic[]): void
   due(at: number): void
+  /** Listens from now on, and may have missed anything before. */
+  missed(): void
 }
+
+// Of the session that listens, no other: it is there, both ways, and the server knows that it listens.
+const isListening = /* sql */ `SELECT 1 FROM pg_listening_channels() AS c WHERE c = $1`
 
 export class Notifier {
   readonly #url: string
@@ -40,6 +50,7 @@ export class Notifier {
   #listener: Listener | undefined
   #sendTimer: NodeJS.Timeout | undefined
   #againTimer: NodeJS.Timeout | undefined
+  #pulseTimer: NodeJS.Timeout | undefined
   #sending: Promise<unknown> = Promise.resolve()
   #sentAt = -Infinity
   #isClosed = false
@@ -69,17 +80,44 @@ export class Notifier {
     listener.on('notification', ({ payload }) => this.#hear(payload))
     listener
       .connect()
-      .then(() => listener.query(`LISTEN ${quoteName(this.#channel)}`))
+      .then(() => this.#ask(listener, { text: `LISTEN ${quoteName(this.#channel)}` }))
+      .then(() => this.#hears.missed())
+      .then(() => this.#feelPulse(listener))
       .catch(() => this.#lost(listener))
+  }
+
+  #feelPulse(listener: Listener): void {
+    if (this.#listener !== listener || this.#isClosed) return
+    this.#pulseTimer = setTimeout(() => {
+      this.#ask(listener, { text: isListening, values: [this.#channel] })
+        .then(({ rows }) => (rows.length === 1 ? this.#feelPulse(listener) : this.#lost(listener)))
+        .catch(() => this.#lost(listener))
+    }, pulseMs).unref()
+  }
+
+  async #ask(listener: Listener, query: Query): Promise<Result> {
+    const unwatch = new Deadline(answerMs).watch(listener)
+    try {
+      return await listener.query(query)
+    } finally {
+      unwatch()
+    }
   }
 
   async close(): Promise<void> {
     this.#isClosed = true
     clearTimeout(this.#againTimer)
+    clearTimeout(this.#pulseTimer)
     clearTimeout(this.#sendTimer)
     if (this.#sendTimer !== undefined) this.#send()
     await this.#sending
-    await this.#listener?.end().catch(() => undefined)
+    const listener = this.#listener
+    if (listener === undefined) return
+    const unwatch = new Deadline(answerMs).watch(listener)
+    await listener
+      .end()
+      .catch(() => undefined)
+      .finally(unwatch)
   }
 
   #send(): void {
@@ -107,8 +145,9 @@ export class Notifier {
   #lost(listener: Listener): void {
     if (this.#listener !== listener || this.#isClosed) return
     this.#listener = undefined
-    listener.end().catch(() => undefined)
-    this.#againTimer = setTimeout(() => this.listen(), againMs).unref()
+    clearTimeout(this.#pulseTimer)
+    breakOff(listener)
+    this.#againTimer = setTimeout(() => this.listen(), againMs * (0.5 + Math.random() / 2)).unref()
   }
 }
 

@@ -9,18 +9,17 @@ import { exchange, idleExchange } from './exchange.ts'
 import { beat, leave, lost, nothingLost, register, setWorker, settleLost } from './lease.ts'
 import { load } from './load.ts'
 import { queuesIn, typesIn } from './load-traces.ts'
-import { nothingDue, nothingToPrune, promote, prune } from './maintain.ts'
+import { nothingDue, nothingToPrune, promote, prune, quietPrune } from './maintain.ts'
 import type { Names } from './names.ts'
 import { queues, types, workers } from './overview.ts'
 import { find, jobs } from './query.ts'
+import { quietBeat, quietExchange, quietLost, quietPromote, type Ask, type QuietMemory } from './quiet.ts'
 import { setQueue } from './settings.ts'
 import type { Promised } from './transactions.ts'
 import type { Turn } from './turn.ts'
 
-/** What of this process an operation may know. */
-export interface Memory {
-  /** When `lost` last committed, store time: a sign that the store was not away. */
-  lookedAt: number
+/** What of this process an operation may know. `lookedAt`: when `lost` last committed, or a beat: the store was not away. */
+export interface Memory extends QuietMemory {
   /** When the next job is due, as far as those who promote know: only an earlier one is news to them. */
   dueAt: number
   /** Queues that got something to claim since somebody here asked for it: a look would only find that out again. */
@@ -32,13 +31,24 @@ export interface Operation<M extends Method> {
   run(turn: Turn, memory: Memory, ...args: Parameters<Calls[M]>): Promise<Answer<M>>
   /** Whether it is worth a look if there is anything to write. Default: always. */
   mayPeek?(memory: Memory, ...args: Parameters<Calls[M]>): boolean
+  /** The answer in a statement or from memory, where all is quiet; else `undefined`. */
+  quiet?(
+    ask: Ask,
+    memory: Memory,
+    ...args: Parameters<Calls[M]>
+  ): Promise<Answer<M> | undefined> | Answer<M> | undefined
   /** The answer when there is nothing to write, else `undefined`. */
   peek?(turn: Turn, memory: Memory, ...args: Parameters<Calls[M]>): Promise<Answer<M> | undefined>
   /** Makes or learns the numbers of the names that the call uses, before its transaction begins. */
   names?(names: Names, ...args: Parameters<Calls[M]>): Promise<void>
   /** What this process knows once the answer stands. */
   after?(memory: Memory, answer: Answer<M>, turn: Turn): void
+  /** Within how long it is answered, or has failed. Default 30 s. */
+  withinMs?(...args: Parameters<Calls[M]>): number | undefined
 }
+
+/** A beat that takes longer than until the next one is none. */
+const beatMs = 5_000
 
 const internOf = async (names: Names, newJobs: readonly NewJob[]): Promise<void> => {
   await names.queue.intern(newJobs.map(({ policy }) => policy.queue))
@@ -53,6 +63,7 @@ export const operations: { readonly [M in Method]: Operation<M> } = {
     promises: 'all',
     names: (names, newJobs) => internOf(names, newJobs),
     run: (turn, _, newJobs, options) => enqueue(turn, newJobs, options),
+    withinMs: (_, { withinMs }) => withinMs,
   },
   register: {
     promises: 'all',
@@ -69,13 +80,20 @@ export const operations: { readonly [M in Method]: Operation<M> } = {
       const isWoken = wants.filter(({ queue }) => woken.delete(queue)).length > 0
       return settlements.length === 0 && notes.length === 0 && !isWoken
     },
+    quiet: (ask, memory, request) => quietExchange(ask, memory, request),
     peek: (turn, _, request) => idleExchange(turn, request),
     run: (turn, _, request) => exchange(turn, request),
   },
-  beat: { promises: 'nothing', run: (turn, _, worker, facts, notes) => beat(turn, worker, facts, notes) },
+  beat: {
+    promises: 'nothing',
+    quiet: (ask, memory, worker, facts, notes) => quietBeat(ask, memory, worker, facts, notes),
+    run: (turn, _, worker, facts, notes) => beat(turn, worker, facts, notes),
+    withinMs: () => beatMs,
+  },
   leave: { promises: 'all', run: (turn, _, worker, end) => leave(turn, worker, end) },
   lost: {
     promises: 'nothing',
+    quiet: (_, memory) => quietLost(memory),
     peek: (turn, memory) => nothingLost(turn, memory.lookedAt),
     run: (turn, memory, limit) => lost(turn, limit, memory.lookedAt),
     after: (memory, _, turn) => (memory.lookedAt = turn.now),
@@ -87,11 +105,21 @@ export const operations: { readonly [M in Method]: Operation<M> } = {
   },
   promote: {
     promises: 'nothing',
+    quiet: (_, memory) => {
+      const answer = quietPromote(memory)
+      if (answer !== undefined) memory.dueAt = answer.nextDueAt ?? Infinity
+      return answer
+    },
     peek: (turn) => nothingDue(turn),
     run: (turn, _, limit) => promote(turn, limit),
     after: (memory, { nextDueAt }) => (memory.dueAt = nextDueAt ?? Infinity),
   },
-  prune: { promises: 'nothing', peek: (turn) => nothingToPrune(turn), run: (turn, _, limit) => prune(turn, limit) },
+  prune: {
+    promises: 'nothing',
+    quiet: (ask) => quietPrune(ask),
+    peek: (turn) => nothingToPrune(turn),
+    run: (turn, _, limit) => prune(turn, limit),
+  },
   setWorker: { promises: 'all', run: (turn, _, worker, settings) => setWorker(turn, worker, settings) },
   setQueue: {
     promises: 'all',

@@ -4,13 +4,15 @@ import { fillOf, windowStart, type Rate, type RateFill } from '../core/limit.ts'
 import type { Measure, Measured } from '../store/opening.ts'
 import type { Batch, Turn } from './turn.ts'
 
-// Starts of the same instant share a row; the newest row has the total. Who counts starts is alone in the queue.
+// Starts of the same instant share a row; the newest row has the total. Who counts starts is alone in the queue, but may have
+// taken the time before somebody who was there first: starts are logged no earlier than the last.
 const addStarts: Batch = {
   sql: /* sql */ `
   INSERT INTO forgeq.start (queue, what, at, n, total, until)
-  SELECT s.queue, s.what, s.at, s.n, s.n + coalesce((SELECT total FROM forgeq.start x WHERE x.queue = s.queue AND x.what = s.what
-    ORDER BY x.at DESC LIMIT 1), 0), s.until
+  SELECT s.queue, s.what, greatest(s.at, l.at), s.n, s.n + coalesce(l.total, 0), s.until + greatest(l.at - s.at, 0)
   FROM unnest($1::int[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[]) AS s (queue, what, at, n, until)
+    LEFT JOIN LATERAL (SELECT at, total FROM forgeq.start x WHERE x.queue = s.queue AND x.what = s.what
+      ORDER BY x.at DESC LIMIT 1) l ON true
   ON CONFLICT (queue, what, at) DO UPDATE
     SET n = start.n + excluded.n, total = excluded.total, until = greatest(start.until, excluded.until)`,
 }
@@ -30,7 +32,6 @@ const forget = /* sql */ `
     SELECT queue, what, at FROM forgeq.start s WHERE until <= $1 AND NOT EXISTS (
       SELECT 1 FROM forgeq.start o WHERE o.queue = s.queue AND o.what = s.what AND o.at < s.at AND o.until > $1)
     ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING queue, what`
-const anyOver = /* sql */ `SELECT 1 FROM forgeq.start WHERE until <= $1 LIMIT 1`
 
 export const noteStarts = (turn: Turn, queue: number, what: Measured, n: number, rate: Rate): void => {
   turn.push(addStarts, queue, what, turn.now, n, turn.now + rate.perMs)
@@ -57,9 +58,6 @@ export const rateFills = async (
     }),
   )
 }
-
-/** Whether starts are remembered that no window counts any more. */
-export const anyStartOver = async (turn: Turn): Promise<boolean> => (await turn.one(anyOver, turn.now)) !== undefined
 
 /** What a longer window still counted is not counted any more: whom that lets go on is told. */
 export const forgetStarts = async (turn: Turn, limit: number): Promise<void> => {

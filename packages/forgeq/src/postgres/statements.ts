@@ -1,14 +1,17 @@
-// Statements as they are sent: the schema's name in them, prepared once per connection.
+// Statements as they are sent: the schema's name in them, prepared once per connection where connections are ours alone.
 import type { Query, Value } from './connect.ts'
 
 export const quoteName = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
 export class Statements {
   readonly #schema: string
-  readonly #named = new Map<string, { readonly name: string; readonly text: string }>()
+  readonly #isPooled: boolean
+  readonly #known = new Map<string, { readonly name?: string; readonly text: string }>()
 
-  constructor(schema: string) {
+  /** `isPooled`: each transaction may meet another session, so none has anything prepared. */
+  constructor(schema: string, isPooled: boolean) {
     this.#schema = quoteName(schema)
+    this.#isPooled = isPooled
   }
 
   /** A text with many statements, or one that is sent once. */
@@ -17,10 +20,10 @@ export class Statements {
   }
 
   query(sql: string, values: readonly Value[]): Query {
-    let known = this.#named.get(sql)
+    let known = this.#known.get(sql)
     if (known === undefined) {
-      known = { name: `forgeq_${this.#named.size}`, text: this.text(sql) }
-      this.#named.set(sql, known)
+      known = { text: this.text(sql), ...(!this.#isPooled && { name: `forgeq_${this.#known.size}` }) }
+      this.#known.set(sql, known)
     }
     return { ...known, values }
   }

@@ -2,12 +2,12 @@
 import { CallingStore, type Answer } from '../store/calling-store.ts'
 import type * as records from '../store/records.ts'
 import type { Migration } from '../store/store.ts'
-import type { WorkerEnd } from '../store/worker-record.ts'
+import type { WorkerEnd, WorkerFacts } from '../store/worker-record.ts'
 import { migrate } from './checks.ts'
-import { makePool } from './connect.ts'
 import { explainFailure } from './failures.ts'
 import { KeepAlive } from './keep-alive.ts'
 import { Link, type Listeners } from './link.ts'
+import { reach, type Way } from './reach.ts'
 import { Statements } from './statements.ts'
 
 export interface PostgresOptions {
@@ -21,6 +21,7 @@ export class PostgresStore extends CallingStore<Link> {
   readonly #options: { readonly url: string; readonly schema: string; readonly allowUnsafe: boolean }
   readonly #listeners: Listeners = {
     has: (topic) => this.hears(topic),
+    all: () => new Set(this.topics()),
     spread: (topics) => this.spread(topics),
   }
   readonly #keepAlive: KeepAlive
@@ -38,19 +39,30 @@ export class PostgresStore extends CallingStore<Link> {
 
   async migrate(mode: 'plan' | 'apply'): Promise<Migration> {
     const { url, schema } = this.#options
-    const pool = makePool(url)
+    let way: Way | undefined
     try {
-      return await migrate(pool, new Statements(schema), schema, mode)
+      way = await reach(url)
+      return await migrate(way.pool, new Statements(schema, way.isPooled), schema, mode)
     } catch (error) {
       throw explainFailure(error)
     } finally {
-      await pool.end()
+      await way?.pool.end()
     }
   }
 
   override async register(worker: records.Registration): Promise<Answer<'register'>> {
     const answer = await super.register(worker)
     if (worker.keepAlive) this.#keepAlive.keep(worker.id, worker.leaseMs)
+    return answer
+  }
+
+  override async beat(
+    worker: string,
+    facts: WorkerFacts | null,
+    notes: readonly records.Note[],
+  ): Promise<Answer<'beat'>> {
+    const answer = await super.beat(worker, facts, notes)
+    this.#keepAlive.beaten(worker)
     return answer
   }
 
@@ -73,7 +85,7 @@ export class PostgresStore extends CallingStore<Link> {
   }
 
   protected override async connect(): Promise<Link> {
-    const link = await Link.open(makePool(this.#options.url), this.#options, this.#listeners)
+    const link = await Link.open(this.#options, this.#listeners)
     if (this.topics().length > 0) link.listen()
     this.#link = link
     return link

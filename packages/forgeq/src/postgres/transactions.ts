@@ -2,8 +2,9 @@
 // than it knew. Decides nothing about what is written.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ForgeError } from '../core/errors.ts'
-import type { Client, Pool, Pooled } from './connect.ts'
-import { explainFailure, isCollision } from './failures.ts'
+import { settingsHere, type Client, type Pool, type Pooled } from './connect.ts'
+import type { Deadline } from './deadline.ts'
+import { explainFailure, isCancelled, isCollision } from './failures.ts'
 import type { Names } from './names.ts'
 import type { Statements } from './statements.ts'
 import { Again, inOrder, Turn } from './turn.ts'
@@ -16,41 +17,63 @@ import { Again, inOrder, Turn } from './turn.ts'
 export type Promised = 'all' | 'nothing' | 'look'
 
 const begin = /* sql */ `SELECT forgeq.moment() AS now, nextval('forgeq.turn') AS seq`
-const beginLight = /* sql */ `${begin}, set_config('synchronous_commit', 'off', true)`
+const light = /* sql */ `, set_config('synchronous_commit', 'off', true)`
 
 /** Who collides so often does not have bad luck. */
 const attemptsLimit = 30
 const pauseMs = 10
+/** What was cancelled is tried again for so long: at once it may succeed, but time that is too short does not get longer. */
+const cancelledMs = 5_000
+
+export interface Transacting {
+  readonly pool: Pool
+  /** Through a pooler: what else is asked of a session is asked of each transaction. */
+  readonly isPooled: boolean
+  readonly statements: Statements
+  readonly names: Names
+  readonly isAwaited: (id: string) => boolean
+}
 
 export class Transactions {
   readonly #pool: Pool
   readonly #statements: Statements
   readonly #names: Names
   readonly #isAwaited: (id: string) => boolean
+  readonly #settings: string
   readonly #ruled = new Set<number>()
+  readonly #used = new WeakSet<Pooled>()
 
-  constructor(pool: Pool, statements: Statements, names: Names, isAwaited: (id: string) => boolean) {
+  constructor({ pool, isPooled, statements, names, isAwaited }: Transacting) {
     this.#pool = pool
     this.#statements = statements
     this.#names = names
     this.#isAwaited = isAwaited
+    this.#settings = isPooled ? `, ${settingsHere}` : ''
   }
 
-  /** The answer of `work`, and the turn that gave it: once it is committed. */
+  /**
+   * The answer of `work`, and the turn that gave it: once it is committed. At the deadline it has failed, whatever the server
+   * says or does not say.
+   */
   async run<T>(
     promised: Promised,
     work: (turn: Turn) => Promise<T>,
+    deadline: Deadline,
   ): Promise<{ readonly value: T; readonly turn: Turn }> {
     let queues: ReadonlyMap<number, boolean> = new Map()
+    const cancelledUntil = performance.now() + cancelledMs
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#attempt(promised, queues, work)
+        return await this.#attempt(promised, queues, work, deadline)
       } catch (error) {
-        if (attempt === attemptsLimit) throw tooOften(error)
+        const isPassing = isCollision(error) || (isCancelled(error) && performance.now() < cancelledUntil)
         if (error instanceof Again) queues = new Map([...queues, ...error.queues])
-        else if (!isCollision(error)) throw error
+        else if (!isPassing) throw explainFailure(error)
+        if (attempt === attemptsLimit || deadline.leftMs === 0) {
+          throw isCancelled(error) ? explainFailure(error) : tooOften(error)
+        }
         // Those who stood in each other's way must not meet again.
-        if (attempt > 2) await sleep(Math.random() * pauseMs * attempt)
+        if (attempt > 2) await sleep(Math.min(Math.random() * pauseMs * attempt, deadline.leftMs))
       }
     }
   }
@@ -59,8 +82,10 @@ export class Transactions {
     promised: Promised,
     queues: ReadonlyMap<number, boolean>,
     work: (turn: Turn) => Promise<T>,
+    deadline: Deadline,
   ): Promise<{ readonly value: T; readonly turn: Turn }> {
-    const { client, now, seq } = await this.#begin(promised)
+    const { client, now, seq } = await this.#begin(promised, deadline)
+    const unwatch = deadline.watch(client)
     try {
       const turn = this.#turn(client, promised, now, seq)
       await turn.enter(queues)
@@ -70,8 +95,9 @@ export class Transactions {
       return { value, turn }
     } catch (error) {
       await rollback(client)
-      if (error instanceof Again || isCollision(error)) throw error
-      throw explainFailure(error)
+      throw error
+    } finally {
+      unwatch()
     }
   }
 
@@ -88,13 +114,21 @@ export class Transactions {
     })
   }
 
-  /** An idle connection may have broken unnoticed: nothing was done on it, so another one is tried. */
-  async #begin(promised: Promised): Promise<{ client: Pooled; now: number; seq: number }> {
-    for (let attempt = 1; ; attempt++) {
+  /**
+   * Connections that were idle may have broken unnoticed, or lead to what is a standby by now: nothing was done on them. A new
+   * one tells how it is.
+   */
+  async #begin(promised: Promised, deadline: Deadline): Promise<{ client: Pooled; now: number; seq: number }> {
+    for (;;) {
       let client: Pooled | undefined
+      let unwatch: (() => void) | undefined
+      let isNew = true
       try {
-        client = await this.#pool.connect()
-        const sql = promised === 'nothing' ? beginLight : begin
+        client = await deadline.wait(this.#pool.connect(), (late) => late.release())
+        isNew = !this.#used.has(client)
+        this.#used.add(client)
+        unwatch = deadline.watch(client)
+        const sql = `${begin}${promised === 'nothing' ? light : ''}${this.#settings}`
         const begun = client.query(promised === 'look' ? 'BEGIN ISOLATION LEVEL REPEATABLE READ' : 'BEGIN')
         const answer = client.query(this.#statements.query(sql, []))
         await inOrder([begun, answer])
@@ -102,7 +136,9 @@ export class Transactions {
         return { client, ...(rows[0] as { now: number; seq: number }) }
       } catch (error) {
         client?.release(error as Error)
-        if (client === undefined || attempt === 2) throw explainFailure(error)
+        if (isNew || deadline.leftMs === 0) throw error
+      } finally {
+        unwatch?.()
       }
     }
   }

@@ -5,7 +5,7 @@ import type { QueueSettings } from '../core/limit.ts'
 import { failpoint } from './failpoint.ts'
 import type { Images } from './moved.ts'
 import type * as records from './records.ts'
-import type { Migration, Store, StoreInfo, Topic } from './store.ts'
+import type { EnqueueHow, Migration, Store, StoreInfo, Topic } from './store.ts'
 import type { WorkerEnd, WorkerFacts } from './worker-record.ts'
 
 export type Calls = Omit<Store, 'open' | 'migrate' | 'close' | 'listen'>
@@ -51,7 +51,7 @@ export abstract class CallingStore<L extends StoreLink> implements Store {
     await (await link?.catch(() => undefined))?.close()
   }
 
-  enqueue(jobs: readonly records.NewJob[], options: { readonly atomic: boolean }): Promise<Answer<'enqueue'>> {
+  enqueue(jobs: readonly records.NewJob[], options: EnqueueHow): Promise<Answer<'enqueue'>> {
     return this.#call('enqueue', jobs, options)
   }
 

@@ -62,6 +62,11 @@ export interface Migration {
 /** What the `listen` side hears; `ready:` is a queue, `ended:` a job, `orders:` a worker. */
 export type Topic = `ready:${string}` | `ended:${string}` | `orders:${string}` | 'due'
 
+export interface EnqueueHow {
+  readonly atomic: boolean
+  readonly withinMs?: number
+}
+
 export interface Store {
   /** Connects, checks versions and durability, migrates an empty store. Repeatable; calls before it open by themselves. */
   open(): Promise<StoreInfo>
@@ -71,9 +76,10 @@ export interface Store {
 
   /**
    * All or none when `atomic`; otherwise each job has its own answer. The same id again is a duplicate, never a second job,
-   * and where it has replaced the work of another job it has the same answer again and replaces nothing.
+   * and where it has replaced the work of another job it has the same answer again and replaces nothing. `withinMs`: who
+   * waits so long has given up; a store that can end the call by then should, and say what is known of its outcome.
    */
-  enqueue(jobs: readonly NewJob[], options: { readonly atomic: boolean }): Promise<readonly Enqueued[]>
+  enqueue(jobs: readonly NewJob[], options: EnqueueHow): Promise<readonly Enqueued[]>
 
   register(worker: Registration): Promise<{ readonly now: number }>
   /** Settles what ended and claims what fits, in one atomic step. One at a time per worker. */

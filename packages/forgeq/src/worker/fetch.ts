@@ -100,9 +100,10 @@ export class Fetch {
     this.#noted.clear()
   }
 
-  /** There may be work. */
+  /** There may be work: so the store was heard of, and what waits for it to be back need not wait. */
   wake(): void {
     this.#pollMs = defaults.pollBusyMs
+    this.#retryAt = 0
     this.#loop.wake()
   }
 
@@ -235,7 +236,7 @@ export class Fetch {
     if (request.waits === true && tookMs >= this.#pollMs) return 0
     const isBusy = claimed.length > 0 || runs.length > 0
     this.#pollMs = isBusy ? defaults.pollBusyMs : Math.min(this.#pollMs * 2, defaults.pollIdleMs)
-    return this.#pollMs * (0.75 + this.#host.random() * 0.5)
+    return this.#pollMs * (1 + this.#host.random() * 0.4)
   }
 
   #takeEnded(): readonly Run[] {

@@ -19,12 +19,12 @@ for (const [name, arbitrary] of Object.entries({ 'of all kinds': commands, 'for 
     t.diagnostic(`FORGEQ_PROPERTY_SEED=${seed} FORGEQ_PROPERTY_RUNS=${numRuns}`)
     const property = fc.asyncProperty(arbitrary, async (given) => {
       const clock = new ManualClock()
-      const opened = [await openStopped(database, clock)]
+      const opened = [await openStopped(database, { clock })]
       // Jobs go to SQLite and come back.
       let [isThere, closeOther] = [true, async (): Promise<void> => undefined]
       const another = async (): Promise<Store> => {
         isThere = !isThere
-        if (isThere) return opened[opened.push(await openStopped(database, clock)) - 1]!.store
+        if (isThere) return opened[opened.push(await openStopped(database, { clock })) - 1]!.store
         const store = sqlite(':memory:', { clock, inline: true })
         const closeOthers = closeOther
         closeOther = async () => Promise.all([closeOthers(), store.close()]).then(() => undefined)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { defineJob, ForgeError, typed, type Call } from 'forgeq'
+import type { EnqueueHow } from '#src/store/store.js'
 import type { NewJob } from '#src/store/records.js'
 import { z } from 'zod'
 import { bench } from '../worker/bench.ts'
@@ -18,11 +19,11 @@ test('one job, many inputs: stored in order, in chunks that share one policy', a
   )
   const chunks = tapped.calls.filter(({ method }) => method === 'enqueue')
   assert.deepEqual(
-    chunks.map(({ args }) => [(args[0] as unknown[]).length, args[1]]),
+    chunks.map(({ args }) => [(args[0] as unknown[]).length, (args[1] as EnqueueHow).atomic]),
     [
-      [1000, { atomic: true }],
-      [1000, { atomic: true }],
-      [100, { atomic: true }],
+      [1000, true],
+      [1000, true],
+      [100, true],
     ],
   )
   const jobs = chunks.flatMap(({ args }) => args[0] as readonly NewJob[])

@@ -94,3 +94,37 @@ test('of many jobs in one call only those in flight count', async (t) => {
   gate.open()
   for (const handles of await Promise.all(calls)) assert.equal(handles.length, 2_500)
 })
+
+test('a store that never answers: the call ends by the deadline, and holds its jobs for as long as the store does', async (t) => {
+  const { forge, tapped, advance, close } = bench()
+  t.after(close)
+  await forge.ready()
+  const gate = held(tapped, 'enqueue')
+  const one = forge.enqueue(plain, 1).catch((error: unknown) => error)
+  await advance(2_600)
+  const error = await one
+  assert.ok(ForgeError.is(error, 'OUTCOME_UNKNOWN'))
+  const waiting = codesOf(numbers(caps.enqueuesWaiting - 1).map((n) => forge.enqueue(plain, n)))
+  await assert.rejects(forge.enqueue(plain, -1), tooMany)
+  await advance(2_600)
+  assert.deepEqual(await waiting, new Set(['OUTCOME_UNKNOWN']))
+  await assert.rejects(forge.enqueue(plain, -1), tooMany)
+  gate.open()
+  tapped.tap('enqueue')
+  await advance(0)
+  // What the store has got meanwhile is known to it by its id.
+  assert.equal((await forge.enqueue(plain, 1, { id: error.id! })).duplicate, true)
+})
+
+test('one that never opens: the call ends at the deadline, and nothing was sent', async (t) => {
+  const { forge, tapped, advance, close } = bench()
+  t.after(close)
+  const gate = held(tapped, 'open')
+  const waiting = codesOf([forge.enqueue(plain, 1), forge.enqueueMany(plain, [2, 3])])
+  await advance(2_000)
+  assert.deepEqual(await waiting, new Set(['STORE_UNAVAILABLE']))
+  assert.equal(tapped.count('enqueue'), 0)
+  gate.open()
+  await advance(0)
+  assert.equal((await forge.enqueue(plain, 1)).duplicate, false)
+})

@@ -85,6 +85,33 @@ test('a limited queue stays exact with several processes at it', async () => {
   await Promise.all(stores.map((store) => store.close()))
 })
 
+test('a rate is exact when who took the time first comes to the queue last', async () => {
+  const schema = database.schema()
+  const store = open(schema)
+  const { client } = database
+  await store.setQueue('default', { rate: { max: 5, perMs: 3_600_000 } })
+  await store.enqueue(
+    Array.from({ length: 20 }, () => newJob()),
+    { atomic: true },
+  )
+  const claim = async (worker: string, turn: number): Promise<number> => {
+    const wants = [{ queue: 'default', slots: 2 }]
+    const reply = await store.exchange({ worker, turn, settlements: [], wants, slots: 2, notes: [] })
+    return reply.closed ? 0 : reply.claimed.length
+  }
+  for (const worker of ['early', 'late']) await store.register(registration(worker))
+  await client.query('BEGIN')
+  await client.query(`SELECT 1 FROM ${schema}.worker WHERE uid = 'early' FOR UPDATE`)
+  const early = claim('early', 1)
+  const waiting = /* sql */ `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%${schema}%'`
+  while ((await client.query(waiting)).rows.length === 0) await client.query('SELECT pg_stat_clear_snapshot()')
+  assert.equal(await claim('late', 1), 2)
+  await client.query('COMMIT')
+  assert.equal(await early, 2)
+  assert.equal((await claim('late', 2)) + (await claim('late', 3)) + (await claim('early', 2)), 1)
+  await store.close()
+})
+
 test('a settlement that holds others back waits until nobody else works on the queue', async () => {
   const schema = database.schema()
   const store = open(schema)

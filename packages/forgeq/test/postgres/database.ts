@@ -40,13 +40,13 @@ const stopClock = async ({ client }: TestDatabase, schema: string, clock: Manual
   await client.query(`UPDATE ${schema}.clock SET frozen_at = $1`, [clock.now()])
 }
 
-/** A store in a schema of its own, whose clock stands still. */
+/** A store in a schema of its own, whose clock stands still. `url`: another way to the database. */
 export async function openStopped(
   database: TestDatabase,
-  clock: ManualClock = new ManualClock(),
+  { clock = new ManualClock(), url = database.url }: { readonly clock?: ManualClock; readonly url?: string } = {},
 ): Promise<OpenStore & { readonly schema: string }> {
   const schema = database.schema()
-  const store: Store = postgres(database.url, { schema, allowUnsafe: true })
+  const store: Store = postgres(url, { schema, allowUnsafe: true })
   await store.migrate('apply')
   await stopClock(database, schema, clock)
   return {

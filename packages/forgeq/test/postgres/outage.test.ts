@@ -3,6 +3,9 @@ import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { ForgeError } from '#src/core/errors.js'
 import { postgres } from '#src/postgres/index.js'
+import type { ExchangeRequest } from '#src/store/records.js'
+import type { Store } from '#src/store/store.js'
+import { complete, crash } from '#src/conformance/endings.js'
 import { openStopped, testDatabase } from './database.ts'
 import { newJob, registration } from './jobs.ts'
 import { Proxy } from './proxy.ts'
@@ -75,6 +78,96 @@ test('an exchange whose answer is lost at the commit is sent again and loses not
   )
   await store.close()
 })
+
+// Whatever it is that was committed: made again it has the same answer and no second effect. What is left out (beat, promote,
+// prune, lost) carries nothing that could be done twice, and is simply done again.
+const lostCommits: Readonly<Record<string, (store: Store, lose: () => void) => Promise<void>>> = {
+  register: async (store, lose) => {
+    lose()
+    await unknown(store.register(registration('w')))
+    await store.register(registration('w'))
+    assert.equal((await store.workers()).length, 1)
+  },
+  'exchange that settles': async (store, lose) => {
+    const request = await claimed(store)
+    lose()
+    await unknown(store.exchange(request))
+    const again = await store.exchange(request)
+    assert.deepEqual(!again.closed && again.verdicts, ['applied'])
+    assert.equal((await store.queues())[0]!.counts.completed, 1)
+  },
+  'settle for a closed worker': async (store, lose) => {
+    await claimed(store)
+    await store.leave('w')
+    const { jobs } = await store.lost(10)
+    const settlements = jobs.map((job) => ({ ...crash(job), worker: job.worker }))
+    lose()
+    await unknown(store.settle(settlements))
+    // The rescuer cannot tell its own settlement from that of another one; either way it is done once.
+    assert.deepEqual(await store.settle(settlements), ['lost'])
+    const { counts } = (await store.queues())[0]!
+    assert.deepEqual([counts.ready, counts.running], [1, 0])
+    assert.deepEqual((await store.lost(10)).jobs, [])
+  },
+  leave: async (store, lose) => {
+    await store.register(registration('w'))
+    lose()
+    await unknown(store.leave('w'))
+    await store.leave('w')
+    assert.deepEqual(await store.workers(), [])
+  },
+  setQueue: async (store, lose) => {
+    await store.enqueue([newJob()], { atomic: true })
+    lose()
+    await unknown(store.setQueue('default', { paused: true, accepting: false }))
+    await store.setQueue('default', { paused: true, accepting: false })
+    assert.equal((await store.queues())[0]!.paused, true)
+  },
+  setWorker: async (store, lose) => {
+    await store.register(registration('w'))
+    lose()
+    await unknown(store.setWorker('w', { slots: 3 }))
+    assert.equal(await store.setWorker('w', { slots: 3 }), true)
+  },
+  act: async (store, lose) => {
+    const job = newJob()
+    await store.enqueue([job], { atomic: true })
+    lose()
+    await unknown(store.act({ action: 'cancel', ids: [job.id] }))
+    await store.act({ action: 'cancel', ids: [job.id] })
+    const { counts } = (await store.queues())[0]!
+    assert.deepEqual([counts.ready, counts.cancelled], [0, 1])
+  },
+}
+
+const unknown = (call: Promise<unknown>): Promise<void> =>
+  assert.rejects(call, (error) => ForgeError.is(error, 'OUTCOME_UNKNOWN'))
+
+/** A worker that has claimed a job, and the exchange that completes it. */
+const claimed = async (store: Store): Promise<ExchangeRequest> => {
+  await store.enqueue([newJob()], { atomic: true })
+  await store.register(registration('w'))
+  const request = {
+    worker: 'w',
+    turn: 1,
+    settlements: [],
+    wants: [{ queue: 'default', slots: 1 }],
+    slots: 1,
+    notes: [],
+  }
+  const reply = await store.exchange(request)
+  assert.ok(!reply.closed)
+  return { ...request, turn: 2, settlements: reply.claimed.map((hold) => complete(hold)), wants: [], slots: 0 }
+}
+
+for (const [name, play] of Object.entries(lostCommits)) {
+  test(`lost commit: ${name}: once, whether its answer came or not`, async () => {
+    const store = postgres(proxy.urlOf(url), { schema: database.schema(), allowUnsafe: true })
+    await store.open()
+    await play(store, () => proxy.loseAnswerTo('COMMIT'))
+    await store.close()
+  })
+}
 
 test('a server that stops is unavailable, and goes on where it was when it is back', async () => {
   const server = await Server.make()

@@ -24,8 +24,8 @@ const growing =
 export async function walks(t: TestContext, { client }: TestDatabase, schema: string, sql: string): Promise<string[]> {
   const parameters = new Set(sql.match(/\$\d+/g)).size
   const values = parameters === 0 ? '' : `(${Array.from({ length: parameters }, () => 'NULL').join(', ')})`
-  for (const setting of planning) await client.query(`SET ${setting}`)
-  await client.query(`PREPARE explained AS ${new Statements(schema).text(sql)}`)
+  for (const [name, value] of Object.entries(planning)) await client.query(`SET ${name} = ${value}`)
+  await client.query(`PREPARE explained AS ${new Statements(schema, false).text(sql)}`)
   try {
     const { rows } = await client.query<{ 'QUERY PLAN': string }>(`EXPLAIN EXECUTE explained${values}`)
     const lines = rows.map((row) => row['QUERY PLAN'])

@@ -1,11 +1,16 @@
-// A way to a server that loses an answer when it is told to.
+// A way to a server that loses an answer when it is told to, or everything from then on.
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+
+/** What is dropped, so that whoever waits for it learns nothing: what goes to the server, what comes from it, or both. */
+export type Direction = 'there' | 'back' | 'both'
 
 export class Proxy {
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
   #losing: string | undefined
+  #drops: Direction | undefined
+  #muting: string | undefined
 
   private constructor(target: { readonly host: string; readonly port: number }) {
     this.#server = createServer((client) => this.#carry(client, connect(target.port, target.host)))
@@ -32,6 +37,28 @@ export class Proxy {
     this.#losing = command
   }
 
+  /** The next command of this name arrives and is done, and nobody is told; its connection stays open. */
+  muteAfter(command: string): void {
+    this.#muting = command
+  }
+
+  /** From now on connections stay open, new ones too, and say nothing. */
+  drop(direction: Direction): void {
+    this.#drops = direction
+  }
+
+  /** New connections work again; what was dropped on the old ones is lost, so they are cut. */
+  heal(): void {
+    this.#drops = undefined
+    for (const socket of this.#sockets) socket.destroy()
+  }
+
+  /** New connections work again; those that said nothing go on saying nothing. */
+  replace(): void {
+    for (const socket of this.#sockets) socket.removeAllListeners('data').resume()
+    this.#drops = undefined
+  }
+
   async close(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy()
     this.#server.close()
@@ -40,11 +67,14 @@ export class Proxy {
 
   #carry(client: Socket, server: Socket): void {
     let lost: string | undefined
+    let isMute = false
     client.on('data', (data) => {
+      if (this.#muting !== undefined && data.includes(this.#muting)) [isMute, this.#muting] = [true, undefined]
       if (this.#losing !== undefined && data.includes(this.#losing)) [lost, this.#losing] = [this.#losing, undefined]
-      server.write(data)
+      if (this.#drops === undefined || this.#drops === 'back') server.write(data)
     })
     server.on('data', (data) => {
+      if (isMute || (this.#drops !== undefined && this.#drops !== 'there')) return undefined
       if (lost === undefined) return client.write(data)
       // The server names the command that it has done.
       if (!data.includes(lost)) return undefined

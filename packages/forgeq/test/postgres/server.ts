@@ -2,7 +2,7 @@
 // names. Without either the tests fail and say what to install.
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { chownSync, existsSync, readdirSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, readdirSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -24,8 +24,8 @@ const findBinaries = (): string => {
   return found
 }
 
-/** The server refuses to run as root: then it runs as `postgres` or `nobody`. */
-const unprivileged = (): { uid?: number; gid?: number } => {
+/** Servers refuse to run as root: then they run as `postgres` or `nobody`. */
+export const unprivileged = (): { uid?: number; gid?: number } => {
   if (process.getuid?.() !== 0) return {}
   for (const user of ['postgres', 'nobody']) {
     try {
@@ -39,7 +39,7 @@ const unprivileged = (): { uid?: number; gid?: number } => {
   throw new Error('the server cannot run as root, and there is no user postgres or nobody')
 }
 
-const freePort = async (): Promise<number> => {
+export const freePort = async (): Promise<number> => {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
@@ -54,6 +54,8 @@ export class Server {
   readonly #port: number
   readonly #user: { uid?: number; gid?: number }
   #process: ChildProcess | undefined
+  /** The lines of its log. */
+  readonly said: string[] = []
 
   private constructor(bin: string, folder: string, port: number, user: { uid?: number; gid?: number }) {
     this.#bin = bin
@@ -62,11 +64,18 @@ export class Server {
     this.#user = user
   }
 
-  static async make(): Promise<Server> {
+  /** `on`: the folder that its own is made in; `logOn`: the same for its write-ahead log. */
+  static async make(on: string = tmpdir(), logOn: string = on): Promise<Server> {
     const [bin, user] = [findBinaries(), unprivileged()]
-    const folder = await mkdtemp(join(tmpdir(), 'forgeq-postgres-'))
+    const folder = await mkdtemp(join(on, 'forgeq-postgres-'))
+    if (on !== tmpdir()) chmodSync(on, 0o755)
     if (user.uid !== undefined) chownSync(folder, user.uid, user.gid!)
     const options = ['-D', 'data', '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync']
+    if (logOn !== on) {
+      const log = await mkdtemp(join(logOn, 'forgeq-log-'))
+      if (user.uid !== undefined) chownSync(log, user.uid, user.gid!)
+      options.push('-X', log)
+    }
     execFileSync(join(bin, 'initdb'), options, { cwd: folder, env: {}, stdio: ['ignore', 'ignore', 'pipe'], ...user })
     return new Server(bin, folder, await freePort(), user)
   }
@@ -95,15 +104,14 @@ export class Server {
       ...this.#user,
     })
     this.#process = server
-    const lines: string[] = []
-    for await (const line of createInterface({ input: server.stderr })) {
-      lines.push(line)
-      if (line.includes('ready to accept connections')) {
-        server.stderr.resume()
-        return
-      }
-    }
-    throw new Error(`the server did not start:\n${lines.join('\n')}`)
+    const lines = createInterface({ input: server.stderr })
+    await new Promise<void>((resolve, reject) => {
+      lines.on('line', (line) => {
+        this.said.push(line)
+        if (line.includes('ready to accept connections')) resolve()
+      })
+      lines.on('close', () => reject(new Error(`the server did not start:\n${this.said.join('\n')}`)))
+    })
   }
 
   /** At once and without ceremony, as a crash would. */

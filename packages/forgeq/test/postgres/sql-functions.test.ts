@@ -139,7 +139,7 @@ test('a user may call them who may read and write the tables, and nobody else', 
 
 test('a schema from before the functions is refused until it is migrated, and keeps its counts', async (t) => {
   const schema = database.schema()
-  const statements = new Statements(schema)
+  const statements = new Statements(schema, false)
   await client.query(`CREATE SCHEMA ${schema}`)
   await client.query(statements.text(migrations[0]!.sql))
   await client.query(

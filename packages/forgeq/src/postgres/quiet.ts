@@ -1,0 +1,126 @@
+// When nothing happens, which is most of the time: an idle worker's exchange and its beat in one statement each, without a
+// transaction around it, and what the former saw of everything else answers who promotes and rescues a moment later. Whatever is
+// not as quiet as that is left to the calls themselves.
+import type { BeatReply, Closed, ExchangeReply, ExchangeRequest, LostJob, Note } from '../store/records.ts'
+import type { WorkerFacts } from '../store/worker-record.ts'
+import type { Result, Value } from './connect.ts'
+
+/** Sends one statement that is a transaction of its own; `undefined` when it failed, for whatever reason. */
+export type Ask = (sql: string, ...values: Value[]) => Promise<Result | undefined>
+
+/** What was seen, and when by the clock of this process. */
+export interface Quiet {
+  readonly seenAt: number
+  readonly now: number
+  readonly dueAt: number | null
+  readonly isLost: boolean
+  readonly expiryAt: number | null
+  readonly guardUntil: number
+  readonly shortestMs: number | null
+}
+
+export interface QuietMemory {
+  /** Forgotten whenever this process changes something or hears of a change. */
+  quiet: Quiet | undefined
+  /** So many times: what was asked for before says nothing of what came meanwhile. */
+  changes: number
+  lookedAt: number
+}
+
+// OFFSET 0 keeps the planner from reading all of live and parked at once.
+const look = /* sql */ `
+  SELECT s.now, w.closed, w.turn, c.frozen_at IS NULL AS moves, m.guard_until AS "guardUntil",
+    EXISTS (SELECT 1 FROM forgeq.cancel o WHERE o.worker = w.id) AS ordered,
+    EXISTS (SELECT 1 FROM forgeq.queue q WHERE q.name = ANY ($2::text[]) AND (
+      EXISTS (SELECT 1 FROM forgeq.live l WHERE l.queue = q.id AND l.worker IS NULL OFFSET 0)
+      OR EXISTS (SELECT 1 FROM forgeq.parked p WHERE p.queue = q.id AND p.type = ANY (w.types) OFFSET 0))) AS work,
+    least((SELECT min(run_at) FROM forgeq.later), (SELECT min(at) FROM forgeq.deadline), (SELECT min(at) FROM forgeq.alarm)) AS "dueAt",
+    EXISTS (SELECT 1 FROM forgeq.worker x WHERE x.left_at IS NULL AND (x.closed OR x.expires_at <= s.now)) AS "isLost",
+    (SELECT min(x.expires_at) FROM forgeq.worker x WHERE NOT x.closed AND x.left_at IS NULL) AS "expiryAt",
+    (SELECT min(x.lease_ms) FROM forgeq.worker x WHERE NOT x.closed AND x.left_at IS NULL) AS "shortestMs"
+  FROM (SELECT forgeq.moment() AS now OFFSET 0) s CROSS JOIN forgeq.worker w CROSS JOIN forgeq.clock c CROSS JOIN forgeq.meta m
+  WHERE w.uid = $1`
+
+interface Looked extends Omit<Quiet, 'seenAt'> {
+  readonly closed: boolean
+  readonly turn: number
+  readonly moves: boolean
+  readonly ordered: boolean
+  readonly work: boolean
+}
+
+/** The answer when there is nothing to tell and nothing to give. */
+export const quietExchange = async (
+  ask: Ask,
+  memory: QuietMemory,
+  request: ExchangeRequest,
+): Promise<ExchangeReply | Closed | undefined> => {
+  const { changes } = memory
+  const queues = request.wants.map(({ queue }) => queue)
+  const row = (await ask(look, request.worker, queues))?.rows[0] as Looked | undefined
+  if (row === undefined || row.closed || row.ordered || row.work || request.turn <= row.turn) return undefined
+  // Where time stands still, what was seen says nothing of a moment later.
+  memory.quiet = row.moves && memory.changes === changes ? { ...row, seenAt: performance.now() } : undefined
+  const { now, dueAt: nextDueAt } = row
+  return { closed: false, verdicts: [], claimed: [], suspects: false, more: false, orders: [], nextDueAt, now }
+}
+
+// The worker's next chance, where nobody was away and nobody has an order for it. Against whoever beats or rescues: the guard is
+// locked first, as everywhere, and both rows are looked at again once they are.
+const extend = /* sql */ `
+  WITH guard AS (
+    UPDATE forgeq.meta m SET beat_at = greatest(m.beat_at, s.now) FROM (SELECT forgeq.moment() AS now OFFSET 0) s, forgeq.worker w
+    WHERE w.uid = $1 AND NOT w.closed AND s.now - m.beat_at <= w.lease_ms RETURNING s.now),
+  beaten AS (
+    UPDATE forgeq.worker w SET beat_at = g.now, expires_at = g.now + w.lease_ms, facts = coalesce($2, w.facts) FROM guard g
+    WHERE w.uid = $1 AND NOT w.closed RETURNING w.id, w.slots, w.facts, g.now)
+  SELECT b.now, EXISTS (SELECT 1 FROM forgeq.cancel c WHERE c.worker = b.id)
+      OR coalesce(b.slots <> (b.facts::json ->> 'slots')::integer, false) AS ordered,
+    set_config('synchronous_commit', 'off', true)
+  FROM beaten b`
+
+export const quietBeat = async (
+  ask: Ask,
+  memory: QuietMemory,
+  worker: string,
+  facts: WorkerFacts | null,
+  notes: readonly Note[],
+): Promise<BeatReply | Closed | undefined> => {
+  if (notes.length > 0) return undefined
+  const result = await ask(extend, worker, facts === null ? null : JSON.stringify(facts))
+  const row = result?.rows[0] as { now: number; ordered: boolean } | undefined
+  if (row === undefined || row.ordered) return undefined
+  // Who has just written knows that the store is there.
+  memory.lookedAt = row.now
+  return { closed: false, orders: [], now: row.now }
+}
+
+const freshMs = 1_500
+
+/** Store time now, as long as what was seen is fresh. */
+const nowBy = ({ quiet }: QuietMemory): number | undefined => {
+  const ageMs = quiet === undefined ? Infinity : performance.now() - quiet.seenAt
+  return ageMs > freshMs ? undefined : quiet!.now + ageMs
+}
+
+const isAhead = (at: number | null, now: number): boolean => at === null || at > now
+
+export const quietPromote = (
+  memory: QuietMemory,
+): { readonly moved: number; readonly nextDueAt: number | null } | undefined => {
+  const now = nowBy(memory)
+  const { dueAt = null } = memory.quiet ?? {}
+  return now !== undefined && isAhead(dueAt, now) ? { moved: 0, nextDueAt: dueAt } : undefined
+}
+
+export const quietLost = (
+  memory: QuietMemory,
+): { readonly jobs: readonly LostJob[]; readonly nextExpiryAt: number | null } | undefined => {
+  const now = nowBy(memory)
+  if (now === undefined) return undefined
+  const { isLost, expiryAt, guardUntil, shortestMs } = memory.quiet!
+  if (isLost || !isAhead(expiryAt, now)) return undefined
+  // A store that nobody wrote to for long counts as away.
+  if (shortestMs !== null && now - memory.lookedAt > shortestMs / 2) return undefined
+  return { jobs: [], nextExpiryAt: expiryAt === null ? null : Math.max(expiryAt, guardUntil) }
+}

@@ -212,6 +212,9 @@ const sift = async (hand: Hand, gate: Gate, rows: readonly Row[]): Promise<Sifte
     // What does not fit stays where it is. And the next job of a key that was met comes before the later lanes.
     if (row.payload === null || hand.bytesLeft <= 0 || row.lane > keyLane) break
     const fate = fateOf(hand, gate, row, key === null ? undefined : states.get(key))
+    const leavesItsLine = fate === 'park' && key !== null
+    // Keys that were passed have tokens again, at the end of the lane, before anything else of it is looked at.
+    if (passed.length > 0 && !leavesItsLine) break
     parkedLast = fate === 'park' && key === null
     if (fate === 'run') {
       hand.bytesLeft -= Buffer.byteLength(row.payload)
@@ -224,8 +227,8 @@ const sift = async (hand: Hand, gate: Gate, rows: readonly Row[]): Promise<Sifte
       if (key !== null) {
         passed.push({ queue: gate.queue, key })
         keyLane = row.lane
-        // Its key's next job may stand before what was read.
-        break
+        // Its key's next job may stand before what was read, but not when it is the next in the line of one that was parked.
+        if (fate !== 'park') break
       }
     }
     if (key !== null) keyLane = row.lane

@@ -91,8 +91,11 @@ test('the check sees what is worded otherwise, and nothing else', () => {
 
 test('every error begins in lower case and ends without a full stop', () => {
   const files = readdirSync(src, { recursive: true, encoding: 'utf8' })
-    // Its refusals are followed by SQL.
-    .filter((name) => name.endsWith('.ts') && name !== join('sqlite', 'schema.ts'))
+    // Refusals in SQL are worded as the server's are: a message, and a hint that is a sentence.
+    .filter(
+      (name) =>
+        name.endsWith('.ts') && name !== join('sqlite', 'schema.ts') && !name.startsWith(join('postgres', 'sql-')),
+    )
   const makers = files.flatMap((file) => [...readFileSync(join(src, file), 'utf8').matchAll(maker)])
   assert.ok(makers.length > 150, `only ${makers.length} places were seen`)
   const found = files.flatMap((file) => faults(readFileSync(join(src, file), 'utf8')).map((text) => `${file}: ${text}`))

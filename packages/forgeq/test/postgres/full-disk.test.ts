@@ -65,13 +65,16 @@ for (const full of ['tables', 'log'] as const) {
     const { error, id } = refused
     t.diagnostic(`after ${stored.length} jobs of 0.8 MB: ${error.code}: ${error.message}`)
     assert.ok(['STORE_UNAVAILABLE', 'OUTCOME_UNKNOWN'].includes(error.code))
-    // Where it is the log of the server that has no room, the server stops, and somebody has to make room and start it.
+    // Where it is the log of the server that has no room, the server stops; unless what it recovers from makes room, somebody
+    // has to make it and start the server.
     const isUp = await store.queues().then(
       () => true,
       () => false,
     )
-    assert.equal(isUp, full === 'tables')
-    if (isUp) assert.match(error.message, /disk is full/)
+    if (full === 'tables') {
+      assert.ok(isUp)
+      assert.match(error.message, /disk is full/)
+    }
     execFileSync('mount', ['-o', 'remount,size=192m', disk])
     if (!isUp) {
       await server.stop()

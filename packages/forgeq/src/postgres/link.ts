@@ -31,7 +31,7 @@ export interface Listeners {
 }
 
 // The calls of one method share a shape that only `operations` knows; the link passes them through.
-interface AnyOperation extends Pick<Operation<Method>, 'promises'> {
+interface AnyOperation extends Pick<Operation<Method>, 'promises' | 'quietWrites'> {
   run(turn: Turn, memory: Memory, ...args: readonly unknown[]): Promise<unknown>
   mayPeek?(memory: Memory, ...args: readonly unknown[]): boolean
   quiet?(ask: Ask, memory: Memory, ...args: readonly unknown[]): unknown
@@ -49,6 +49,8 @@ const callMs = 30_000
 const pooledProblem =
   'connected through a pooler: statements are not prepared, and hints of other processes are not heard, so their jobs wait ' +
   'for the next poll; connect to the server itself where you can'
+
+const committed = (method: Method): void => failpoint(`${method}.after-commit`)
 
 export class Link {
   readonly #pool: Pool
@@ -132,6 +134,7 @@ export class Link {
     if (operation.quiet !== undefined && mayPeek && !this.#isPooled) {
       const ask: Ask = (sql, ...values) => this.#ask(this.#statements.query(sql, values), deadline)
       const answer = await operation.quiet(ask, this.#memory, ...args)
+      if (answer !== undefined && operation.quietWrites === true) committed(method)
       if (answer !== undefined) return answer
     }
     try {
@@ -180,7 +183,7 @@ export class Link {
       const { value, turn } = await this.#transactions.run(operation.promises, work, deadline)
       operation.after?.(this.#memory, value, turn)
       this.#announce(turn)
-      failpoint(`${method}.after-commit`)
+      committed(method)
       return value
     } catch (error) {
       if (error instanceof Refused) return error.answers

@@ -31,6 +31,8 @@ export interface Operation<M extends Method> {
   run(turn: Turn, memory: Memory, ...args: Parameters<Calls[M]>): Promise<Answer<M>>
   /** Whether it is worth a look if there is anything to write. Default: always. */
   mayPeek?(memory: Memory, ...args: Parameters<Calls[M]>): boolean
+  /** That statement writes. */
+  readonly quietWrites?: true
   /** The answer in a statement or from memory, where all is quiet; else `undefined`. */
   quiet?(
     ask: Ask,
@@ -86,6 +88,7 @@ export const operations: { readonly [M in Method]: Operation<M> } = {
   },
   beat: {
     promises: 'nothing',
+    quietWrites: true,
     quiet: (ask, memory, worker, facts, notes) => quietBeat(ask, memory, worker, facts, notes),
     run: (turn, _, worker, facts, notes) => beat(turn, worker, facts, notes),
     withinMs: () => beatMs,

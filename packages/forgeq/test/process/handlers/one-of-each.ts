@@ -11,6 +11,8 @@ const lost = defineJob('lost', { input: typed<void>(), queue: 'lost' }, () => 'l
 
 const forge = new ForgeQ({ store: url })
 const { store } = forge
+// A schema that has to be made first may take longer than an enqueue waits for it.
+await forge.ready()
 await forge.enqueue(lost, undefined, { id: lostId })
 await forge.enqueue(delayed, undefined, { id: delayedId, delay: '50ms' })
 const { id } = await forge.enqueue(parent, undefined, { id: parentId })

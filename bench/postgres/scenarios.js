@@ -25,7 +25,13 @@ const drains = (size) =>
     [1, size(2_000, 1_000), withOneSlot],
     [50, size(40_000, 10_000)],
     [200, size(80_000, 20_000)],
-  ].map(([concurrency, jobs, only]) => ({ name: `${concurrency} slots`, concurrency, jobs, ready: jobs, only }))
+  ].map(([concurrency, jobs, only]) => ({
+    name: concurrency === 1 ? '1 slot' : `${concurrency} slots`,
+    concurrency,
+    jobs,
+    ready: jobs,
+    only,
+  }))
 
 const costs = {
   id: 'costs',

@@ -75,11 +75,11 @@ export const table = (rows, subjects) => {
 }
 
 /** Under the table: with what each column was measured. */
-export const legend = (subjects) =>
+export const legend = (subjects, durabilityIs) =>
   subjects
     .map(
       ({ title, version, settings, durability, driver }) =>
-        `- ${title} ${version}: ${settings}; synchronous=${durability}; ${driver}`,
+        `- ${title} ${version}: ${settings}; ${durabilityIs}${durability}; ${driver}`,
     )
     .join('\n')
 

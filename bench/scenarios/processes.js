@@ -3,8 +3,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { partner } from './partner.js'
 
-const concurrency = 10
-
 export const scenario = {
   id: 'processes',
   title: 'claim + complete, worker processes of 10',
@@ -12,10 +10,10 @@ export const scenario = {
   only: ['forgeq', 'forgeq-relaxed', 'plainjob', 'plainjob-full'],
   cases: (size) => {
     const jobs = size(30_000, 20_000)
-    return size([1, 2, 4, 16], [1, 4]).map((count) => ({ name: `${count}`, count, jobs, ready: jobs }))
+    return size([1, 2, 4, 16], [1, 4]).map((count) => ({ name: `${count}`, count, concurrency: 10, jobs, ready: jobs }))
   },
 
-  async measure({ subject, path, jobs, count }) {
+  async measure({ subject, path, jobs, count, concurrency }) {
     const told = Array.from({ length: count }, () => ({ done: 0, gapMs: 0, cpuUs: 0 }))
     const sum = () => told.reduce((total, { done }) => total + done, 0)
     const startedAt = performance.now()

@@ -8,6 +8,7 @@ export const scenario = {
   title: 'fsyncs per job',
   figures: { syncs: 'fsync/job' },
   traced: true,
+  once: true,
   cases: () => [
     { name: 'enqueue, one awaited', of: 'add', jobs: 500, whole: true },
     { name: 'enqueue, batches of 1,000', of: 'addMany', jobs: 20_000, whole: true, needs: 'addMany' },

@@ -60,7 +60,8 @@ export const settings: { readonly [K in SettingName]: Setting<Settings[K]> } = {
   store: {
     variable: 'FORGEQ_STORE',
     key: 'store',
-    about: 'Where jobs live: sqlite:path.db, with ?durability=relaxed faster and less safe at power loss',
+    about:
+      'Where jobs live: sqlite:path.db, with ?durability=relaxed faster and less safe at power loss, or postgres://user@host/database',
     example: defaultUrl,
     default: defaultUrl,
     read: text,

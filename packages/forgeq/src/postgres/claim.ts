@@ -2,7 +2,16 @@
 // from a closed queue or level, suspects as the exchange takes them. Rows are locked as they are read and claimed where
 // they are; those that others are claiming are stepped over. A row with a key is its token: keys.ts.
 import { levelOf, type Lanes } from '../store/lanes.ts'
-import { byteLimit, looksOf, skipLimit, type Claimer, type Fate, type Handout, type Wanted } from '../store/handout.ts'
+import {
+  byteLimit,
+  isToPark,
+  looksOf,
+  skipLimit,
+  type Claimer,
+  type Fate,
+  type Handout,
+  type Wanted,
+} from '../store/handout.ts'
 import { claimedPolicy } from '../store/policy-text.ts'
 import type { Claimed } from '../store/records.ts'
 import { stateCodes } from '../store/state-codes.ts'
@@ -14,7 +23,7 @@ import { noteHeld } from './held.ts'
 import { keyStates, leaveLine, parkFromLine, putRight, tookTokens, type KeyState } from './keys.ts'
 import { charge, openingNow } from './openings.ts'
 import { takeLive } from './live.ts'
-import { isToPark, park, parkPart, parkRun, unparkKnown, type ParkPart } from './parked.ts'
+import { park, parkPart, parkRun, unparkKnown, type ParkPart } from './parked.ts'
 import type { Holding } from './suspects.ts'
 import type { Batch, Touched, Turn } from './turn.ts'
 import { releaseUnique } from './unique.ts'
@@ -240,7 +249,7 @@ const sift = async (hand: Hand, gate: Gate, rows: readonly Row[]): Promise<Sifte
 const fateOf = ({ turn, worker }: Hand, gate: Gate, row: Row, state: KeyState | undefined): Fate => {
   const { type, claim: claims, expire_at: expireAt } = row
   if (state !== undefined && !(state.isOpen && state.next?.job === row.id)) return 'close'
-  if (isToPark(worker, gate, type)) return 'park'
+  if (isToPark(worker, gate.holds, type)) return 'park'
   return claims === 0 && expireAt !== null && expireAt <= turn.now ? 'expire' : 'run'
 }
 

@@ -1,6 +1,6 @@
 // Reads what is there beside jobs, for another store to load: types, keys that are held for a time, what limits remember.
 import { writeMark, type ImagePage, type Trace } from '../store/moved.ts'
-import { unpackPolicy } from '../store/policy-text.ts'
+import { typeOf, type TypeRow } from '../store/rows.ts'
 import type { Turn } from './turn.ts'
 
 type Key = readonly (string | number)[]
@@ -40,22 +40,12 @@ const nameOfQueue = '(SELECT q.name FROM forgeq.queue q WHERE q.id = x.queue) AS
 const nameOfType = '(SELECT t.name FROM forgeq.type t WHERE t.id = x.type) AS type_name'
 
 const listings: Readonly<Record<string, Listing<never>>> = {
-  type: listing<{
-    id: number
-    name: string
-    queue: string
-    priority: number
-    policy: string | null
-    schema: string | null
-  }>({
+  type: listing<TypeRow & { id: number }>({
     sql: /* sql */ `
     SELECT id, name, queue, priority, policy, schema FROM forgeq.type WHERE announced AND id > $1 ORDER BY id LIMIT $2`,
     start: [-1],
     keyOf: ({ id }) => [id],
-    traceOf: ({ name, queue, priority, policy, schema }) => ({
-      trace: 'type',
-      record: { type: name, policy: { ...unpackPolicy(policy), queue, priority }, inputSchema: schema },
-    }),
+    traceOf: (row) => ({ trace: 'type', record: typeOf(row) }),
   }),
   unique: listing<{ type: number; type_name: string; key: string; job: string; until: number | null }>({
     sql: /* sql */ `

@@ -1,9 +1,9 @@
 // Reads what is not a job: queues with their depths, workers, announced types.
 import type { State } from '../core/states.ts'
 import { fillOf, measuresOf } from '../store/opening.ts'
-import { unpackPolicy } from '../store/policy-text.ts'
 import type { QueueRecord } from '../store/queue-record.ts'
 import type { TypeRecord } from '../store/records.ts'
+import { typeOf, type TypeRow } from '../store/rows.ts'
 import type { WorkerFacts, WorkerRecord } from '../store/worker-record.ts'
 import { stateCodes, stateName } from '../store/state-codes.ts'
 import { rateFills } from './starts.ts'
@@ -120,17 +120,5 @@ const announced = /* sql */ `
   SELECT name, queue, priority, policy, schema FROM forgeq.type
   WHERE announced AND ($1::text[] IS NULL OR name = ANY ($1::text[])) ORDER BY name COLLATE "C"`
 
-interface TypeRow {
-  readonly name: string
-  readonly queue: string
-  readonly priority: number
-  readonly policy: string | null
-  readonly schema: string | null
-}
-
 export const types = async (turn: Turn, names?: readonly string[]): Promise<TypeRecord[]> =>
-  (await turn.all<TypeRow>(announced, names ?? null)).map((row) => ({
-    type: row.name,
-    policy: { ...unpackPolicy(row.policy), queue: row.queue, priority: row.priority },
-    inputSchema: row.schema,
-  }))
+  (await turn.all<TypeRow>(announced, names ?? null)).map(typeOf)

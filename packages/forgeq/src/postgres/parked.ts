@@ -1,6 +1,6 @@
 // Jobs set aside by a claim: ready, of a type that the claiming worker does not know or that is held back, and out of the lanes,
 // so that no claim meets them again. A worker that may run them puts them before the other lanes of their level.
-import { runLimit, type Claimer } from '../store/handout.ts'
+import { isToPark, runLimit, type Claimer } from '../store/handout.ts'
 import { laneOf, levelOf, unparkedLane, type Lanes } from '../store/lanes.ts'
 import type { Gate } from './gate.ts'
 import { enterLine, putKeysRight } from './keys.ts'
@@ -54,9 +54,6 @@ interface Parked {
   readonly key: string | null
 }
 
-export const isToPark = (worker: Claimer, gate: Gate, type: number): boolean =>
-  gate.holds.types.has(type) || !worker.types.has(type)
-
 /**
  * Parks all that stands before the first job that could be handed out, in one step: many jobs of a kind hold up those behind
  * them no longer than that takes. Answers how many they were.
@@ -68,7 +65,7 @@ export const parkRun = (
   gate: Gate,
   { from, to }: Lanes,
 ): Promise<number> => {
-  const fit = [...worker.types].filter((type) => !isToPark(worker, gate, type))
+  const fit = [...worker.types].filter((type) => !isToPark(worker, gate.holds, type))
   return turn.run(of.parkRun, gate.queue, from, to, runLimit, fit)
 }
 

@@ -2,7 +2,6 @@
 import { caps } from '../core/caps.ts'
 import { ForgeError } from '../core/errors.ts'
 import { isId } from '../core/id.ts'
-import type { Outcome } from '../core/states.ts'
 import { claimedPolicy } from '../store/policy-text.ts'
 import type {
   AttemptRecord,
@@ -14,6 +13,7 @@ import type {
   LogRecord,
   Progress,
 } from '../store/records.ts'
+import { attemptOf, type AttemptRow } from '../store/rows.ts'
 import { stateCodes, stateName } from '../store/state-codes.ts'
 import { pageChars } from '../store/store.ts'
 import { unpackUnique } from '../store/unique-hold.ts'
@@ -103,25 +103,8 @@ export const attemptRows = async (
   turn: Turn,
   ids: readonly string[],
 ): Promise<ReadonlyMap<string, AttemptRecord[]>> => {
-  const rows = await turn.all<{
-    job: string
-    claim: number
-    attempt: number
-    outcome: Outcome
-    started_at: number
-    ended_at: number
-    error: string | null
-    uid: string | null
-  }>(attemptsOf, ids)
-  return grouped(rows, (row) => ({
-    claim: row.claim,
-    attempt: row.attempt,
-    outcome: row.outcome,
-    worker: row.uid ?? '',
-    startedAt: row.started_at,
-    endedAt: row.ended_at,
-    error: row.error === null ? null : (JSON.parse(row.error) as Failure),
-  }))
+  const rows = await turn.all<AttemptRow & { job: string }>(attemptsOf, ids)
+  return grouped(rows, attemptOf)
 }
 
 export const logRows = async (turn: Turn, ids: readonly string[]): Promise<ReadonlyMap<string, LogRecord[]>> =>

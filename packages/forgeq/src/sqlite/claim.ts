@@ -7,9 +7,18 @@ import { finish, type End } from './finish.ts'
 import type { Gate } from '../store/opening.ts'
 import { leaveLine, mayStart, parkFromLine, putRight, tookToken } from './keys.ts'
 import { levelOf, type Lanes } from '../store/lanes.ts'
-import { byteLimit, looksOf, skipLimit, type Claimer, type Fate, type Handout, type Wanted } from '../store/handout.ts'
+import {
+  byteLimit,
+  isToPark,
+  looksOf,
+  skipLimit,
+  type Claimer,
+  type Fate,
+  type Handout,
+  type Wanted,
+} from '../store/handout.ts'
 import { charge, openingNow } from './openings.ts'
-import { isToPark, parkOne, parkPart, parkRun, unparkKnown, type ParkPart } from './parked.ts'
+import { parkOne, parkPart, parkRun, unparkKnown, type ParkPart } from './parked.ts'
 import { hasRates } from '../store/opening.ts'
 import { claimedPolicy, unpackPolicy } from '../store/policy-text.ts'
 import { stateCodes } from '../store/state-codes.ts'
@@ -199,7 +208,7 @@ const fateOf = ({ turn, worker }: Hand, gate: Gate, row: Row): Fate => {
   const expireAt = row[10]
   const key = row[14]
   if (key !== null && !mayStart(turn, gate, { queue: gate.queue, key }, row[2])) return 'close'
-  if (isToPark(worker, gate, type)) return 'park'
+  if (isToPark(worker, gate.holds, type)) return 'park'
   return expireAt !== null && row[4] === 0 && expireAt <= turn.now ? 'expire' : 'run'
 }
 

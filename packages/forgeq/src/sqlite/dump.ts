@@ -9,12 +9,13 @@ import {
   type Place as PlaceImage,
   type Trace,
 } from '../store/moved.ts'
-import type { AttemptRecord, Failure, LogRecord, Progress } from '../store/records.ts'
-import type { Outcome } from '../core/states.ts'
+import type { Progress } from '../store/records.ts'
 import { kindOf } from '../store/lanes.ts'
 import { stateCodes, stateName } from '../store/state-codes.ts'
+import { typeOf, type TypeRow } from '../store/rows.ts'
 import { pageChars } from '../store/store.ts'
 import { unpackUnique } from '../store/unique-hold.ts'
+import { logs, pastAttempts } from './history.ts'
 import { placeOf, type Body, type Place } from './place.ts'
 import type { Reader } from './reader.ts'
 import { uidOf } from './worker-uid.ts'
@@ -46,10 +47,6 @@ const tokenOf = /* sql */ `SELECT seq FROM forgeq_ready WHERE queue = ? AND key 
 const hasTurn = /* sql */ `SELECT 1 FROM forgeq_key_turn WHERE queue = ? AND key = ? AND job = ?`
 const holdsUnique = /* sql */ `SELECT 1 FROM forgeq_uniq WHERE type = ? AND key = ? AND job = ? AND until IS NULL`
 const progressOf = /* sql */ `SELECT progress FROM forgeq_progress WHERE job = ?`
-const attemptsOf = /* sql */ `
-  SELECT a.claim, a.attempt, a.outcome, a.started_at, a.ended_at, a.error, w.uid
-  FROM forgeq_attempt a LEFT JOIN forgeq_worker w ON w.id = a.worker WHERE a.job = ? ORDER BY a.claim`
-const logsOf = /* sql */ `SELECT at, claim, level, message FROM forgeq_log WHERE job = ? ORDER BY n`
 
 /** `undefined` when it is not there, or runs. */
 export const imageById = (db: Reader, id: string): JobImage | undefined => {
@@ -83,8 +80,8 @@ const imageOf = (db: Reader, row: Row): JobImage | undefined => {
     arrival: seq,
     place: placeImage(db, row, place),
     progress: progress === undefined ? null : (JSON.parse(progress.progress) as Progress),
-    attempts: attempts(db, seq),
-    logs: (db.sql(logsOf).all(seq) as LogRecord[]).map((line) => ({ ...line })),
+    attempts: pastAttempts(db, seq),
+    logs: logs(db, seq),
   }
 }
 
@@ -123,27 +120,6 @@ const placeImage = (db: Reader, { seq, queue, key }: Row, place: Place): PlaceIm
   }
 }
 
-const attempts = (db: Reader, job: number): AttemptRecord[] =>
-  (
-    db.sql(attemptsOf).all(job) as {
-      claim: number
-      attempt: number
-      outcome: Outcome
-      started_at: number
-      ended_at: number
-      error: string | null
-      uid: string | null
-    }[]
-  ).map((row) => ({
-    claim: row.claim,
-    attempt: row.attempt,
-    outcome: row.outcome,
-    worker: row.uid ?? '',
-    startedAt: row.started_at,
-    endedAt: row.ended_at,
-    error: row.error === null ? null : (JSON.parse(row.error) as Failure),
-  }))
-
 type Key = readonly (string | number)[]
 
 interface Listing<R> {
@@ -170,22 +146,12 @@ const whereOf = (db: Reader, { queue, what }: OfQueue): { queue: string; on: str
 })
 
 const traces: Readonly<Record<string, Listing<never>>> = {
-  type: listing<{
-    id: number
-    name: string
-    queue: string
-    priority: number
-    policy: string | null
-    schema: string | null
-  }>({
+  type: listing<TypeRow & { id: number }>({
     sql: /* sql */ `
     SELECT id, name, queue, priority, policy, schema FROM forgeq_type WHERE announced AND id > ? ORDER BY id LIMIT ?`,
     start: [-1],
     keyOf: ({ id }) => [id],
-    traceOf: (_, { name, queue, priority, policy, schema }) => ({
-      trace: 'type',
-      record: { type: name, policy: { ...unpackPolicy(policy), queue, priority }, inputSchema: schema },
-    }),
+    traceOf: (_, row) => ({ trace: 'type', record: typeOf(row) }),
   }),
   unique: listing<{ type: number; key: string; id: string; until: number | null }>({
     sql: /* sql */ `SELECT type, key, id, until FROM forgeq_uniq WHERE (type, key) > (?, ?) ORDER BY type, key LIMIT ?`,

@@ -2,10 +2,10 @@
 import type { State } from '../core/states.ts'
 import type { QueueRecord } from '../store/queue-record.ts'
 import type { TypeRecord } from '../store/records.ts'
+import { typeOf, type TypeRow } from '../store/rows.ts'
 import type { WorkerFacts, WorkerRecord } from '../store/worker-record.ts'
 import { typesOf } from './lease.ts'
 import { fillOf, measuresOf } from '../store/opening.ts'
-import { unpackPolicy } from '../store/policy-text.ts'
 import type { Reader } from './reader.ts'
 import { stateCodes, stateName } from '../store/state-codes.ts'
 import { rateFills } from './starts.ts'
@@ -119,18 +119,4 @@ export const workers = (db: Reader): WorkerRecord[] => {
 const announced = /* sql */ `SELECT name, queue, priority, policy, schema FROM forgeq_type WHERE announced ORDER BY name`
 
 export const types = (db: Reader, names?: readonly string[]): TypeRecord[] =>
-  (
-    db.sql(announced).all() as {
-      name: string
-      queue: string
-      priority: number
-      policy: string | null
-      schema: string | null
-    }[]
-  )
-    .filter((row) => names === undefined || names.includes(row.name))
-    .map((row) => ({
-      type: row.name,
-      policy: { ...unpackPolicy(row.policy), queue: row.queue, priority: row.priority },
-      inputSchema: row.schema,
-    }))
+  (db.sql(announced).all() as TypeRow[]).filter((row) => names === undefined || names.includes(row.name)).map(typeOf)

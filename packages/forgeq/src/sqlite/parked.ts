@@ -1,6 +1,6 @@
 // Jobs set aside by a claim: ready, of a type that the claiming worker does not know or that is held back, and out of the lanes,
 // so that no claim meets them again. A worker that may run them puts them before the other lanes of their level.
-import { runLimit, type Claimer } from '../store/handout.ts'
+import { isToPark, runLimit, type Claimer } from '../store/handout.ts'
 import { laneOf, levelOf, unparkedLane, type Lanes } from '../store/lanes.ts'
 import type { Gate } from '../store/opening.ts'
 import { enterLine, putKeysRight } from './keys.ts'
@@ -55,9 +55,6 @@ interface Parked {
   readonly key: string | null
 }
 
-export const isToPark = (worker: Claimer, gate: Gate, type: number): boolean =>
-  gate.holds.types.has(type) || !worker.types.has(type)
-
 export const parkOne = (turn: Turn, queue: number, lane: number, seq: number): void => {
   turn.sql(park).run(queue, lane, seq)
 }
@@ -69,7 +66,7 @@ export const parkOne = (turn: Turn, queue: number, lane: number, seq: number): v
 export const parkRun = (turn: Turn, worker: Claimer, of: ParkPart, gate: Gate, { from, to }: Lanes): number => {
   const { queue } = gate
   const heads = turn.tuples(of.types).all(queue, from, to, runLimit) as Head[]
-  const end = heads.findIndex(([, , type, key]) => key !== null || !isToPark(worker, gate, type))
+  const end = heads.findIndex(([, , type, key]) => key !== null || !isToPark(worker, gate.holds, type))
   const run = end === -1 ? heads : heads.slice(0, end)
   for (const [i, [lane, seq]] of run.entries()) {
     if (run[i + 1]?.[0] === lane) continue

@@ -1,18 +1,9 @@
 // Reads jobs as whole records: the body, its place, its past. Runs outside write transactions.
 import { caps } from '../core/caps.ts'
 import { ForgeError } from '../core/errors.ts'
-import type {
-  AttemptRecord,
-  Failure,
-  Include,
-  JobFilter,
-  JobPage,
-  JobRecord,
-  LogRecord,
-  Progress,
-} from '../store/records.ts'
-import type { Outcome } from '../core/states.ts'
+import type { AttemptRecord, Failure, Include, JobFilter, JobPage, JobRecord, Progress } from '../store/records.ts'
 import { charsOf, pageChars } from '../store/store.ts'
+import { logs, pastAttempts } from './history.ts'
 import { lineOf } from './keys.ts'
 import { placeOf, type Body, type Place } from './place.ts'
 import { claimedPolicy } from '../store/policy-text.ts'
@@ -54,10 +45,6 @@ const doneOf = /* sql */ `SELECT finished_at, result_until, started_at, reason, 
 const lastError = /* sql */ `
   SELECT error FROM forgeq_attempt WHERE job = ? AND error IS NOT NULL ORDER BY claim DESC LIMIT 1`
 const progressOf = /* sql */ `SELECT progress FROM forgeq_progress WHERE job = ?`
-const attemptsOf = /* sql */ `
-  SELECT a.claim, a.attempt, a.outcome, a.started_at, a.ended_at, a.error, w.uid
-  FROM forgeq_attempt a LEFT JOIN forgeq_worker w ON w.id = a.worker WHERE a.job = ? ORDER BY a.claim`
-const logsOf = /* sql */ `SELECT at, claim, level, message FROM forgeq_log WHERE job = ? ORDER BY n`
 
 export const jobs = (db: Reader, ids: readonly string[], include: readonly Include[] = []): JobRecord[] =>
   (db.sql(bodiesById).all(JSON.stringify(ids)) as BodyRow[]).flatMap((body) => {
@@ -106,29 +93,8 @@ const recordOf = (db: Reader, body: BodyRow, include: readonly Include[]): JobRe
   }
 }
 
-// Drivers give rows without a prototype; a record is a plain object.
-const logs = (db: Sql, job: number): LogRecord[] => (db.sql(logsOf).all(job) as LogRecord[]).map((row) => ({ ...row }))
-
 const attempts = (db: Sql, job: number, place: Place, done: DoneRow | undefined): AttemptRecord[] => {
-  const past = (
-    db.sql(attemptsOf).all(job) as {
-      claim: number
-      attempt: number
-      outcome: Outcome
-      started_at: number
-      ended_at: number
-      error: string | null
-      uid: string | null
-    }[]
-  ).map((row) => ({
-    claim: row.claim,
-    attempt: row.attempt,
-    outcome: row.outcome,
-    worker: row.uid ?? '',
-    startedAt: row.started_at,
-    endedAt: row.ended_at,
-    error: row.error === null ? null : (JSON.parse(row.error) as Failure),
-  }))
+  const past = pastAttempts(db, job)
   if (place.state === stateCodes.completed && done !== undefined && done.started_at !== null) {
     past.push({
       claim: place.claim,

@@ -1,4 +1,5 @@
 // What a claim is asked for and answers, and how far it goes.
+import type { WideHolds } from './opening.ts'
 import type { Claimed, ExchangeRequest } from './records.ts'
 
 /** The worker's record as an exchange needs it. */
@@ -24,6 +25,9 @@ export interface Handout {
  * no room any more, or another job of it is next.
  */
 export type Fate = 'run' | 'park' | 'expire' | 'close'
+
+export const isToPark = (worker: Claimer, holds: WideHolds, type: number): boolean =>
+  holds.types.has(type) || !worker.types.has(type)
 
 /** A claim looks at most at this many jobs it cannot hand out, and hands out at most so much payload (but one job). */
 export const skipLimit = 1000

@@ -1,6 +1,7 @@
 // Rows that stores read, in the columns they have in common -> records of the seam.
-import { claimedPolicy } from './policy-text.ts'
-import type { Claimed, LostJob, StoredPolicy } from './records.ts'
+import type { Outcome } from '../core/states.ts'
+import { claimedPolicy, unpackPolicy } from './policy-text.ts'
+import type { AttemptRecord, Claimed, Failure, LostJob, StoredPolicy, TypeRecord } from './records.ts'
 import type { WorkerEnd } from './worker-record.ts'
 
 interface ClaimRow {
@@ -62,4 +63,42 @@ export const lostOf = (row: LostRow): LostJob => ({
   pid: row.pid,
   rssBytes: row.rss_bytes,
   end: row.ended === null ? null : (JSON.parse(row.ended) as WorkerEnd),
+})
+
+/** A claim that ended without completing its job. */
+export interface AttemptRow {
+  readonly claim: number
+  readonly attempt: number
+  readonly outcome: Outcome
+  readonly started_at: number
+  readonly ended_at: number
+  /** As JSON text. */
+  readonly error: string | null
+  /** Of the worker, as long as its record is kept. */
+  readonly uid: string | null
+}
+
+export const attemptOf = (row: AttemptRow): AttemptRecord => ({
+  claim: row.claim,
+  attempt: row.attempt,
+  outcome: row.outcome,
+  worker: row.uid ?? '',
+  startedAt: row.started_at,
+  endedAt: row.ended_at,
+  error: row.error === null ? null : (JSON.parse(row.error) as Failure),
+})
+
+/** A type as a worker announced it. */
+export interface TypeRow {
+  readonly name: string
+  readonly queue: string
+  readonly priority: number
+  readonly policy: string | null
+  readonly schema: string | null
+}
+
+export const typeOf = ({ name, queue, priority, policy, schema }: TypeRow): TypeRecord => ({
+  type: name,
+  policy: { ...unpackPolicy(policy), queue, priority },
+  inputSchema: schema,
 })

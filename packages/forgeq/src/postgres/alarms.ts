@@ -1,5 +1,6 @@
 // Looks again at what was closed, when its alarm is due.
 import { openQueueAgain } from './openings.ts'
+import { rowsAt } from './seek.ts'
 import { reviewFrom } from './settings.ts'
 import type { Turn } from './turn.ts'
 
@@ -12,7 +13,7 @@ const take = /* sql */ `
     FOR UPDATE SKIP LOCKED)
   SELECT queue, what FROM due`
 const remove = /* sql */ `
-  DELETE FROM forgeq.alarm a USING unnest($1::int[], $2::text[]) AS d (queue, what) WHERE a.queue = d.queue AND a.what = d.what`
+  DELETE FROM forgeq.alarm WHERE ${rowsAt('alarm', { queue: 'int', what: 'text' })}`
 const nextKeys = /* sql */ `
   WITH RECURSIVE k AS (
     (SELECT key, 1 AS n FROM forgeq.line WHERE queue = $1 AND key > $2 ORDER BY key LIMIT 1)

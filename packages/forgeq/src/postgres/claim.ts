@@ -17,6 +17,7 @@ import type { Claimed } from '../store/records.ts'
 import { stateCodes } from '../store/state-codes.ts'
 import { untilStart } from '../store/unique-hold.ts'
 import { neverClaimed } from '../store/ending.ts'
+import type { Batch } from './batch.ts'
 import { finish } from './finish.ts'
 import type { Gate } from './gate.ts'
 import { noteHeld } from './held.ts'
@@ -24,8 +25,9 @@ import { keyStates, leaveLine, parkFromLine, putRight, tookTokens, type KeyState
 import { charge, openingNow } from './openings.ts'
 import { takeLive } from './live.ts'
 import { park, parkPart, parkRun, unparkKnown, type ParkPart } from './parked.ts'
+import { rowOf, rowsAt } from './seek.ts'
 import type { Holding } from './suspects.ts'
-import type { Batch, Touched, Turn } from './turn.ts'
+import type { Touched, Turn } from './turn.ts'
 import { releaseUnique } from './unique.ts'
 
 /** What a claim reads of live. */
@@ -33,21 +35,23 @@ interface Part extends ParkPart {
   readonly head: string
 }
 
-// The locks are taken in index order, before bodies are looked at: no more rows than the limit are locked. Payloads are read
-// only as far as they fit into one answer.
+// The locks are taken in index order, before bodies are looked at: no more rows than the limit are locked. Whatever reads on
+// keeps that order, without a sort. Payloads are read only as far as they fit into one answer.
 const part = (filter: string): Part => ({
   head: /* sql */ `
   WITH head AS MATERIALIZED (
-    SELECT lane, seq, job, type, claim, attempt, crashes, key FROM forgeq.live
-    WHERE queue = $1 AND lane BETWEEN $2 AND $3 AND worker IS NULL ${filter}
-    ORDER BY queue, lane, seq LIMIT $4 FOR UPDATE SKIP LOCKED),
+    SELECT l.* FROM unnest($2::int[], $3::bigint[], $4::int[]) AS s (first, after, last) CROSS JOIN LATERAL (
+      SELECT ctid AS spot, lane, seq, job, type, claim, attempt, crashes, key FROM forgeq.live
+      WHERE queue = $1 AND (lane, seq) > (s.first, s.after) AND lane <= s.last AND worker IS NULL ${filter}
+      ORDER BY queue, lane, seq LIMIT $5 FOR UPDATE SKIP LOCKED) l LIMIT $5),
   sized AS (
     SELECT h.*, j.payload, j.created_at, j.expire_at, j.policy, j.attempt_base, j.uniq, j.uniq_for,
-      sum(octet_length(j.payload)) OVER (ORDER BY h.lane, h.seq) - octet_length(j.payload) AS before
-    FROM head h JOIN forgeq.job j ON j.id = h.job)
-  SELECT lane, seq, job AS id, s.type, t.name, claim, attempt, crashes, key, CASE WHEN before < $5 THEN payload END AS payload,
-    created_at, expire_at, s.policy, attempt_base, uniq, uniq_for, (SELECT forgeq.moment()) AS now
-  FROM sized s JOIN forgeq.type t ON t.id = s.type ORDER BY lane, seq`,
+      sum(octet_length(j.payload)) OVER (ROWS UNBOUNDED PRECEDING) - octet_length(j.payload) AS before
+    FROM head h CROSS JOIN ${rowOf('job', 'j', 'id = h.job')})
+  SELECT s.spot::text, lane, seq, job AS id, s.type, (SELECT t.name FROM forgeq.type t WHERE t.id = s.type) AS name, claim, attempt,
+    crashes, key, CASE WHEN before < $6 THEN payload END AS payload, created_at, expire_at, s.policy, attempt_base, uniq, uniq_for,
+    (SELECT forgeq.moment()) AS now
+  FROM sized s`,
   ...parkPart(filter),
 })
 
@@ -56,6 +60,8 @@ const others = part('AND crashes = 0')
 const suspects = part('AND crashes > 0')
 
 interface Row {
+  /** Where the server keeps it. */
+  readonly spot: string
   readonly lane: number
   readonly seq: number
   readonly id: string
@@ -76,18 +82,18 @@ interface Row {
   readonly now: number
 }
 
-// In place, and in no index: the rows were locked when they were read.
+// In place, and in no index: the rows were locked when they were read, so they are where they were. They are one page of one
+// claim, and taken at one instant.
 const take: Batch = {
   sql: /* sql */ `
-  UPDATE forgeq.live l SET worker = k.worker, turn = k.turn, claim = l.claim + 1, started_at = k.at
-  FROM unnest($1::int[], $2::int[], $3::bigint[], $4::int[], $5::bigint[], $6::bigint[]) AS k (queue, lane, seq, worker, turn, at)
-  WHERE l.queue = k.queue AND l.lane = k.lane AND l.seq = k.seq AND l.worker IS NULL`,
+  UPDATE forgeq.live SET worker = ($2::int[])[1], turn = ($3::bigint[])[1], claim = claim + 1, started_at = ($4::bigint[])[1]
+  WHERE ctid = ANY ($1::tid[])`,
   isExact: true,
 }
 // It has started: its deadline is met.
 const meetDeadline: Batch = {
   sql: /* sql */ `
-  DELETE FROM forgeq.deadline d USING unnest($1::bigint[], $2::uuid[]) AS k (at, job) WHERE d.at = k.at AND d.job = k.job`,
+  DELETE FROM forgeq.deadline WHERE ${rowsAt('deadline', { at: 'bigint', job: 'uuid' })}`,
 }
 const pageRows = 500
 
@@ -176,11 +182,13 @@ const claimLanes = async (hand: Hand, gate: Gate, lanes: Lanes, target: number, 
   const { queue } = gate
   while (claimed.length < target && !isDone(hand)) {
     const wanted = Math.min(target - claimed.length, pageRows)
-    const rows = await turn.all<Row>(of.head, queue, lanes.from, lanes.to, wanted, hand.bytesLeft)
+    const { first, after, last } = turn.heads.segments(queue, lanes)
+    const rows = await turn.all<Row>(of.head, queue, first, after, last, wanted, hand.bytesLeft)
     if (rows[0] !== undefined) turn.passTo(rows[0].now)
     const { taken, metKeys, parkedLast } = await sift(hand, gate, rows)
     for (const row of taken) {
-      turn.push(take, queue, row.lane, row.seq, worker.id, worker.turn, turn.now)
+      turn.push(take, row.spot, worker.id, worker.turn, turn.now)
+      turn.heads.met(queue, row.lane)
       if (row.claim === 0 && row.expire_at !== null) turn.push(meetDeadline, row.expire_at, row.id)
       if (row.uniq_for === untilStart) releaseUnique(turn, row)
       claimed.push(claimedOf(gate.name, row))

@@ -18,6 +18,9 @@ export interface Result {
   readonly rowCount: number | null
 }
 
+/** Sends one statement that is a transaction of its own; `undefined` when it failed, for whatever reason. */
+export type Ask = (sql: string, ...values: Value[]) => Promise<Result | undefined>
+
 /** What ForgeQ uses of a connection of `pg`. What is asked before the last answer came is answered in order all the same. */
 export interface Client {
   query(query: Query | string): Promise<Result>

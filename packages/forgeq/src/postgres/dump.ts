@@ -10,6 +10,7 @@ import { unpackUnique } from '../store/unique-hold.ts'
 import { dumpTraces, traceNames } from './dump-traces.ts'
 import { bodyColumns, placeColumns, placeOfJob, type Placed } from './place.ts'
 import { attemptRows, logRows } from './query.ts'
+import { rowOf } from './seek.ts'
 import type { Turn } from './turn.ts'
 
 // One seek each. The size is that of what may be long.
@@ -29,10 +30,10 @@ const images = /* sql */ `
       WHEN 'ready' THEN (SELECT l.at FROM forgeq.live l WHERE l.queue = j.queue AND l.lane = p.a AND l.seq = p.b)
       WHEN 'line' THEN (SELECT i.at FROM forgeq.line i WHERE i.job = j.id)
       WHEN 'parked' THEN (SELECT k.at FROM forgeq.parked k WHERE k.job = j.id) END AS ready_at
-  FROM unnest($1::uuid[]) WITH ORDINALITY AS e (id, n) JOIN forgeq.job j ON j.id = e.id CROSS JOIN ${placeOfJob}
+  FROM unnest($1::uuid[]) WITH ORDINALITY AS e (id, n) CROSS JOIN ${rowOf('job', 'j', 'id = e.id')} CROSS JOIN ${placeOfJob}
     JOIN forgeq.queue q ON q.id = j.queue JOIN forgeq.type t ON t.id = j.type
-    LEFT JOIN forgeq.done d ON d.job = j.id LEFT JOIN forgeq.progress g ON g.job = j.id
-    LEFT JOIN forgeq.worker s ON s.id = p.settler
+    LEFT JOIN ${rowOf('done', 'd', 'job = j.id')} ON true LEFT JOIN ${rowOf('progress', 'g', 'job = j.id')} ON true
+    LEFT JOIN ${rowOf('worker', 's', 'id = p.settler')} ON true
   ORDER BY e.n`
 
 interface Row extends Placed {

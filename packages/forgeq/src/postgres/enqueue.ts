@@ -9,10 +9,11 @@ import type { Enqueued, NewJob } from '../store/records.ts'
 import { stateCodes } from '../store/state-codes.ts'
 import { packHold } from '../store/unique-hold.ts'
 import { workOf, type Work } from '../store/work.ts'
+import type { Batch } from './batch.ts'
 import type { Gate } from './gate.ts'
 import { putKeysRight } from './keys.ts'
 import { rememberReplacement, replacementsOf, replaceWork, waitingJob, type Replacement } from './replace.ts'
-import type { Batch, Turn } from './turn.ts'
+import type { Turn } from './turn.ts'
 import { holdersOf, nameOf, takeUnique } from './unique.ts'
 
 // The test for the id and the insert are one step.

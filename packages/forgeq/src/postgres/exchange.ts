@@ -6,44 +6,50 @@ import type { Claimed, Closed, ExchangeReply, ExchangeRequest } from '../store/r
 import type { Handout } from '../store/handout.ts'
 import { claim } from './claim.ts'
 import { putKeysRight } from './keys.ts'
-import { nextDueAt, openWorker, ordersFor } from './lease.ts'
+import { nextDueAt } from './due.ts'
+import { openWorker, ordersFor } from './lease.ts'
 import { addNotes } from './notes.ts'
 import { isOpenTo } from './openings.ts'
+import { rowOf } from './seek.ts'
 import { readSettling, settle } from './settle.ts'
 import { holding, rarities, suspectsWait } from './suspects.ts'
-import type { Batch, Turn } from './turn.ts'
+import type { Turn } from './turn.ts'
 
-const setTurn: Batch = {
-  sql: /* sql */ `UPDATE forgeq.worker w SET turn = k.turn FROM unnest($1::int[], $2::bigint[]) AS k (id, turn) WHERE w.id = k.id`,
-}
+// A row for the last turn of each worker. It is added and the one before taken away: a row that is changed again and again leaves
+// versions, and while somebody's transaction stays open whoever seeks it walks over them. Nothing is added for a turn that was.
+const beginTurn = /* sql */ `
+  WITH w AS MATERIALIZED (SELECT id FROM forgeq.worker WHERE uid = $1 AND NOT closed),
+  before AS (DELETE FROM forgeq.exchange WHERE worker = (SELECT id FROM w) AND turn = $2::bigint - 1)
+  INSERT INTO forgeq.exchange (worker, turn) SELECT w.id, $2 FROM w
+  WHERE NOT EXISTS (SELECT 1 FROM forgeq.exchange e WHERE e.worker = w.id AND e.turn > $2 OFFSET 0) ON CONFLICT DO NOTHING`
+const lastTurn = /* sql */ `SELECT turn FROM forgeq.exchange WHERE worker = $1 ORDER BY turn DESC LIMIT 1`
 const heldOfTurn = /* sql */ `
   SELECT j.id AS job, r.claim, r.attempt, r.crashes, q.name AS queue, t.name AS type, j.payload, j.created_at, j.policy,
     j.attempt_base, j.priority
   FROM forgeq.held h CROSS JOIN LATERAL unnest(h.lanes, h.seqs) WITH ORDINALITY AS k (lane, seq, n)
-    JOIN forgeq.live r ON r.queue = h.queue AND r.lane = k.lane AND r.seq = k.seq AND r.worker = h.worker AND r.turn = h.turn
-    JOIN forgeq.job j ON j.id = r.job JOIN forgeq.queue q ON q.id = j.queue JOIN forgeq.type t ON t.id = j.type
+    CROSS JOIN ${rowOf('live', 'r', 'queue = h.queue AND lane = k.lane AND seq = k.seq AND worker = h.worker AND turn = h.turn')}
+    CROSS JOIN ${rowOf('job', 'j', 'id = r.job')} JOIN forgeq.queue q ON q.id = j.queue JOIN forgeq.type t ON t.id = j.type
   WHERE h.worker = $1 AND h.turn = $2 ORDER BY r.lane, r.seq`
 
 export const exchange = async (turn: Turn, request: ExchangeRequest): Promise<ExchangeReply | Closed> => {
   const { settlements, notes } = request
   // Asked together, in the order in which all lock: the worker, then queues.
-  const [worker, settling, early] = await Promise.all([
+  const [worker, begun, settling, early] = await Promise.all([
     openWorker(turn, request.worker),
+    turn.run(beginTurn, request.worker, request.turn),
     readSettling(turn, settlements, queuesOf(turn, request)),
     settlements.length === 0 ? rarities(turn) : undefined,
   ])
   if (worker === undefined) return { closed: true }
-  if (request.turn < worker.turn) {
-    throw new ForgeError(
-      'LEASE_LOST',
-      `turn ${request.turn} of worker ${worker.uid} is over: its turn is ${worker.turn}`,
-    )
-  }
-  const isRepeat = request.turn === worker.turn
-  if (!isRepeat) {
+  const isRepeat = begun === 0
+  if (isRepeat) {
+    const { turn: last } = (await turn.one<{ turn: number }>(lastTurn, worker.id))!
+    if (request.turn < last) {
+      throw new ForgeError('LEASE_LOST', `turn ${request.turn} of worker ${worker.uid} is over: its turn is ${last}`)
+    }
+  } else {
     // Before the settlements: the last words of a claim are still under its fence.
     await addNotes(turn, worker.id, notes)
-    turn.push(setTurn, worker.id, request.turn)
   }
   const settler = { worker: worker.id, rescue: false, turn: request.turn }
   const verdicts = await settle(turn, settler, settlements, settling)
@@ -96,10 +102,14 @@ const heldSince = async (turn: Turn, worker: number, request: ExchangeRequest): 
   return rows.map(claimedOf)
 }
 
-const lookAtWorker = /* sql */ `SELECT id, closed, turn, types FROM forgeq.worker WHERE uid = $1`
+const lookAtWorker = /* sql */ `
+  SELECT id, closed, types, coalesce((SELECT e.turn FROM forgeq.exchange e WHERE e.worker = w.id ORDER BY e.turn DESC LIMIT 1), 0) AS turn
+  FROM forgeq.worker w WHERE uid = $1`
 const claimable = (filter: string): string => /* sql */ `
   SELECT 1 WHERE EXISTS (
-      SELECT 1 FROM forgeq.live WHERE queue = $1 AND lane BETWEEN $2 AND $3 AND worker IS NULL ${filter})
+      SELECT 1 FROM unnest($5::int[], $6::bigint[], $7::int[]) AS s (first, after, last) CROSS JOIN LATERAL (
+        SELECT 1 FROM forgeq.live WHERE queue = $1 AND (lane, seq) > (s.first, s.after) AND lane <= s.last AND worker IS NULL ${filter}
+        LIMIT 1) l)
     OR EXISTS (SELECT 1 FROM forgeq.parked WHERE queue = $1 AND type = ANY ($4::int[]) AND lane BETWEEN $2 AND $3 ${filter})`
 const anyClaimable = claimable('')
 const otherClaimable = claimable('AND crashes = 0')

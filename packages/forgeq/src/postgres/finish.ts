@@ -3,8 +3,9 @@
 import { keptMs } from '../core/retention.ts'
 import type { Ending } from '../store/ending.ts'
 import { stateCodes } from '../store/state-codes.ts'
+import type { Batch } from './batch.ts'
 import { endOfKeyed } from './keys.ts'
-import type { Batch, Turn } from './turn.ts'
+import type { Turn } from './turn.ts'
 import { endUnique, releaseUnique, type Owner } from './unique.ts'
 
 const addDone: Batch = {

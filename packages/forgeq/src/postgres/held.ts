@@ -1,6 +1,8 @@
 // What workers hold: for each exchange that claimed, where its jobs are and how many of them still run. The rows of a job
 // that runs do not say so in any index.
-import type { Batch, Turn } from './turn.ts'
+import type { Batch } from './batch.ts'
+import { rowsOf } from './seek.ts'
+import type { Turn } from './turn.ts'
 
 const note: Batch = {
   sql: /* sql */ `
@@ -32,11 +34,12 @@ const countDown: Batch = {
   WITH ended AS (
     SELECT e.worker, e.turn, e.queue, count(*) AS n FROM unnest($1::int[], $2::bigint[], $3::int[]) AS e (worker, turn, queue)
     GROUP BY 1, 2, 3),
-  over AS (
-    DELETE FROM forgeq.held h USING ended e
-    WHERE h.worker = e.worker AND h.turn = e.turn AND h.queue = e.queue AND h.open <= e.n)
-  UPDATE forgeq.held h SET open = h.open - e.n FROM ended e
-  WHERE h.worker = e.worker AND h.turn = e.turn AND h.queue = e.queue AND h.open > e.n`,
+  found AS MATERIALIZED (
+    SELECT h.place, h.open - e.n AS rest FROM ended e CROSS JOIN LATERAL (
+      SELECT ctid AS place, open FROM forgeq.held WHERE worker = e.worker AND turn = e.turn AND queue = e.queue OFFSET 0) h),
+  over AS (DELETE FROM forgeq.held WHERE ${rowsOf('SELECT place FROM found WHERE rest <= 0')})
+  UPDATE forgeq.held h SET open = (SELECT f.rest FROM found f WHERE f.place = h.ctid)
+  WHERE ${rowsOf('SELECT place FROM found WHERE rest > 0')}`,
 }
 
 /** One of them does not run any more. */

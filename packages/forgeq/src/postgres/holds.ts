@@ -1,7 +1,9 @@
 // What is closed until an instant. A hold: a handler asked that nothing of a queue, type or key starts before. An alarm: when
 // something that a rate or a hold closed opens again, so that nobody polls for it; a needless one only wakes in vain.
 import type { HoldBack } from '../store/records.ts'
-import type { Batch, Turn } from './turn.ts'
+import type { Batch } from './batch.ts'
+import { rowsOf } from './seek.ts'
+import type { Turn } from './turn.ts'
 
 // Keys come before the rest in binary order: what holds the queue and its types is read as a range.
 const heldQueue = 'q'
@@ -14,8 +16,8 @@ const addHold = /* sql */ `
   INSERT INTO forgeq.hold (queue, what, until) VALUES ($1, $2, $3)
   ON CONFLICT (queue, what) DO UPDATE SET until = greatest(hold.until, excluded.until) RETURNING until`
 const forget = /* sql */ `
-  DELETE FROM forgeq.hold WHERE (queue, what) IN (
-    SELECT queue, what FROM forgeq.hold WHERE until <= $1 ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED)`
+  DELETE FROM forgeq.hold
+  WHERE ${rowsOf('SELECT ctid FROM forgeq.hold WHERE until <= $1 ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED')}`
 // The last word of a transaction about an alarm counts.
 const addAlarm: Batch = {
   sql: /* sql */ `

@@ -6,11 +6,13 @@ import { fillOf, slotsOfKey, windowStart } from '../core/limit.ts'
 import type { Counters } from '../core/counters.ts'
 import { freshLane, laneOf, levelOf } from '../store/lanes.ts'
 import type { KeyLine } from '../store/queue-record.ts'
+import type { Batch } from './batch.ts'
 import type { Gate } from './gate.ts'
 import { heldKey, setAlarm } from './holds.ts'
 import { takeLive } from './live.ts'
+import { rowOf } from './seek.ts'
 import { noteStarts, windowOf } from './starts.ts'
-import type { Batch, Touched, Turn } from './turn.ts'
+import type { Touched, Turn } from './turn.ts'
 
 const addToLine: Batch = {
   sql: /* sql */ `
@@ -31,7 +33,7 @@ const addToken: Batch = {
   sql: /* sql */ `
   INSERT INTO forgeq.live (queue, lane, seq, job, type, at, claim, attempt, crashes, settler, moved, key)
   SELECT l.queue, t.lane, t.seq, l.job, l.type, l.at, l.claim, l.attempt, l.crashes, l.settler, true, l.key
-  FROM unnest($1::uuid[], $2::int[], $3::bigint[]) AS t (job, lane, seq) JOIN forgeq.line l ON l.job = t.job`,
+  FROM unnest($1::uuid[], $2::int[], $3::bigint[]) AS t (job, lane, seq) CROSS JOIN ${rowOf('line', 'l', 'job = t.job')}`,
   isExact: true,
 }
 const giveTurn: Batch = {
@@ -51,8 +53,8 @@ const states = /* sql */ `
     LEFT JOIN LATERAL (SELECT lane, seq, job, type FROM forgeq.line WHERE queue = k.queue AND key = k.key ORDER BY lane, seq LIMIT 1) f ON true
     LEFT JOIN LATERAL (
       SELECT lane, seq, job FROM forgeq.live WHERE queue = k.queue AND key = k.key AND worker IS NULL LIMIT 1) t ON true
-    LEFT JOIN forgeq.key_turn o ON o.queue = k.queue AND o.key = k.key
-    LEFT JOIN forgeq.line i ON i.job = o.job
+    LEFT JOIN ${rowOf('key_turn', 'o', 'queue = k.queue AND key = k.key')} ON true
+    LEFT JOIN ${rowOf('line', 'i', 'job = o.job')} ON true
     LEFT JOIN ${windowOf("'k' || k.key", 'k.since')} w ON true
   ORDER BY k.n`
 

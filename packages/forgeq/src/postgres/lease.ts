@@ -16,6 +16,7 @@ import { packPolicy } from '../store/policy-text.ts'
 import { lostOf, type LostRow } from '../store/rows.ts'
 import { putKeysRight } from './keys.ts'
 import { addNotes } from './notes.ts'
+import { rowOf, rowsOf } from './seek.ts'
 import { readSettling, settle } from './settle.ts'
 import type { Turn } from './turn.ts'
 
@@ -23,7 +24,6 @@ export interface WorkerRow {
   readonly id: number
   readonly uid: string
   readonly closed: boolean
-  readonly turn: number
   readonly types: readonly number[]
   readonly lease_ms: number
 }
@@ -36,15 +36,14 @@ const setTypes = /* sql */ `
   FROM unnest($1::int[], $2::text[], $3::int[], $4::text[], $5::text[]) AS a (id, queue, priority, policy, schema) WHERE t.id = a.id`
 // Whoever speaks for a worker does so one at a time: its exchanges and beats, who closes it, who rescues what it held.
 const workersByUid = /* sql */ `
-  SELECT id, uid, closed, turn, types, lease_ms FROM forgeq.worker WHERE uid = ANY ($1::text[]) ORDER BY id FOR NO KEY UPDATE`
+  SELECT w.* FROM (
+    SELECT id FROM (SELECT id FROM forgeq.worker WHERE uid = ANY ($1::text[]) OFFSET 0) f ORDER BY id OFFSET 0) k CROSS JOIN LATERAL (
+    SELECT id, uid, closed, types, lease_ms FROM forgeq.worker WHERE id = k.id FOR NO KEY UPDATE) w`
 const extend = /* sql */ `UPDATE forgeq.worker SET beat_at = $2, expires_at = $3, facts = coalesce($4, facts) WHERE id = $1`
 const cancelled = /* sql */ `SELECT job, claim FROM forgeq.cancel WHERE worker = $1`
 const slotsToSet = /* sql */ `
   SELECT slots FROM forgeq.worker WHERE id = $1 AND slots <> (facts::json ->> 'slots')::integer`
 const setSlots = /* sql */ `UPDATE forgeq.worker SET slots = $2 WHERE uid = $1 AND NOT closed`
-const nextDue = /* sql */ `
-  SELECT least((SELECT min(run_at) FROM forgeq.later), (SELECT min(at) FROM forgeq.deadline), (SELECT min(at) FROM forgeq.alarm)) AS at`
-
 // One row that everybody who beats writes: the guard is about all of them.
 const readGuard = /* sql */ `SELECT beat_at, guard_until FROM forgeq.meta FOR UPDATE`
 const lookAtGuard = /* sql */ `SELECT guard_until FROM forgeq.meta`
@@ -54,19 +53,21 @@ const openLeases = /* sql */ `
 // Compare-and-set: a beat that commits before this keeps its worker, one that comes after finds it closed. Who is at an
 // exchange just now lives, and is left alone.
 const closeExpired = /* sql */ `
-  UPDATE forgeq.worker SET closed = true WHERE id IN (
-    SELECT id FROM forgeq.worker WHERE NOT closed AND left_at IS NULL AND expires_at <= $1 FOR NO KEY UPDATE SKIP LOCKED)`
+  UPDATE forgeq.worker SET closed = true WHERE ${rowsOf(`
+    SELECT ctid FROM forgeq.worker WHERE NOT closed AND left_at IS NULL AND expires_at <= $1 FOR NO KEY UPDATE SKIP LOCKED`)}`
 const close = /* sql */ `
   UPDATE forgeq.worker SET closed = true, ended = coalesce(ended, $2) WHERE uid = $1 AND left_at IS NULL`
 // A closed worker gets nothing any more: once it holds nothing it never will.
 const markLeft = /* sql */ `
-  UPDATE forgeq.worker SET left_at = $1 WHERE id IN (
-    SELECT id FROM forgeq.worker w WHERE closed AND left_at IS NULL
-      AND NOT EXISTS (SELECT 1 FROM forgeq.held h WHERE h.worker = w.id) FOR NO KEY UPDATE SKIP LOCKED)`
+  WITH gone AS (UPDATE forgeq.worker SET left_at = $1 WHERE ${rowsOf(`
+    SELECT ctid FROM forgeq.worker w WHERE closed AND left_at IS NULL
+      AND NOT EXISTS (SELECT 1 FROM forgeq.held h WHERE h.worker = w.id OFFSET 0) FOR NO KEY UPDATE SKIP LOCKED`)}
+    RETURNING id)
+  DELETE FROM forgeq.exchange WHERE worker = ANY (ARRAY(SELECT id FROM gone))`
 const heldByClosed = /* sql */ `
   SELECT j.id AS job, r.claim, r.crashes, r.attempt, r.started_at, w.uid AS worker, w.host, w.pid,
     (w.facts::json ->> 'rssBytes')::bigint AS rss_bytes, w.ended, j.policy, j.attempt_base, j.priority, q.name AS queue, t.name AS type
-  FROM forgeq.worker w JOIN forgeq.running r ON r.worker = w.id JOIN forgeq.job j ON j.id = r.job
+  FROM forgeq.worker w CROSS JOIN ${rowOf('running', 'r', 'worker = w.id')} CROSS JOIN ${rowOf('job', 'j', 'id = r.job')}
     JOIN forgeq.queue q ON q.id = j.queue JOIN forgeq.type t ON t.id = j.type
   WHERE w.closed AND w.left_at IS NULL ORDER BY j.seq LIMIT $1`
 const nextExpiry = /* sql */ `SELECT min(expires_at) AS at FROM forgeq.worker WHERE NOT closed AND left_at IS NULL`
@@ -119,9 +120,6 @@ export const ordersFor = async (turn: Turn, worker: number): Promise<Order[]> =>
 
 const resizeFor = async (turn: Turn, worker: number): Promise<Order[]> =>
   (await turn.all<{ slots: number }>(slotsToSet, worker)).map(({ slots }) => ({ order: 'resize', slots }))
-
-export const nextDueAt = async (turn: Turn): Promise<number | null> =>
-  (await turn.one<{ at: number | null }>(nextDue))!.at
 
 export const beat = async (
   turn: Turn,

@@ -2,15 +2,15 @@
 import { failpoint } from '../store/failpoint.ts'
 import type { StoreInfo, Topic } from '../store/store.ts'
 import { checkSchema, checkServer, type ServerFacts } from './checks.ts'
-import type { Pool, Pooled, Query, Result } from './connect.ts'
+import type { Ask, Pool, Pooled, Query, Result } from './connect.ts'
 import { Deadline } from './deadline.ts'
 import { Refused } from '../core/refusal.ts'
 import { explainFailure } from './failures.ts'
+import { Heads } from './heads.ts'
 import { Names } from './names.ts'
 import { Notifier, type Hears } from './notify.ts'
 import type { Answer, Method } from '../store/calling-store.ts'
 import { operations, type Memory, type Operation } from './operations.ts'
-import type { Ask } from './quiet.ts'
 import { reach, type Way } from './reach.ts'
 import { Statements } from './statements.ts'
 import { Transactions } from './transactions.ts'
@@ -61,8 +61,10 @@ export class Link {
   readonly #names: Names
   readonly #transactions: Transactions
   readonly #notifier: Notifier
-  readonly #memory: Memory = { lookedAt: 0, dueAt: Infinity, woken: new Set(), quiet: undefined, changes: 0 }
+  readonly #heads = new Heads()
+  readonly #memory: Memory
   readonly #running = new Set<Promise<unknown>>()
+  #isClosed = false
 
   private constructor({ pool, isPooled }: Way, options: LinkOptions, facts: ServerFacts, listeners: Listeners) {
     this.#pool = pool
@@ -72,8 +74,9 @@ export class Link {
     this.#listeners = listeners
     this.#names = new Names(pool, this.#statements)
     const isAwaited = (id: string): boolean => listeners.has(`ended:${id}`)
-    const [statements, names] = [this.#statements, this.#names]
-    this.#transactions = new Transactions({ pool, isPooled, statements, names, isAwaited })
+    const [statements, names, heads] = [this.#statements, this.#names, this.#heads]
+    this.#memory = { lookedAt: 0, dueAt: Infinity, woken: new Set(), quiet: undefined, changes: 0, names, heads }
+    this.#transactions = new Transactions({ pool, isPooled, statements, names, heads, isAwaited })
     const hears: Hears = {
       topics: (topics) => this.#spread(topics),
       due: (at) => this.#hearDue(at),
@@ -111,19 +114,45 @@ export class Link {
   }
 
   async call<M extends Method>(method: M, args: readonly unknown[]): Promise<Answer<M>> {
-    const running = this.#call(method, args)
+    const answer = (await this.#track(this.#call(method, args))) as Answer<M>
+    if (this.#heads.isDue && !this.#isClosed) this.#lookAtHeads()
+    return answer
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await Promise.allSettled(this.#running)
+    await this.#notifier.close()
+    await this.#pool.end()
+  }
+
+  /** Nobody waits for it: without what it finds, lanes are read from the start. */
+  #lookAtHeads(): void {
+    this.#track(this.#heads.look(this.#askForHeads)).catch(() => this.#heads.forget())
+  }
+
+  /** Closing waits for it. */
+  async #track<T>(running: Promise<T>): Promise<T> {
     this.#running.add(running)
     try {
-      return (await running) as Answer<M>
+      return await running
     } finally {
       this.#running.delete(running)
     }
   }
 
-  async close(): Promise<void> {
-    await Promise.allSettled(this.#running)
-    await this.#notifier.close()
-    await this.#pool.end()
+  // A statement alone is planned as the session says, and behind a pooler the session is nobody's.
+  readonly #askForHeads: Ask = async (sql, ...values) => {
+    const deadline = new Deadline(callMs)
+    if (!this.#isPooled) return this.#ask(this.#statements.query(sql, values), deadline)
+    try {
+      const rows = (turn: Turn): Promise<readonly unknown[]> => turn.all(sql, ...values)
+      const { value } = await this.#transactions.run('look', rows, deadline)
+      return { rows: value, rowCount: value.length }
+    } catch {
+      // Then it is not known; who has work to do is told why.
+      return undefined
+    }
   }
 
   async #call(method: Method, args: readonly unknown[]): Promise<unknown> {
@@ -187,6 +216,7 @@ export class Link {
       return value
     } catch (error) {
       if (error instanceof Refused) return error.answers
+      this.#heads.forget()
       throw error
     }
   }

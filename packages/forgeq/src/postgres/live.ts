@@ -1,6 +1,8 @@
 // Rows of live: how they get into a lane, and out of it.
 import type { Counters } from '../core/counters.ts'
-import type { Batch, Turn } from './turn.ts'
+import type { Batch } from './batch.ts'
+import { rowsAt } from './seek.ts'
+import type { Turn } from './turn.ts'
 
 const addReady: Batch = {
   sql: /* sql */ `
@@ -23,7 +25,6 @@ export const putInLane = (
 // A claimer that shares the queue may have been faster.
 export const takeLive: Batch = {
   sql: /* sql */ `
-  DELETE FROM forgeq.live l USING unnest($1::int[], $2::int[], $3::bigint[]) AS k (queue, lane, seq)
-  WHERE l.queue = k.queue AND l.lane = k.lane AND l.seq = k.seq`,
+  DELETE FROM forgeq.live WHERE ${rowsAt('live', { queue: 'int', lane: 'int', seq: 'bigint' })}`,
   isExact: true,
 }

@@ -1,7 +1,8 @@
 // Takes in what another store has dumped beside jobs. What is there already is set to what it was there.
 import type { Images, Trace } from '../store/moved.ts'
+import type { Batch } from './batch.ts'
 import { announce } from './lease.ts'
-import type { Batch, Turn } from './turn.ts'
+import type { Turn } from './turn.ts'
 
 const addUnique: Batch = {
   sql: /* sql */ `

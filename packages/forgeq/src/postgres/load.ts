@@ -5,9 +5,10 @@ import { deadlineOf, lastOrder, verdictOn, workersIn, type Images, type JobImage
 import { packPolicy } from '../store/policy-text.ts'
 import { stateCodes } from '../store/state-codes.ts'
 import { packHold } from '../store/unique-hold.ts'
+import type { Batch } from './batch.ts'
 import { imagesOf } from './dump.ts'
 import { addTraces, queuesIn } from './load-traces.ts'
-import type { Batch, Turn } from './turn.ts'
+import type { Turn } from './turn.ts'
 
 const known = /* sql */ `SELECT id FROM forgeq.job WHERE id = ANY ($1::uuid[])`
 const noteKeys = /* sql */ `UPDATE forgeq.queue SET has_keys = true WHERE id = ANY ($1::int[])`

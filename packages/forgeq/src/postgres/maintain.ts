@@ -4,28 +4,30 @@ import type { Counters } from '../core/counters.ts'
 import { stateCodes } from '../store/state-codes.ts'
 import { alarmedQueues, ring } from './alarms.ts'
 import { neverClaimed } from '../store/ending.ts'
+import type { Ask } from './connect.ts'
+import { nextDueAt } from './due.ts'
 import { finish } from './finish.ts'
 import { forgetHolds } from './holds.ts'
 import { putKeysRight } from './keys.ts'
-import { nextDueAt } from './lease.ts'
 import { makeReady, placesAlone, takeOut, type Job } from './place.ts'
-import type { Ask } from './quiet.ts'
+import { rowOf, rowsOf } from './seek.ts'
 import { forgetStarts } from './starts.ts'
+import { anyToFold, folds } from './tally.ts'
 import type { Turn } from './turn.ts'
 
 const dueQueues = /* sql */ `
-  SELECT DISTINCT queue FROM (SELECT queue FROM forgeq.later WHERE run_at <= $1 ORDER BY run_at, seq LIMIT $2) l`
+  SELECT DISTINCT queue FROM (SELECT queue FROM forgeq.later WHERE run_at > $3::bigint AND run_at <= $1 ORDER BY run_at, seq LIMIT $2) l`
 // Who promotes at the same time takes others.
 const takeDue = /* sql */ `
   WITH due AS MATERIALIZED (
-    SELECT run_at, seq, job, claim, attempt, crashes, settler FROM forgeq.later
-    WHERE run_at <= $1 AND queue = ANY ($3::int[]) ORDER BY run_at, seq LIMIT $2 FOR UPDATE SKIP LOCKED),
-  gone AS (DELETE FROM forgeq.later l USING due d WHERE l.run_at = d.run_at AND l.seq = d.seq)
+    SELECT ctid AS place, run_at, seq, job, claim, attempt, crashes, settler FROM forgeq.later
+    WHERE run_at > $4::bigint AND run_at <= $1 AND queue = ANY ($3::int[]) ORDER BY run_at, seq LIMIT $2 FOR UPDATE SKIP LOCKED),
+  gone AS (DELETE FROM forgeq.later WHERE ${rowsOf('SELECT place FROM due')})
   SELECT d.claim, d.attempt, d.crashes, d.settler, j.id, j.type, j.queue, j.priority, j.key
-  FROM due d JOIN forgeq.job j ON j.id = d.job ORDER BY d.run_at, d.seq`
+  FROM due d CROSS JOIN ${rowOf('job', 'j', 'id = d.job')} ORDER BY d.run_at, d.seq`
 const takeOverdue = /* sql */ `
-  DELETE FROM forgeq.deadline WHERE (at, job) IN (
-    SELECT at, job FROM forgeq.deadline WHERE at <= $1 ORDER BY at, job LIMIT $2 FOR UPDATE SKIP LOCKED)
+  DELETE FROM forgeq.deadline
+  WHERE ${rowsOf('SELECT ctid FROM forgeq.deadline WHERE at <= $1 ORDER BY at, job LIMIT $2 FOR UPDATE SKIP LOCKED')}
   RETURNING at, job`
 
 interface Promoted {
@@ -40,13 +42,15 @@ export const nothingDue = async (turn: Turn): Promise<Promoted | undefined> => {
 }
 
 export const promote = async (turn: Turn, limit: number): Promise<Promoted> => {
+  const after = turn.heads.later
   const alarmed = await alarmedQueues(turn, limit)
-  const due = (await turn.all<{ queue: number }>(dueQueues, turn.now, limit)).map(({ queue }) => queue)
+  const due = (await turn.all<{ queue: number }>(dueQueues, turn.now, limit, after)).map(({ queue }) => queue)
   await turn.enter(
     new Map([...due.map((queue) => [queue, false] as const), ...alarmed.map((queue) => [queue, true] as const)]),
   )
   const expired = await expire(turn, limit)
-  const rows = due.length === 0 ? [] : await turn.all<Counters & Job>(takeDue, turn.now, limit, due)
+  const rows = due.length === 0 ? [] : await turn.all<Counters & Job>(takeDue, turn.now, limit, due, after)
+  if (rows.length > 0) turn.heads.metLater()
   await turn.reserve(rows.length)
   for (const row of rows) {
     turn.tally(row.queue, stateCodes.scheduled, -1)
@@ -76,16 +80,18 @@ const expire = async (turn: Turn, limit: number): Promise<number> => {
 
 // Who prunes at the same time takes others.
 const takeExpiries = /* sql */ `
-  DELETE FROM forgeq.expiry WHERE (at, seq) IN (
-    SELECT at, seq FROM forgeq.expiry WHERE at <= $1 ORDER BY at, seq LIMIT 100 FOR UPDATE SKIP LOCKED)
+  DELETE FROM forgeq.expiry
+  WHERE ${rowsOf('SELECT ctid FROM forgeq.expiry WHERE at <= $1 ORDER BY at, seq LIMIT 100 FOR UPDATE SKIP LOCKED')}
   RETURNING at, seq, jobs`
 const putBack = /* sql */ `INSERT INTO forgeq.expiry (at, seq, jobs) VALUES ($1, $2, $3::uuid[])`
 // A job that was retried by hand is not in done, or ended again and expires later.
 const takeExpired = /* sql */ `
   WITH gone AS (DELETE FROM forgeq.done WHERE job = ANY ($1::uuid[]) AND expires_at <= $2 RETURNING job, state)
-  SELECT g.job, g.state, j.queue FROM gone g JOIN forgeq.job j ON j.id = g.job`
+  SELECT g.job, g.state, j.queue FROM gone g CROSS JOIN ${rowOf('job', 'j', 'id = g.job')}`
 const removeDeadlines = /* sql */ `
-  DELETE FROM forgeq.deadline d USING forgeq.job j WHERE j.id = ANY ($1::uuid[]) AND d.at = j.expire_at AND d.job = j.id`
+  DELETE FROM forgeq.deadline WHERE ${rowsOf(`
+    SELECT d.ctid FROM unnest($1::uuid[]) AS e (id) CROSS JOIN ${rowOf('job', 'j', 'id = e.id')}
+      CROSS JOIN LATERAL (SELECT ctid FROM forgeq.deadline WHERE at = j.expire_at AND job = j.id OFFSET 0) d`)}`
 const removeFrom = [
   ['job', 'id'],
   ['attempt', 'job'],
@@ -96,42 +102,28 @@ const removeFrom = [
 const forgetWorkers = /* sql */ `DELETE FROM forgeq.worker WHERE left_at IS NOT NULL AND left_at <= $1`
 // Beyond its time a key is free: its row is only in the way.
 const forgetKeys = /* sql */ `
-  DELETE FROM forgeq.uniq WHERE (type, key) IN (
-    SELECT type, key FROM forgeq.uniq WHERE until <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)`
+  DELETE FROM forgeq.uniq WHERE ${rowsOf('SELECT ctid FROM forgeq.uniq WHERE until <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED')}`
 const forgetReplacements = /* sql */ `
-  DELETE FROM forgeq.replacement WHERE id IN (
-    SELECT id FROM forgeq.replacement WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)`
-// Rows of their own that transactions of others added to the tally.
-const takeSingles = /* sql */ `
-  WITH gone AS (
-    DELETE FROM forgeq.tally WHERE (queue, state, stripe) IN (
-      SELECT queue, state, stripe FROM forgeq.tally WHERE stripe >= 64 ORDER BY stripe LIMIT $1 FOR UPDATE SKIP LOCKED)
-    RETURNING queue, state, n)
-  SELECT queue, state, sum(n)::bigint AS n, count(*)::integer AS taken FROM gone GROUP BY queue, state`
+  DELETE FROM forgeq.replacement
+  WHERE ${rowsOf('SELECT ctid FROM forgeq.replacement WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED')}`
 const over = (now: string): string => /* sql */ `
   EXISTS (SELECT 1 FROM forgeq.expiry WHERE at <= ${now}) OR EXISTS (SELECT 1 FROM forgeq.uniq WHERE until <= ${now})
     OR EXISTS (SELECT 1 FROM forgeq.replacement WHERE expires_at <= ${now}) OR EXISTS (SELECT 1 FROM forgeq.start WHERE until <= ${now})
     OR EXISTS (SELECT 1 FROM forgeq.hold WHERE until <= ${now})
     OR EXISTS (SELECT 1 FROM forgeq.worker WHERE left_at IS NOT NULL AND left_at <= ${now} - ${keepWorkerMs})`
 const anyOver = /* sql */ `SELECT ${over('$1::bigint')} AS found`
-const anySingle = /* sql */ `EXISTS (SELECT 1 FROM forgeq.tally WHERE stripe >= 64)`
-const anything = /* sql */ `SELECT ${over('$1::bigint')} OR ${anySingle} AS found`
-const anythingNow = /* sql */ `SELECT ${over('s.now')} OR ${anySingle} AS found FROM (SELECT forgeq.moment() AS now OFFSET 0) s`
+const anything = /* sql */ `SELECT ${over('$1::bigint')} OR ${anyToFold} AS found`
+const anythingNow = /* sql */ `SELECT ${over('s.now')} OR ${anyToFold} AS found FROM (SELECT forgeq.moment() AS now OFFSET 0) s`
 
 interface Pruned {
   readonly removed: number
   readonly more: boolean
 }
 
-/** Adds singles to the stripes; answers whether there may be more: some come all the time, and can wait for the next round. */
-const addSingles = async (turn: Turn, limit: number): Promise<boolean> => {
-  let all = 0
-  const rows = await turn.all<{ queue: number; state: number; n: number; taken: number }>(takeSingles, limit)
-  for (const { queue, state, n, taken } of rows) {
-    turn.tally(queue, state, n)
-    all += taken
-  }
-  return all === limit
+/** Adds up the tally; answers whether there may be more: some come all the time, and can wait for the next round. */
+const foldTallies = async (turn: Turn, limit: number): Promise<boolean> => {
+  const taken = await Promise.all(folds.map((fold) => turn.one<{ taken: number }>(fold, limit)))
+  return taken.some((row) => row!.taken === limit)
 }
 
 const nothing: Pruned = { removed: 0, more: false }
@@ -173,12 +165,12 @@ export const prune = async (turn: Turn, limit: number): Promise<Pruned> => {
     turn,
     gone.map(({ job }) => job),
   )
-  const moreSingles = await addSingles(turn, limit)
+  const moreToFold = await foldTallies(turn, limit)
   await turn.run(forgetKeys, turn.now, limit)
   await turn.run(forgetReplacements, turn.now, limit)
   await forgetStarts(turn, limit)
   await forgetHolds(turn, limit)
   await putKeysRight(turn)
   await turn.run(forgetWorkers, turn.now - keepWorkerMs)
-  return { removed: gone.length, more: moreSingles || (await isAnythingOver(turn)) }
+  return { removed: gone.length, more: moreToFold || (await isAnythingOver(turn)) }
 }

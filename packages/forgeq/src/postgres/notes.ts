@@ -1,8 +1,9 @@
 // Progress and logs of running jobs, fenced like settlements and bounded per job.
 import { caps } from '../core/caps.ts'
 import type { Note } from '../store/records.ts'
+import type { Batch } from './batch.ts'
 import { placesOf } from './place.ts'
-import type { Batch, Turn } from './turn.ts'
+import type { Turn } from './turn.ts'
 
 const setProgress: Batch = {
   sql: /* sql */ `

@@ -16,7 +16,7 @@ export const openingNow = async (turn: Turn, gate: Gate): Promise<Opening> => {
 
 /**
  * Whether something of a queue, by name, may start that `sql` finds: it gets the number of the queue, the first and the last
- * lane of a part, and the worker's types without those that are held back.
+ * lane of a part, the worker's types without those that are held back, and the segments of the lanes that may have jobs.
  */
 export const isOpenTo = async (turn: Turn, name: string, types: readonly number[], sql: string): Promise<boolean> => {
   const queue = turn.names.queue.find(name)
@@ -24,7 +24,8 @@ export const isOpenTo = async (turn: Turn, name: string, types: readonly number[
   const gate = await turn.gate(queue)
   const free = types.filter((type) => !gate.holds.types.has(type))
   for (const { from, to } of (await openingNow(turn, gate)).parts) {
-    if ((await turn.one(sql, queue, from, to, free)) !== undefined) return true
+    const { first, after, last } = turn.heads.segments(queue, { from, to })
+    if ((await turn.one(sql, queue, from, to, free, first, after, last)) !== undefined) return true
   }
   return false
 }

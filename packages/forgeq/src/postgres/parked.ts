@@ -2,10 +2,12 @@
 // so that no claim meets them again. A worker that may run them puts them before the other lanes of their level.
 import { isToPark, runLimit, type Claimer } from '../store/handout.ts'
 import { laneOf, levelOf, unparkedLane, type Lanes } from '../store/lanes.ts'
+import type { Batch } from './batch.ts'
 import type { Gate } from './gate.ts'
 import { enterLine, putKeysRight } from './keys.ts'
 import { putInLane } from './live.ts'
-import type { Batch, Turn } from './turn.ts'
+import { rowsAt, rowsOf } from './seek.ts'
+import type { Turn } from './turn.ts'
 
 /** The statements that meet all jobs, or only some of them. */
 export interface ParkPart {
@@ -16,12 +18,12 @@ export interface ParkPart {
 export const parkPart = (filter: string): ParkPart => ({
   parkRun: /* sql */ `
   WITH head AS MATERIALIZED (
-    SELECT lane, seq, key IS NOT NULL OR type = ANY ($5::int[]) AS stays FROM forgeq.live
-    WHERE queue = $1 AND lane BETWEEN $2 AND $3 AND worker IS NULL ${filter}
-    ORDER BY queue, lane, seq LIMIT $4 FOR UPDATE SKIP LOCKED),
-  run AS (SELECT lane, seq, bool_or(stays) OVER (ORDER BY lane, seq) AS is_over FROM head),
-  gone AS (
-    DELETE FROM forgeq.live l USING run r WHERE l.queue = $1 AND l.lane = r.lane AND l.seq = r.seq AND NOT r.is_over RETURNING l.*)
+    SELECT l.* FROM unnest($2::int[], $3::bigint[], $4::int[]) AS s (first, after, last) CROSS JOIN LATERAL (
+      SELECT ctid AS place, lane, seq, key IS NOT NULL OR type = ANY ($6::int[]) AS stays FROM forgeq.live
+      WHERE queue = $1 AND (lane, seq) > (s.first, s.after) AND lane <= s.last AND worker IS NULL ${filter}
+      ORDER BY queue, lane, seq LIMIT $5 FOR UPDATE SKIP LOCKED) l LIMIT $5),
+  run AS (SELECT place, bool_or(stays) OVER (ROWS UNBOUNDED PRECEDING) AS is_over FROM head),
+  gone AS (DELETE FROM forgeq.live WHERE ${rowsOf('SELECT place FROM run WHERE NOT is_over')} RETURNING *)
   INSERT INTO forgeq.parked (queue, type, lane, seq, job, at, claim, attempt, crashes, settler)
   SELECT queue, type, lane, seq, job, at, claim, attempt, crashes, settler FROM gone`,
   parked: /* sql */ `
@@ -33,8 +35,7 @@ export const parkPart = (filter: string): ParkPart => ({
 export const park: Batch = {
   sql: /* sql */ `
   WITH gone AS (
-    DELETE FROM forgeq.live l USING unnest($1::int[], $2::int[], $3::bigint[]) AS k (queue, lane, seq)
-    WHERE l.queue = k.queue AND l.lane = k.lane AND l.seq = k.seq RETURNING l.*)
+    DELETE FROM forgeq.live WHERE ${rowsAt('live', { queue: 'int', lane: 'int', seq: 'bigint' })} RETURNING *)
   INSERT INTO forgeq.parked (queue, type, lane, seq, job, at, claim, attempt, crashes, settler)
   SELECT queue, type, lane, seq, job, at, claim, attempt, crashes, settler FROM gone`,
   isExact: true,
@@ -58,15 +59,10 @@ interface Parked {
  * Parks all that stands before the first job that could be handed out, in one step: many jobs of a kind hold up those behind
  * them no longer than that takes. Answers how many they were.
  */
-export const parkRun = (
-  turn: Turn,
-  worker: Claimer,
-  of: ParkPart,
-  gate: Gate,
-  { from, to }: Lanes,
-): Promise<number> => {
+export const parkRun = (turn: Turn, worker: Claimer, of: ParkPart, gate: Gate, lanes: Lanes): Promise<number> => {
   const fit = [...worker.types].filter((type) => !isToPark(worker, gate.holds, type))
-  return turn.run(of.parkRun, gate.queue, from, to, runLimit, fit)
+  const { first, after, last } = turn.heads.segments(gate.queue, lanes)
+  return turn.run(of.parkRun, gate.queue, first, after, last, runLimit, fit)
 }
 
 /** Puts parked jobs that this worker knows before the other lanes of their level, as many as it could take. */

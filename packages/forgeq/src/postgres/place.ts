@@ -2,10 +2,12 @@
 import type { Counters } from '../core/counters.ts'
 import { freshLane, frontLane, laneOf } from '../store/lanes.ts'
 import { stateCodes } from '../store/state-codes.ts'
+import type { Batch } from './batch.ts'
 import { endHeld } from './held.ts'
 import { enterLine, leaveLine } from './keys.ts'
 import { putInLane, takeLive } from './live.ts'
-import type { Batch, Turn } from './turn.ts'
+import { rowOf } from './seek.ts'
+import type { Turn } from './turn.ts'
 
 /** A job without its payload, which may be a thousand times as long as the rest. */
 export interface Body {
@@ -67,7 +69,7 @@ export const placeOfJob: string = `LATERAL (
 
 const find = /* sql */ `
   SELECT ${bodyColumns}, ${placeColumns} FROM unnest($1::uuid[]) WITH ORDINALITY AS e (id, n)
-    JOIN forgeq.job j ON j.id = e.id CROSS JOIN ${placeOfJob} ORDER BY e.n`
+    CROSS JOIN ${rowOf('job', 'j', 'id = e.id')} CROSS JOIN ${placeOfJob} ORDER BY e.n`
 
 /** Jobs where they are now, by id; unknown ones are left out. */
 export const placesOf = async (turn: Turn, ids: readonly string[]): Promise<ReadonlyMap<string, Placed>> =>

@@ -19,20 +19,21 @@ import { pageChars } from '../store/store.ts'
 import { unpackUnique } from '../store/unique-hold.ts'
 import { lineOf } from './keys.ts'
 import { bodyColumns, placeColumns, placeOfJob, type Placed } from './place.ts'
+import { rowOf } from './seek.ts'
 import type { Turn } from './turn.ts'
 
 const records = /* sql */ `
   SELECT ${bodyColumns}, ${placeColumns}, j.payload, q.name AS queue_name, t.name AS type_name, w.uid, s.uid AS settler_uid,
     d.finished_at, d.result_until, d.reason, CASE WHEN d.result_until >= $2 THEN d.result END AS result, g.progress,
     (SELECT a.error FROM forgeq.attempt a WHERE a.job = j.id AND a.error IS NOT NULL ORDER BY a.claim DESC LIMIT 1) AS error
-  FROM unnest($1::uuid[]) WITH ORDINALITY AS e (id, n) JOIN forgeq.job j ON j.id = e.id CROSS JOIN ${placeOfJob}
+  FROM unnest($1::uuid[]) WITH ORDINALITY AS e (id, n) CROSS JOIN ${rowOf('job', 'j', 'id = e.id')} CROSS JOIN ${placeOfJob}
     JOIN forgeq.queue q ON q.id = j.queue JOIN forgeq.type t ON t.id = j.type
-    LEFT JOIN forgeq.done d ON d.job = j.id LEFT JOIN forgeq.progress g ON g.job = j.id
-    LEFT JOIN forgeq.worker w ON w.id = p.worker LEFT JOIN forgeq.worker s ON s.id = p.settler
+    LEFT JOIN ${rowOf('done', 'd', 'job = j.id')} ON true LEFT JOIN ${rowOf('progress', 'g', 'job = j.id')} ON true
+    LEFT JOIN ${rowOf('worker', 'w', 'id = p.worker')} ON true LEFT JOIN ${rowOf('worker', 's', 'id = p.settler')} ON true
   ORDER BY e.n`
 const attemptsOf = /* sql */ `
   SELECT a.job, a.claim, a.attempt, a.outcome, a.started_at, a.ended_at, a.error, w.uid
-  FROM forgeq.attempt a LEFT JOIN forgeq.worker w ON w.id = a.worker WHERE a.job = ANY ($1::uuid[]) ORDER BY a.job, a.claim`
+  FROM forgeq.attempt a LEFT JOIN ${rowOf('worker', 'w', 'id = a.worker')} ON true WHERE a.job = ANY ($1::uuid[]) ORDER BY a.job, a.claim`
 const logsOf = /* sql */ `
   SELECT job, at, claim, level, message FROM forgeq.log WHERE job = ANY ($1::uuid[]) ORDER BY job, n`
 
@@ -151,7 +152,7 @@ const columns = 'j.id, j.queue, j.type, j.tags, length(j.payload) AS size'
 const newestFirst = (table: string, filter = ''): Listing => ({
   sql: /* sql */ `SELECT ${columns}, j.id AS k1
     FROM (SELECT job FROM forgeq.${table} WHERE job < $1::uuid ${filter} ORDER BY job DESC LIMIT $2) p
-      JOIN forgeq.job j ON j.id = p.job ORDER BY j.id DESC`,
+      CROSS JOIN ${rowOf('job', 'j', 'id = p.job')} ORDER BY j.id DESC`,
   cursor: ['k1'],
   start: [lastId],
 })
@@ -172,7 +173,7 @@ const listings: Readonly<Record<string, Listing>> = {
   scheduled: {
     sql: /* sql */ `SELECT ${columns}, p.run_at AS k1, p.seq AS k2
       FROM (SELECT run_at, seq, job FROM forgeq.later WHERE (run_at, seq) > ($1::bigint, $2::bigint)
-        ORDER BY run_at, seq LIMIT $3) p JOIN forgeq.job j ON j.id = p.job ORDER BY p.run_at, p.seq`,
+        ORDER BY run_at, seq LIMIT $3) p CROSS JOIN ${rowOf('job', 'j', 'id = p.job')} ORDER BY p.run_at, p.seq`,
     cursor: ['k1', 'k2'],
     start: ['-1', '-1'],
   },
@@ -180,7 +181,7 @@ const listings: Readonly<Record<string, Listing>> = {
     sql: /* sql */ `SELECT ${columns}, p.queue AS k1, p.lane AS k2, p.seq AS k3
       FROM (SELECT queue, lane, seq, job FROM forgeq.live WHERE (queue, lane, seq) > ($1::int, $2::int, $3::bigint)
         AND worker IS NULL AND key IS NULL ORDER BY queue, lane, seq LIMIT $4) p
-        JOIN forgeq.job j ON j.id = p.job ORDER BY p.queue, p.lane, p.seq`,
+        CROSS JOIN ${rowOf('job', 'j', 'id = p.job')} ORDER BY p.queue, p.lane, p.seq`,
     cursor: ['k1', 'k2', 'k3'],
     start: ['-1', '-1', '-1'],
   },

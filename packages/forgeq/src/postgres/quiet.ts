@@ -3,10 +3,11 @@
 // not as quiet as that is left to the calls themselves.
 import type { BeatReply, Closed, ExchangeReply, ExchangeRequest, LostJob, Note } from '../store/records.ts'
 import type { WorkerFacts } from '../store/worker-record.ts'
-import type { Result, Value } from './connect.ts'
-
-/** Sends one statement that is a transaction of its own; `undefined` when it failed, for whatever reason. */
-export type Ask = (sql: string, ...values: Value[]) => Promise<Result | undefined>
+import { lastLevel, levels } from '../store/lanes.ts'
+import type { Ask } from './connect.ts'
+import { firstDue } from './due.ts'
+import type { Heads, Segments } from './heads.ts'
+import type { Names } from './names.ts'
 
 /** What was seen, and when by the clock of this process. */
 export interface Quiet {
@@ -25,16 +26,22 @@ export interface QuietMemory {
   /** So many times: what was asked for before says nothing of what came meanwhile. */
   changes: number
   lookedAt: number
+  readonly heads: Heads
+  readonly names: Names
 }
 
 // OFFSET 0 keeps the planner from reading all of live and parked at once.
 const look = /* sql */ `
-  SELECT s.now, w.closed, w.turn, c.frozen_at IS NULL AS moves, m.guard_until AS "guardUntil",
-    EXISTS (SELECT 1 FROM forgeq.cancel o WHERE o.worker = w.id) AS ordered,
-    EXISTS (SELECT 1 FROM forgeq.queue q WHERE q.name = ANY ($2::text[]) AND (
-      EXISTS (SELECT 1 FROM forgeq.live l WHERE l.queue = q.id AND l.worker IS NULL OFFSET 0)
-      OR EXISTS (SELECT 1 FROM forgeq.parked p WHERE p.queue = q.id AND p.type = ANY (w.types) OFFSET 0))) AS work,
-    least((SELECT min(run_at) FROM forgeq.later), (SELECT min(at) FROM forgeq.deadline), (SELECT min(at) FROM forgeq.alarm)) AS "dueAt",
+  SELECT s.now, w.closed, c.frozen_at IS NULL AS moves, m.guard_until AS "guardUntil",
+    coalesce((SELECT e.turn FROM forgeq.exchange e WHERE e.worker = w.id ORDER BY e.turn DESC LIMIT 1), 0) AS turn,
+    EXISTS (SELECT 1 FROM forgeq.cancel o WHERE o.worker = w.id OFFSET 0) AS ordered,
+    EXISTS (SELECT 1 FROM unnest($2::text[], $3::int[], $4::bigint[], $5::int[]) AS s (queue, first, after, last)
+      JOIN forgeq.queue q ON q.name = s.queue WHERE
+        EXISTS (SELECT 1 FROM forgeq.live l WHERE l.queue = q.id AND (l.lane, l.seq) > (s.first, s.after) AND l.lane <= s.last
+          AND l.worker IS NULL OFFSET 0)
+        OR EXISTS (SELECT 1 FROM forgeq.parked p WHERE p.queue = q.id AND p.type = ANY (w.types) OFFSET 0)) AS work,
+    (SELECT CASE WHEN is_called THEN last_value + 4095 ELSE last_value - 1 END FROM forgeq.turn) AS drawn,
+    ${firstDue('$6')} AS "dueAt",
     EXISTS (SELECT 1 FROM forgeq.worker x WHERE x.left_at IS NULL AND (x.closed OR x.expires_at <= s.now)) AS "isLost",
     (SELECT min(x.expires_at) FROM forgeq.worker x WHERE NOT x.closed AND x.left_at IS NULL) AS "expiryAt",
     (SELECT min(x.lease_ms) FROM forgeq.worker x WHERE NOT x.closed AND x.left_at IS NULL) AS "shortestMs"
@@ -47,6 +54,24 @@ interface Looked extends Omit<Quiet, 'seenAt'> {
   readonly moves: boolean
   readonly ordered: boolean
   readonly work: boolean
+  readonly drawn: number
+}
+
+/** What may have jobs of the queues that are wanted; those that this process does not know by number yet are read whole. */
+const segmentsOf = (
+  { heads, names }: QuietMemory,
+  { wants }: ExchangeRequest,
+): Segments & { readonly queues: readonly string[] } => {
+  const all = wants.map(({ queue }) => ({
+    queue,
+    ...heads.segments(names.queue.find(queue) ?? -1, levels(0, lastLevel)),
+  }))
+  return {
+    queues: all.flatMap(({ queue, first }) => first.map(() => queue)),
+    first: all.flatMap(({ first }) => first),
+    after: all.flatMap(({ after }) => after),
+    last: all.flatMap(({ last }) => last),
+  }
 }
 
 /** The answer when there is nothing to tell and nothing to give. */
@@ -56,8 +81,10 @@ export const quietExchange = async (
   request: ExchangeRequest,
 ): Promise<ExchangeReply | Closed | undefined> => {
   const { changes } = memory
-  const queues = request.wants.map(({ queue }) => queue)
-  const row = (await ask(look, request.worker, queues))?.rows[0] as Looked | undefined
+  const { first, after, last, queues } = segmentsOf(memory, request)
+  const result = await ask(look, request.worker, queues, first, after, last, memory.heads.later)
+  const row = result?.rows[0] as Looked | undefined
+  if (row !== undefined) memory.heads.confirm(row.drawn)
   if (row === undefined || row.closed || row.ordered || row.work || request.turn <= row.turn) return undefined
   // Where time stands still, what was seen says nothing of a moment later.
   memory.quiet = row.moves && memory.changes === changes ? { ...row, seenAt: performance.now() } : undefined
@@ -74,7 +101,7 @@ const extend = /* sql */ `
   beaten AS (
     UPDATE forgeq.worker w SET beat_at = g.now, expires_at = g.now + w.lease_ms, facts = coalesce($2, w.facts) FROM guard g
     WHERE w.uid = $1 AND NOT w.closed RETURNING w.id, w.slots, w.facts, g.now)
-  SELECT b.now, EXISTS (SELECT 1 FROM forgeq.cancel c WHERE c.worker = b.id)
+  SELECT b.now, EXISTS (SELECT 1 FROM forgeq.cancel c WHERE c.worker = b.id OFFSET 0)
       OR coalesce(b.slots <> (b.facts::json ->> 'slots')::integer, false) AS ordered,
     set_config('synchronous_commit', 'off', true)
   FROM beaten b`

@@ -4,9 +4,10 @@ import { rememberMs } from '../core/retention.ts'
 import { allows } from '../core/states.ts'
 import { stateName } from '../store/state-codes.ts'
 import { hasSameKey, staysInPlace, type Work } from '../store/work.ts'
+import type { Batch } from './batch.ts'
 import { endOfKeyed } from './keys.ts'
 import { makeLater, makeReady, placesAlone, takeOut, type Placed } from './place.ts'
-import type { Batch, Turn } from './turn.ts'
+import type { Turn } from './turn.ts'
 
 const rework = /* sql */ `
   UPDATE forgeq.job SET edited = edited OR payload <> $2, payload = $2, queue = $3, priority = $4, policy = $5, run_at = $6,

@@ -6,12 +6,14 @@ import { settled, verdictOnPast, verdictOnRunning, type Settler } from '../core/
 import { levelOf } from '../store/lanes.ts'
 import { unpackPolicy } from '../store/policy-text.ts'
 import type { Failure, NewJob, Settlement, Verdict } from '../store/records.ts'
+import type { Batch } from './batch.ts'
 import { place } from './enqueue.ts'
 import { finish } from './finish.ts'
 import { holdBack } from './holds.ts'
 import { goesOn } from './keys.ts'
 import { makeLater, makeReady, placesOf, takeOut, type Placed } from './place.ts'
-import type { Batch, Turn } from './turn.ts'
+import { rowsAt, rowsOf } from './seek.ts'
+import type { Turn } from './turn.ts'
 
 /** The jobs of settlements as they are, and what has become of those that were settled since they were read. */
 export interface Settling {
@@ -21,7 +23,7 @@ export interface Settling {
 
 const forgetCancel: Batch = {
   sql: /* sql */ `
-  DELETE FROM forgeq.cancel c USING unnest($1::int[], $2::uuid[]) AS k (worker, job) WHERE c.worker = k.worker AND c.job = k.job`,
+  DELETE FROM forgeq.cancel WHERE ${rowsAt('cancel', { worker: 'int', job: 'uuid' })}`,
 }
 
 /**
@@ -144,7 +146,9 @@ const addAttempt: Batch = {
 // A claim leaves at most one attempt, so cutting by claim number bounds how many are kept.
 const cutAttempts: Batch = {
   sql: /* sql */ `
-  DELETE FROM forgeq.attempt a USING unnest($1::uuid[], $2::int[]) AS k (job, claim) WHERE a.job = k.job AND a.claim <= k.claim`,
+  DELETE FROM forgeq.attempt WHERE ${rowsOf(`
+    SELECT a.ctid FROM unnest($1::uuid[], $2::int[]) AS k (job, claim)
+      CROSS JOIN LATERAL (SELECT ctid FROM forgeq.attempt WHERE job = k.job AND claim <= k.claim OFFSET 0) a`)}`,
 }
 
 const addHistory = (turn: Turn, job: Placed, outcome: string, error: Failure | null): void => {

@@ -2,7 +2,9 @@
 // counted by its first and its last row, however many starts it holds. What the count means: core/limit.ts.
 import { fillOf, windowStart, type Rate, type RateFill } from '../core/limit.ts'
 import type { Measure, Measured } from '../store/opening.ts'
-import type { Batch, Turn } from './turn.ts'
+import type { Batch } from './batch.ts'
+import { rowsOf } from './seek.ts'
+import type { Turn } from './turn.ts'
 
 // Starts of the same instant share a row; the newest row has the total. Who counts starts is alone in the queue, but may have
 // taken the time before somebody who was there first: starts are logged no earlier than the last.
@@ -28,10 +30,10 @@ const windows = /* sql */ `
     CROSS JOIN ${windowOf('k.what', 'k.since')} w`
 // Oldest first: a total counts all rows between two others.
 const forget = /* sql */ `
-  DELETE FROM forgeq.start WHERE (queue, what, at) IN (
-    SELECT queue, what, at FROM forgeq.start s WHERE until <= $1 AND NOT EXISTS (
-      SELECT 1 FROM forgeq.start o WHERE o.queue = s.queue AND o.what = s.what AND o.at < s.at AND o.until > $1)
-    ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING queue, what`
+  DELETE FROM forgeq.start WHERE ${rowsOf(`
+    SELECT ctid FROM forgeq.start s WHERE until <= $1 AND NOT EXISTS (
+      SELECT 1 FROM forgeq.start o WHERE o.queue = s.queue AND o.what = s.what AND o.at < s.at AND o.until > $1 OFFSET 0)
+    ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED`)} RETURNING queue, what`
 
 export const noteStarts = (turn: Turn, queue: number, what: Measured, n: number, rate: Rate): void => {
   turn.push(addStarts, queue, what, turn.now, n, turn.now + rate.perMs)

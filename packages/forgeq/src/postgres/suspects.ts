@@ -8,8 +8,10 @@ const held = /* sql */ `
   SELECT coalesce(bool_or(crashes > 0), false) AS suspect, coalesce(bool_or(crashes = 0), false) AS other
   FROM forgeq.running WHERE worker = $1`
 const waiting = /* sql */ `
-  SELECT 1 WHERE EXISTS (SELECT 1 FROM forgeq.live r WHERE r.queue = $1 AND r.lane BETWEEN $2 AND $3 AND r.crashes > 0
-      AND r.worker IS NULL AND r.type = ANY ($4::int[]))
+  SELECT 1 WHERE EXISTS (
+      SELECT 1 FROM unnest($5::int[], $6::bigint[], $7::int[]) AS s (first, after, last) CROSS JOIN LATERAL (
+        SELECT 1 FROM forgeq.live WHERE queue = $1 AND (lane, seq) > (s.first, s.after) AND lane <= s.last AND crashes > 0
+          AND worker IS NULL AND type = ANY ($4::int[]) LIMIT 1) l)
     OR EXISTS (SELECT 1 FROM forgeq.parked p WHERE p.queue = $1 AND p.lane BETWEEN $2 AND $3 AND p.crashes > 0
       AND p.type = ANY ($4::int[]))`
 // Every queue has a positive number: with it the first row is sought, not scanned for.

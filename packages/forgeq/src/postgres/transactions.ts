@@ -5,6 +5,7 @@ import { ForgeError } from '../core/errors.ts'
 import { settingsHere, type Client, type Pool, type Pooled } from './connect.ts'
 import type { Deadline } from './deadline.ts'
 import { explainFailure, isCancelled, isCollision } from './failures.ts'
+import type { Heads } from './heads.ts'
 import type { Names } from './names.ts'
 import type { Statements } from './statements.ts'
 import { Again, inOrder, Turn } from './turn.ts'
@@ -31,6 +32,7 @@ export interface Transacting {
   readonly isPooled: boolean
   readonly statements: Statements
   readonly names: Names
+  readonly heads: Heads
   readonly isAwaited: (id: string) => boolean
 }
 
@@ -38,15 +40,17 @@ export class Transactions {
   readonly #pool: Pool
   readonly #statements: Statements
   readonly #names: Names
+  readonly #heads: Heads
   readonly #isAwaited: (id: string) => boolean
   readonly #settings: string
   readonly #ruled = new Set<number>()
   readonly #used = new WeakSet<Pooled>()
 
-  constructor({ pool, isPooled, statements, names, isAwaited }: Transacting) {
+  constructor({ pool, isPooled, statements, names, heads, isAwaited }: Transacting) {
     this.#pool = pool
     this.#statements = statements
     this.#names = names
+    this.#heads = heads
     this.#isAwaited = isAwaited
     this.#settings = isPooled ? `, ${settingsHere}` : ''
   }
@@ -106,6 +110,7 @@ export class Transactions {
       client,
       statements: this.#statements,
       names: this.#names,
+      heads: this.#heads,
       now,
       seq,
       isLook: promised === 'look',
@@ -128,7 +133,7 @@ export class Transactions {
         isNew = !this.#used.has(client)
         this.#used.add(client)
         unwatch = deadline.watch(client)
-        const sql = `${begin}${promised === 'nothing' ? light : ''}${this.#settings}`
+        const sql = `${begin}${promised === 'all' ? '' : light}${this.#settings}`
         const begun = client.query(promised === 'look' ? 'BEGIN ISOLATION LEVEL REPEATABLE READ' : 'BEGIN')
         const answer = client.query(this.#statements.query(sql, []))
         await inOrder([begun, answer])

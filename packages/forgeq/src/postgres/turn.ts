@@ -4,18 +4,14 @@
 import { rememberMs } from '../core/retention.ts'
 import { stateCodes } from '../store/state-codes.ts'
 import type { Topic } from '../store/store.ts'
+import type { Batch } from './batch.ts'
 import type { Client, Result, Value } from './connect.ts'
 import { explainLostCommit, isAnswer } from './failures.ts'
 import { enter, gateOf, look, type Gate, type GateRow } from './gate.ts'
+import type { Heads } from './heads.ts'
 import type { Names } from './names.ts'
 import type { Statements } from './statements.ts'
-
-/** A statement for many rows: each parameter is an array that holds one column of them. */
-export interface Batch {
-  readonly sql: string
-  /** It must change as many rows as it is given; otherwise somebody was faster, and the transaction starts anew. */
-  readonly isExact?: true
-}
+import { addTallies, tallied } from './tally.ts'
 
 /** Rolls the transaction back to run it again from its start: with these queues locked first, `true` for alone. */
 export class Again extends Error {
@@ -44,6 +40,8 @@ export interface TurnOptions {
   readonly isLook: boolean
   /** Queues known to be ruled; shared by the turns of a process. */
   readonly ruled: Set<number>
+  /** Where lanes begin; shared, too. */
+  readonly heads: Heads
   readonly isAwaited: (id: string) => boolean
 }
 
@@ -52,14 +50,6 @@ const seqsPerTurn = 4096
 const moreSeqs = /* sql */ `SELECT nextval('forgeq.turn') AS seq`
 const moment = /* sql */ `SELECT forgeq.moment() AS now`
 
-// Transactions that share a queue add to stripes of their own, so none of them waits for another to commit.
-const addTallies: Batch = {
-  sql: /* sql */ `
-  INSERT INTO forgeq.tally (queue, state, stripe, n)
-  SELECT t.queue, t.state, pg_backend_pid() % 64, t.n FROM unnest($1::int[], $2::int[], $3::bigint[]) AS t (queue, state, n)
-  ON CONFLICT (queue, state, stripe) DO UPDATE SET n = tally.n + excluded.n`,
-}
-const tallied = /* sql */ `SELECT coalesce(sum(n), 0)::bigint AS n FROM forgeq.tally WHERE queue = $1 AND state = $2`
 const addExpiries: Batch = {
   sql: /* sql */ `
   INSERT INTO forgeq.expiry (at, seq, jobs)
@@ -68,6 +58,7 @@ const addExpiries: Batch = {
 
 export class Turn {
   readonly names: Names
+  readonly heads: Heads
   readonly hints: Set<Topic> = new Set()
   /** Earliest instant at which something of this transaction is due. */
   earliestDueAt: number = Infinity
@@ -93,6 +84,7 @@ export class Turn {
     this.#options = options
     this.#now = options.now
     this.names = options.names
+    this.heads = options.heads
     this.callSeq = options.seq - 1
     this.#seq = options.seq
     this.#lastSeq = options.seq + seqsPerTurn

@@ -1,11 +1,13 @@
 // Unique keys: which job holds one, taking and freeing it. A key is held by at most one job of a type: until that job frees
 // it, or until an instant, which may come after the job is gone.
 import { untilDone, untilStart, type HeldFor } from '../store/unique-hold.ts'
-import type { Batch, Turn } from './turn.ts'
+import type { Batch } from './batch.ts'
+import { rowOf, rowsAt } from './seek.ts'
+import type { Turn } from './turn.ts'
 
 const holders = /* sql */ `
   SELECT u.type, u.key, u.job FROM unnest($1::int[], $2::text[]) AS k (type, key)
-    JOIN forgeq.uniq u ON u.type = k.type AND u.key = k.key WHERE u.until IS NULL OR u.until > $3`
+    CROSS JOIN ${rowOf('uniq', 'u', 'type = k.type AND key = k.key AND (until IS NULL OR until > $3)')}`
 // Whoever holds it beyond its time does not hold it; a job that is retried may still hold it itself. Of two transactions that
 // want a key one waits here, and starts anew when the other has it.
 const take: Batch = {
@@ -20,8 +22,7 @@ const take: Batch = {
 // Only the job that holds the key frees it.
 const free: Batch = {
   sql: /* sql */ `
-  DELETE FROM forgeq.uniq u USING unnest($1::int[], $2::text[], $3::uuid[]) AS k (type, key, job)
-  WHERE u.type = k.type AND u.key = k.key AND u.job = k.job`,
+  DELETE FROM forgeq.uniq WHERE ${rowsAt('uniq', { type: 'int', key: 'text', job: 'uuid' })}`,
 }
 
 export interface KeyOfType {

@@ -1,0 +1,185 @@
+// While somebody's transaction stays open the server cleans up behind no job that is gone. A claim costs the same all the same, and
+// nothing is missed for it.
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import { postgres } from '#src/postgres/index.js'
+import type { Query, Value } from '#src/postgres/connect.js'
+import { Statements } from '#src/postgres/statements.js'
+import type { Claimed, Settlement } from '#src/store/records.js'
+import type { Store } from '#src/store/store.js'
+import { testDatabase } from './database.ts'
+import { newJob, registration } from './jobs.ts'
+import { pagesOf } from './plans.ts'
+
+const database = await testDatabase()
+const { client } = database
+
+/** The last claim that was sent by anybody in this process. */
+let lastClaim: Query | undefined
+const method = 'query'
+const original = Statements.prototype[method]
+Statements.prototype[method] = function (this: Statements, sql: string, values: readonly Value[]) {
+  const query = original.call(this, sql, values)
+  if (sql.includes('WITH head') && sql.includes('sized')) lastClaim = query
+  return query
+}
+
+/** How many pages it reads, from where it began or from the start of the lanes. */
+const pagesRead = ({ text, values = [] }: Query, fromStart: boolean): Promise<number> =>
+  pagesOf(
+    database,
+    text,
+    values.map((value, i) => (fromStart && i === 2 ? (value as number[]).map(() => -1) : value)),
+  )
+
+class Scene {
+  readonly store: Store
+  readonly schema: string
+  #turn = 0
+  #ended: readonly Settlement[] = []
+
+  private constructor(store: Store, schema: string) {
+    this.store = store
+    this.schema = schema
+  }
+
+  static async open(t: TestContext): Promise<Scene> {
+    const schema = database.schema()
+    const store = postgres(database.url, { schema, allowUnsafe: true })
+    t.after(() => store.close())
+    await store.register(registration('w', { slots: 1000 }))
+    return new Scene(store, schema)
+  }
+
+  async enqueue(count: number): Promise<void> {
+    await this.store.enqueue(
+      Array.from({ length: count }, () => newJob()),
+      { atomic: true },
+    )
+  }
+
+  /** Settles what it claimed before, and claims. */
+  async claim(): Promise<readonly Claimed[]> {
+    this.#turn += 1
+    const wants = [{ queue: 'default', slots: 1000 }]
+    const settlements = this.#ended
+    const reply = await this.store.exchange({
+      worker: 'w',
+      turn: this.#turn,
+      settlements,
+      wants,
+      slots: 1000,
+      notes: [],
+    })
+    assert.ok(!reply.closed)
+    this.#ended = reply.claimed.map(({ job, claim }) => ({
+      job,
+      claim,
+      outcome: 'complete',
+      result: null,
+      followUps: [],
+    }))
+    return reply.claimed
+  }
+
+  async run(count: number): Promise<void> {
+    for (let done = 0; done < count;) {
+      await this.enqueue(1000)
+      done += (await this.claim()).length
+    }
+    await this.claim()
+  }
+
+  /** Until this job is claimed; answers after how long. */
+  async claimed(id: string): Promise<number> {
+    const startedAt = performance.now()
+    for (;;) {
+      if ((await this.claim()).some(({ job }) => job === id)) return performance.now() - startedAt
+      assert.ok(performance.now() - startedAt < 15_000, 'it was not claimed')
+      await sleep(20)
+    }
+  }
+}
+
+/** A transaction of an application, which stays open. */
+const beginElsewhere = async (t: TestContext, isWriter: boolean): Promise<pg.Client> => {
+  const other = new pg.Client(database.url)
+  await other.connect()
+  t.after(() => other.end())
+  await other.query('BEGIN ISOLATION LEVEL REPEATABLE READ')
+  await other.query(isWriter ? 'SELECT pg_current_xact_id()' : 'SELECT 1')
+  return other
+}
+
+for (const isWriter of [false, true]) {
+  test(`a claim reads as few pages while a transaction that ${isWriter ? 'writes' : 'reads'} stays open`, async (t) => {
+    const scene = await Scene.open(t)
+    await beginElsewhere(t, isWriter)
+    await scene.run(20_000)
+    const deadline = performance.now() + 15_000
+    let pages: number
+    do {
+      assert.ok(performance.now() < deadline, 'claims go on reading what is gone')
+      await sleep(50)
+      await scene.enqueue(1)
+      await scene.claim()
+      pages = await pagesRead(lastClaim!, false)
+    } while (pages > 40)
+    const all = await pagesRead(lastClaim!, true)
+    t.diagnostic(`${pages} pages instead of ${all}`)
+    assert.ok(all > 200, `only ${all} pages from the start: there was nothing to avoid`)
+  })
+}
+
+test('jobs of a transaction that committed late are claimed', async (t) => {
+  const scene = await Scene.open(t)
+  // Names that are made in a transaction are waited for.
+  await scene.run(1)
+  const other = await beginElsewhere(t, true)
+  const { rows } = await other.query<{ id: string }>(`SELECT ${scene.schema}.enqueue('work') AS id`)
+  // Everybody else goes past it for longer than it is waited for.
+  for (const startedAt = performance.now(); performance.now() - startedAt < 2_000;) await scene.run(1000)
+  await scene.enqueue(1)
+  await scene.claim()
+  assert.ok(
+    (lastClaim!.values![2] as number[]).some((after) => after > 0),
+    'nothing was passed',
+  )
+  await other.query('COMMIT')
+  t.diagnostic(`claimed after ${Math.round(await scene.claimed(rows[0]!.id))} ms`)
+})
+
+test('jobs with lower numbers than before are claimed: a standby may know less than the server that it follows', async (t) => {
+  const scene = await Scene.open(t)
+  for (const startedAt = performance.now(); performance.now() - startedAt < 1_500;) await scene.run(1000)
+  assert.ok(
+    (lastClaim!.values![2] as number[]).some((after) => after > 0),
+    'nothing was passed',
+  )
+  await client.query(`SELECT setval('${scene.schema}.turn', 4096)`)
+  const job = newJob()
+  await scene.store.enqueue([job], { atomic: true })
+  t.diagnostic(`claimed after ${Math.round(await scene.claimed(job.id))} ms`)
+})
+
+test('jobs that are due are found while what was due before cannot be cleaned up', async (t) => {
+  const scene = await Scene.open(t)
+  await beginElsewhere(t, true)
+  const startedAt = performance.now()
+  const ids = new Set<string>()
+  while (performance.now() - startedAt < 2_000) {
+    const jobs = Array.from({ length: 50 }, () => ({ ...newJob(), delayMs: 30 }))
+    for (const { id } of jobs) ids.add(id)
+    await scene.store.enqueue(jobs, { atomic: true })
+    await scene.store.promote(1000)
+    for (const { job } of await scene.claim()) ids.delete(job)
+  }
+  while (ids.size > 0) {
+    assert.ok(performance.now() - startedAt < 15_000, `${ids.size} were not found`)
+    await scene.store.promote(1000)
+    for (const { job } of await scene.claim()) ids.delete(job)
+    await sleep(10)
+  }
+})

@@ -31,7 +31,12 @@ const heldOfTurn = /* sql */ `
     CROSS JOIN ${rowOf('job', 'j', 'id = r.job')} JOIN forgeq.queue q ON q.id = j.queue JOIN forgeq.type t ON t.id = j.type
   WHERE h.worker = $1 AND h.turn = $2 ORDER BY r.lane, r.seq`
 
-export const exchange = async (turn: Turn, request: ExchangeRequest): Promise<ExchangeReply | Closed> => {
+/** `first`: done before it claims, once its worker is locked. */
+export const exchange = async (
+  turn: Turn,
+  request: ExchangeRequest,
+  first?: () => Promise<void>,
+): Promise<ExchangeReply | Closed> => {
   const { settlements, notes } = request
   // Asked together, in the order in which all lock: the worker, then queues.
   const [worker, begun, settling, early] = await Promise.all([
@@ -53,6 +58,7 @@ export const exchange = async (turn: Turn, request: ExchangeRequest): Promise<Ex
   }
   const settler = { worker: worker.id, rescue: false, turn: request.turn }
   const verdicts = await settle(turn, settler, settlements, settling)
+  await first?.()
   await putKeysRight(turn)
   const rare = early ?? (await rarities(turn))
   const suspects = await suspectsWait(turn, worker.types, request, rare)

@@ -52,7 +52,7 @@ const patienceMs = 500
  * So often all is looked at from the start, for at most so large a part of the time: for who ended late, and for rows that were
  * put in by other means.
  */
-const [sweepMs, calmSweepMs, sweepPart] = [1_000, 10_000, 20]
+const [sweepMs, calmSweepMs, sweepPart] = [1_000, 30_000, 20]
 /** What nobody has confirmed for so long may belong to another server by now, and what nobody took from is not worth a look. */
 const [trustMs, keepMs] = [5_000, 60_000]
 /** More lanes than anybody works on. */
@@ -125,10 +125,15 @@ export class Heads {
     return this.#all.some(({ isMet }) => isMet) || (this.#metAt > 0 && this.#sweepIsDue)
   }
 
-  /** Somebody saw the store as it goes on; a lower number than before is another past. */
-  confirm(drawn: number): void {
-    if (drawn < this.#drawn) this.forget()
-    this.#drawn = drawn
+  /** The last number that is known to have been drawn. */
+  get drawn(): number {
+    return this.#drawn
+  }
+
+  /** Somebody saw the store as it goes on; a lower number than the last one that was known when it was asked is another past. */
+  confirm(drawn: number, known: number): void {
+    if (drawn < known) this.forget()
+    this.#drawn = Math.max(this.#drawn, drawn)
     this.#confirmedAt = performance.now()
   }
 
@@ -146,7 +151,7 @@ export class Heads {
     this.#isLooking = true
     this.#lookedAt = performance.now()
     const isSweep = this.#sweepIsDue
-    const later = this.#later
+    const [later, known] = [this.#later, this.#drawn]
     const heads = [...this.#heads.values()].filter(({ isMet }) => isMet || isSweep)
     for (const head of this.#all) head.isMet = false
     const afters = [...heads, later].map(({ after }) => (isSweep ? -1 : after))
@@ -158,7 +163,7 @@ export class Heads {
       if (result === undefined) return this.forget()
       if (isSweep) this.#swept()
       const seen = result.rows[0] as Seen
-      this.confirm(seen.drawn)
+      this.confirm(seen.drawn, known)
       this.#pass(seen, heads)
     } finally {
       this.#isLooking = false

@@ -1,4 +1,5 @@
 // What an open store has: its pool, the calls that run on it, and the hints that come of them.
+import { ForgeError } from '../core/errors.ts'
 import { failpoint } from '../store/failpoint.ts'
 import type { StoreInfo, Topic } from '../store/store.ts'
 import { checkSchema, checkServer, type ServerFacts } from './checks.ts'
@@ -9,12 +10,15 @@ import { explainFailure } from './failures.ts'
 import { Heads } from './heads.ts'
 import { Names } from './names.ts'
 import { Notifier, type Hears } from './notify.ts'
-import type { Answer, Method } from '../store/calling-store.ts'
+import type { Answer, Calls, Method } from '../store/calling-store.ts'
+import type { ExchangeRequest } from '../store/records.ts'
 import { operations, type Memory, type Operation } from './operations.ts'
 import { reach, type Way } from './reach.ts'
 import { Statements } from './statements.ts'
+import { enqueueFor } from './enqueue-for.ts'
 import { Transactions } from './transactions.ts'
 import type { Turn } from './turn.ts'
+import { Waits, type End } from './waits.ts'
 
 export interface LinkOptions {
   readonly url: string
@@ -64,6 +68,9 @@ export class Link {
   readonly #heads = new Heads()
   readonly #memory: Memory
   readonly #running = new Set<Promise<unknown>>()
+  readonly #waits = new Waits()
+  /** Exchanges that were more than a look. */
+  readonly #written = new WeakSet<object>()
   #isClosed = false
 
   private constructor({ pool, isPooled }: Way, options: LinkOptions, facts: ServerFacts, listeners: Listeners) {
@@ -114,13 +121,14 @@ export class Link {
   }
 
   async call<M extends Method>(method: M, args: readonly unknown[]): Promise<Answer<M>> {
-    const answer = (await this.#track(this.#call(method, args))) as Answer<M>
+    const answer = (await this.#track(this.#route(method, args))) as Answer<M>
     if (this.#heads.isDue && !this.#isClosed) this.#lookAtHeads()
     return answer
   }
 
   async close(): Promise<void> {
     this.#isClosed = true
+    this.#waits.endAll()
     await Promise.allSettled(this.#running)
     await this.#notifier.close()
     await this.#pool.end()
@@ -144,7 +152,7 @@ export class Link {
   // A statement alone is planned as the session says, and behind a pooler the session is nobody's.
   readonly #askForHeads: Ask = async (sql, ...values) => {
     const deadline = new Deadline(callMs)
-    if (!this.#isPooled) return this.#ask(this.#statements.query(sql, values), deadline)
+    if (!this.#isPooled) return this.#askAlone(this.#statements.query(sql, values), deadline)
     try {
       const rows = (turn: Turn): Promise<readonly unknown[]> => turn.all(sql, ...values)
       const { value } = await this.#transactions.run('look', rows, deadline)
@@ -155,13 +163,77 @@ export class Link {
     }
   }
 
-  async #call(method: Method, args: readonly unknown[]): Promise<unknown> {
-    const operation = operations[method] as AnyOperation
+  #route(method: Method, args: readonly unknown[]): Promise<unknown> {
+    if (method === 'enqueue') return this.#enqueue(args as Parameters<Calls['enqueue']>)
+    if (method === 'exchange') return this.#exchange(args[0] as ExchangeRequest)
+    if (method === 'beat' || method === 'leave') this.#waits.endOf(args[0] as string)
+    return this.#call(method, operations[method], args)
+  }
+
+  async #exchange(request: ExchangeRequest): Promise<Answer<'exchange'>> {
+    const waiting = request.waits === true ? this.#waits.begin(request) : undefined
+    try {
+      const answer = await this.#ask(request)
+      // A turn that the store has seen brings nothing new any more.
+      const isOver = answer.closed || answer.claimed.length + answer.orders.length > 0 || this.#written.has(request)
+      if (waiting === undefined || isOver || answer.suspects) return answer
+      const askedAt = performance.now()
+      const end = await waiting.wait(this.#waits.forMs)
+      // It is later by now.
+      if (end === 'over') return { ...answer, now: answer.now + Math.floor(performance.now() - askedAt) }
+      return end === 'look' ? await this.#ask(request) : end.reply
+    } finally {
+      if (waiting !== undefined) this.#waits.done(waiting)
+    }
+  }
+
+  async #ask(request: ExchangeRequest): Promise<Answer<'exchange'>> {
+    const answer = (await this.#call('exchange', operations.exchange, [request])) as Answer<'exchange'>
+    if (!answer.closed && answer.claimed.length > 0) this.#waits.busy()
+    return answer
+  }
+
+  /** Jobs that an idle worker of this process waits for are claimed by the transaction that stores them. */
+  async #enqueue(args: Parameters<Calls['enqueue']>): Promise<unknown> {
+    const { enqueue, exchange } = operations
+    const waiting = this.#waits.find(new Set(args[0].map(({ policy }) => policy.queue)))
+    if (waiting === undefined) return this.#call('enqueue', enqueue, args)
+    const { request } = waiting
+    const finish = waiting.take()
+    let reply: Answer<'exchange'> | undefined
+    let end: End = 'look'
+    const both: AnyOperation = {
+      ...(enqueue as AnyOperation),
+      names: async (names) => {
+        await exchange.names!(names, request)
+        await enqueue.names!(names, ...args)
+      },
+      run: async (turn, memory) => {
+        const given = await enqueueFor(turn, request, () => enqueue.run(turn, memory, ...args))
+        reply = given.reply
+        return given.answers
+      },
+      after: () => (end = { reply: reply! }),
+    }
+    try {
+      return await this.#call('enqueue', both, args)
+    } catch (error) {
+      // The worker is at another turn: that is its own trouble.
+      if (!ForgeError.is(error) || error.code !== 'LEASE_LOST') throw error
+      return await this.#call('enqueue', enqueue, args)
+    } finally {
+      if (typeof end === 'object') this.#waits.busy()
+      finish(end)
+    }
+  }
+
+  async #call(method: Method, called: unknown, args: readonly unknown[]): Promise<unknown> {
+    const operation = called as AnyOperation
     const deadline = new Deadline(operation.withinMs?.(...args) ?? callMs)
     const mayPeek = operation.mayPeek?.(this.#memory, ...args) ?? true
     // A statement alone is planned as the session says, and behind a pooler the session is nobody's.
     if (operation.quiet !== undefined && mayPeek && !this.#isPooled) {
-      const ask: Ask = (sql, ...values) => this.#ask(this.#statements.query(sql, values), deadline)
+      const ask: Ask = (sql, ...values) => this.#askAlone(this.#statements.query(sql, values), deadline)
       const answer = await operation.quiet(ask, this.#memory, ...args)
       if (answer !== undefined && operation.quietWrites === true) committed(method)
       if (answer !== undefined) return answer
@@ -183,7 +255,7 @@ export class Link {
   }
 
   /** What fails here is tried again as a transaction, which tells what it was. */
-  async #ask(query: Query, deadline: Deadline): Promise<Result | undefined> {
+  async #askAlone(query: Query, deadline: Deadline): Promise<Result | undefined> {
     let client: Pooled | undefined
     let unwatch: (() => void) | undefined
     try {
@@ -207,6 +279,7 @@ export class Link {
     deadline: Deadline,
   ): Promise<unknown> {
     this.#forgetQuiet()
+    if (method === 'exchange') this.#written.add(args[0] as object)
     try {
       const work = (turn: Turn): Promise<unknown> => operation.run(turn, this.#memory, ...args)
       const { value, turn } = await this.#transactions.run(operation.promises, work, deadline)
@@ -237,6 +310,7 @@ export class Link {
     for (const topic of topics) {
       if (topic.startsWith('ready:') && this.#listeners.has(topic)) this.#memory.woken.add(topic.slice('ready:'.length))
     }
+    this.#waits.hint(topics)
     this.#listeners.spread(topics)
   }
 

@@ -80,11 +80,12 @@ export const quietExchange = async (
   memory: QuietMemory,
   request: ExchangeRequest,
 ): Promise<ExchangeReply | Closed | undefined> => {
-  const { changes } = memory
+  const { changes, heads } = memory
+  const known = heads.drawn
   const { first, after, last, queues } = segmentsOf(memory, request)
-  const result = await ask(look, request.worker, queues, first, after, last, memory.heads.later)
+  const result = await ask(look, request.worker, queues, first, after, last, heads.later)
   const row = result?.rows[0] as Looked | undefined
-  if (row !== undefined) memory.heads.confirm(row.drawn)
+  if (row !== undefined) heads.confirm(row.drawn, known)
   if (row === undefined || row.closed || row.ordered || row.work || request.turn <= row.turn) return undefined
   // Where time stands still, what was seen says nothing of a moment later.
   memory.quiet = row.moves && memory.changes === changes ? { ...row, seenAt: performance.now() } : undefined

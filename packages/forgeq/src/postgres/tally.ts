@@ -1,6 +1,6 @@
 // How many jobs of a queue are in a state: the sum of rows that many write to. Transactions that run at a time add to stripes of
-// their own, so none of them waits for another to commit. A stripe is of ten seconds, so that no row has many versions; what has
-// become old is added up by whoever prunes. (From SQL: sql-enqueue.ts.)
+// their own, so none of them waits for another to commit. A stripe is of ten seconds, so that no row has many versions; those of a
+// minute ago are added up by whoever prunes. (From SQL: sql-enqueue.ts.)
 import type { Batch } from './batch.ts'
 import { rowsOf } from './seek.ts'
 
@@ -19,7 +19,7 @@ export const tallied: string = /* sql */ `SELECT coalesce(sum(n), 0)::bigint AS 
 
 /** Rows that transactions of others added, and those of a time that is over. */
 const single = `stripe >= ${stripes}`
-const past = `stripe < -${stripes} AND stripe > (SELECT -((${period} - 2) * ${stripes}))`
+const past = `stripe < -${stripes} AND stripe > (SELECT -((${period} - 6) * ${stripes}))`
 
 export const anyToFold: string = /* sql */ `(EXISTS (SELECT 1 FROM forgeq.tally WHERE ${single}) OR EXISTS (SELECT 1 FROM forgeq.tally WHERE ${past}))`
 

@@ -14,7 +14,10 @@ test('no statement of the PostgreSQL store walks the jobs', async (t) => {
   const { schema, ...opened } = await openStopped(database)
   await opened.close()
   const walk = 'SELECT 1 FROM forgeq.job WHERE payload = $1'
-  assert.equal((await walks(t, database, schema, walk)).length, 1, 'the check does not see a walk')
+  for (const sql of [walk, `${walk} ORDER BY id LIMIT 1`, 'SELECT 1 FROM forgeq.job ORDER BY id']) {
+    assert.equal((await walks(t, database, schema, sql)).length, 1, 'the check does not see a walk')
+  }
+  assert.deepEqual(await walks(t, database, schema, 'SELECT 1 FROM forgeq.job ORDER BY id LIMIT 1'), [])
   const found: string[] = []
   for (const sql of statements) found.push(...(await walks(t, database, schema, sql)))
   assert.ok(statements.size > 80, `only ${statements.size} statements were seen`)

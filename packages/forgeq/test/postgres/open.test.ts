@@ -6,6 +6,7 @@ import { postgres } from '#src/postgres/index.js'
 import { openStore } from '#src/store/open.js'
 import { testDatabase } from './database.ts'
 import { newJob } from './jobs.ts'
+import { Server } from './server.ts'
 
 const database = await testDatabase()
 const { url, client } = database
@@ -82,4 +83,25 @@ test('a URL names the schema, and what is wrong with it is told before anything 
   const { version } = await store.migrate('apply')
   assert.ok(version > 0)
   await store.close()
+})
+
+test('a URL without a host names the folder of a Unix socket', async (t) => {
+  const server = await Server.make()
+  process.on('exit', () => server.kill())
+  t.after(() => server.remove())
+  const { url: socket, setting } = server.socket
+  await server.start([setting])
+  const byOption = `${socket.replace('//postgres@/', '///')}&user=postgres`
+  for (const [i, at] of [socket, byOption].entries()) {
+    const store = await openStore(at)
+    await store.enqueue([newJob()], { atomic: true })
+    assert.equal((await store.queues())[0]?.counts.ready, i + 1)
+    await store.close()
+  }
+  const elsewhere = await openStore(socket.replace('host=', 'host=/nowhere'))
+  await assert.rejects(
+    elsewhere.open(),
+    (error) => ForgeError.is(error, 'STORE_UNAVAILABLE') && /socket/.test(error.message),
+  )
+  await elsewhere.close()
 })

@@ -86,6 +86,14 @@ export class Server {
     return `postgres://postgres@127.0.0.1:${this.#port}/postgres`
   }
 
+  /** A way to it without a network, for whoever may enter its folder, and the setting that opens it. */
+  get socket(): { readonly url: string; readonly setting: string } {
+    return {
+      url: `postgres://postgres@/postgres?host=${this.#folder}&port=${this.#port}`,
+      setting: `unix_socket_directories=${this.#folder}`,
+    }
+  }
+
   /** Resolves when it takes connections. */
   async start(settings: readonly string[]): Promise<void> {
     const options = [

@@ -1,5 +1,7 @@
 // Opening and migrating: what is made, what is refused, and with which words.
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { closeSync, openSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { ForgeError } from '#src/core/errors.js'
 import { postgres } from '#src/postgres/index.js'
@@ -104,4 +106,29 @@ test('a URL without a host names the folder of a Unix socket', async (t) => {
     (error) => ForgeError.is(error, 'STORE_UNAVAILABLE') && /socket/.test(error.message),
   )
   await elsewhere.close()
+})
+
+const noLimits = process.platform !== 'linux' && 'needs prlimit'
+
+test('a process without file descriptors is told so, and goes on once it has some', { skip: noLimits }, async (t) => {
+  const limit = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))![1]!
+  const setLimit = (n: string): unknown => execFileSync('prlimit', ['--pid', String(process.pid), `--nofile=${n}:`])
+  const taken: number[] = []
+  const release = (): void => taken.splice(0).forEach((fd) => closeSync(fd))
+  const store = postgres(url, { schema: database.schema(), allowUnsafe: true })
+  setLimit('200')
+  t.after(() => {
+    release()
+    setLimit(limit)
+  })
+  assert.throws(() => {
+    for (;;) taken.push(openSync('/dev/null', 'r'))
+  }, /EMFILE/)
+  await assert.rejects(
+    store.open(),
+    (error) => ForgeError.is(error, 'STORE_UNAVAILABLE') && /descriptors/.test(error.message),
+  )
+  release()
+  assert.deepEqual(await store.queues(), [])
+  await store.close()
 })

@@ -1,4 +1,5 @@
-// The shop as a user starts it: real processes, real mails, real pictures, checked from outside.
+// The shop as a user starts it: real processes, real mails, real pictures, checked from outside. Its jobs are in its data folder,
+// or in a schema of the PostgreSQL server that FORGEQ_TEST_STORE names.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -11,16 +12,25 @@ import { ForgeQ } from 'forgeq'
 import sharp from 'sharp'
 
 const start = fileURLToPath(new URL('../start.js', import.meta.url))
+const server = process.env['FORGEQ_TEST_STORE']
 let data: string
 before(async () => {
   data = await mkdtemp(join(tmpdir(), 'shop-'))
 })
 after(() => rm(data, { recursive: true }))
 
+const store = () => (server ? `${server}?schema=shop_${process.pid}` : `sqlite:${join(data, 'forgeq.db')}`)
+
 function startShop(t: TestContext, ...args: string[]) {
   const { FORGEQ_STORE: _, ...env } = process.env
   const shop = spawn(process.execPath, [start, ...args], {
-    env: { ...env, FORGEQ_SHOP_DATA: data, FORGEQ_SHOP_ORDERS: '200', FORGEQ_PORT: '0' },
+    env: {
+      ...env,
+      ...(server && { FORGEQ_STORE: store() }),
+      FORGEQ_SHOP_DATA: data,
+      FORGEQ_SHOP_ORDERS: '200',
+      FORGEQ_PORT: '0',
+    },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   t.after(() => shop.kill())
@@ -42,7 +52,7 @@ async function readExpected() {
 }
 
 const deadLetters = async () => {
-  const forge = new ForgeQ({ store: `sqlite:${join(data, 'forgeq.db')}` })
+  const forge = new ForgeQ({ store: store() })
   try {
     const { jobs } = await forge.admin.jobs({ state: 'dead' })
     return jobs.map(({ type, payload }) => ({ type, ...(payload as { ref?: string; photo?: string }) }))

@@ -79,7 +79,7 @@ const findDriver = (): Driver => {
 /** Calls of one process that are in the database at a time; more of them wait. */
 const poolSize = 6
 const connectMs = 5_000
-/** Until a server without room for another connection is believed, although it has one of ours. */
+/** Until it is believed that there is no room for another connection, although there is one of ours. */
 const roomMs = 1_500
 /** A process that stands still inside a transaction must not keep a queue to itself. */
 const idleMs = 10_000
@@ -165,7 +165,7 @@ export const makePool = (url: string, isPooled: boolean): Pool => {
     const timer = setTimeout(() => [...open].forEach(breakOff), endMs)
     await pool.end().finally(() => clearTimeout(timer))
   }
-  // The server may have room for fewer connections than the pool: then those that it has are waited for.
+  // There may be room for fewer connections than the pool is for: then those that it has are waited for.
   const connect = async (): Promise<Pooled> => {
     for (const endsAt = performance.now() + roomMs; ;) {
       try {

@@ -19,11 +19,13 @@ const heads = /* sql */ `
     + coalesce((SELECT z.bytes FROM forgeq.log_size z WHERE z.job = j.id), 0)
     + coalesce((SELECT sum(length(a.error)) FROM forgeq.attempt a WHERE a.job = j.id), 0)::bigint AS size
   FROM forgeq.job j WHERE j.id > $1::uuid ORDER BY j.id LIMIT $2`
+// OFFSET 0 keeps the planner from reading all of uniq and key_turn for each page: PostgreSQL 18 would.
 const images = /* sql */ `
   SELECT ${bodyColumns}, ${placeColumns}, j.seq, j.edited, j.payload, q.name AS queue_name, t.name AS type_name, s.uid AS settler_uid,
     d.finished_at, d.result_until, d.expires_at, d.reason, d.result, g.progress,
-    EXISTS (SELECT 1 FROM forgeq.uniq u WHERE u.type = j.type AND u.key = j.uniq AND u.job = j.id AND u.until IS NULL) AS holds_unique,
-    EXISTS (SELECT 1 FROM forgeq.key_turn o WHERE o.queue = j.queue AND o.key = j.key AND o.job = j.id) AS has_turn,
+    EXISTS (SELECT 1 FROM forgeq.uniq u WHERE u.type = j.type AND u.key = j.uniq AND u.job = j.id AND u.until IS NULL
+      OFFSET 0) AS holds_unique,
+    EXISTS (SELECT 1 FROM forgeq.key_turn o WHERE o.queue = j.queue AND o.key = j.key AND o.job = j.id OFFSET 0) AS has_turn,
     CASE WHEN p.tree = 'line' THEN (
       SELECT l.seq FROM forgeq.live l WHERE l.queue = j.queue AND l.key = j.key AND l.worker IS NULL AND l.job = j.id) END AS token,
     CASE p.tree

@@ -29,6 +29,8 @@ const reasons: Readonly<Record<string, string>> = {
   EAI_AGAIN: 'its host is not known right now; is there a network?',
   EHOSTUNREACH: 'its host cannot be reached',
   ENETUNREACH: 'its network cannot be reached',
+  EMFILE: 'this process has no file descriptors left; raise its limit (ulimit -n), or find who keeps them open',
+  ENFILE: 'this machine has no file descriptors left; find who keeps them open',
   ENOENT: 'nothing listens at its socket; is it running, and is the URL right?',
 }
 
@@ -53,8 +55,8 @@ export const isAnswer = (error: unknown): boolean => typeof (error as { severity
 /** A statement was cancelled, by its time or by somebody: the transaction may succeed when it is tried again. */
 export const isCancelled = (error: unknown): boolean => codeOf(error) === '57014'
 
-/** The server, or its limit for the user, has no room for another connection. */
-export const hasNoRoom = (error: unknown): boolean => codeOf(error) === '53300'
+/** The server, its limit for the user, or this process with its file descriptors has no room for another connection. */
+export const hasNoRoom = (error: unknown): boolean => ['53300', 'EMFILE', 'ENFILE'].includes(codeOf(error) ?? '')
 
 /** A pooler that does not pass on what a session is told at its start. */
 export const isRefusedSetting = (error: unknown): boolean =>

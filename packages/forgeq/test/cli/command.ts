@@ -61,15 +61,15 @@ export interface Running {
   ends(signal?: NodeJS.Signals): Promise<Pick<Ran, 'code' | 'signal'>>
 }
 
-/** Starts a command that goes on; what is left of it after the test is killed. */
+/** Starts a command that goes on; what is left of it after the test is killed. `through`: a program that runs what follows it. */
 export function startCommand(
   t: TestContext,
   folder: string,
   args: readonly string[],
   env?: Readonly<Record<string, string>>,
-  files?: number,
+  through?: readonly string[],
 ): Running {
-  const child = spawnCommand(folder, args, env, files)
+  const child = spawnCommand(folder, args, env, through)
   let output = ''
   const watchers = new Set<() => void>()
   const look = (): void => {
@@ -107,7 +107,6 @@ export function startCommand(
   }
 }
 
-/** `files`: descriptors that each process of it may have. */
 /** What commands in a folder find in their environment, unless they are given something else. */
 export const folderEnvironments: Map<string, Readonly<Record<string, string>>> = new Map()
 
@@ -115,12 +114,11 @@ function spawnCommand(
   folder: string,
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
-  files?: number,
+  through: readonly string[] = [],
 ): Child {
   const { PATH = '', HOME = '' } = process.env
-  const command = [process.execPath, bin, ...args]
-  const limited = files === undefined ? command : ['sh', '-c', `ulimit -n ${files} && exec "$@"`, 'sh', ...command]
-  return spawn(limited[0]!, limited.slice(1), {
+  const command = [...through, process.execPath, bin, ...args]
+  return spawn(command[0]!, command.slice(1), {
     cwd: folder,
     env: { PATH, HOME, ...folderEnvironments.get(folder), ...env },
     stdio: ['pipe', 'pipe', 'pipe'],

@@ -22,7 +22,10 @@ test('no statement of the PostgreSQL store walks the jobs, however many there ar
   await opened.close()
   const { client } = database
   const walk = 'SELECT 1 FROM forgeq.job WHERE payload = $1'
-  assert.equal((await walks(database, schema, walk)).length, 1, 'the check does not see a walk')
+  for (const sql of [walk, `${walk} ORDER BY id LIMIT 1`, 'SELECT 1 FROM forgeq.job ORDER BY id']) {
+    assert.equal((await walks(database, schema, sql)).length, 1, 'the check does not see a walk')
+  }
+  assert.deepEqual(await walks(database, schema, 'SELECT 1 FROM forgeq.job ORDER BY id LIMIT 1'), [])
   const sort = 'SELECT id FROM forgeq.job WHERE id > $1::uuid ORDER BY payload LIMIT 1'
   assert.equal((await walks(database, schema, sort)).length, 1, 'the check does not see a sort')
   assert.ok(statements.size > 80, `only ${statements.size} statements were seen`)

@@ -1,11 +1,14 @@
 // Opening and migrating: what is made, what is refused, and with which words.
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { closeSync, openSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { ForgeError } from '#src/core/errors.js'
 import { postgres } from '#src/postgres/index.js'
 import { openStore } from '#src/store/open.js'
 import { testDatabase } from './database.ts'
 import { newJob } from './jobs.ts'
+import { Server } from './server.ts'
 
 const database = await testDatabase()
 const { url, client } = database
@@ -81,5 +84,51 @@ test('a URL names the schema, and what is wrong with it is told before anything 
   const store = await openStore(`${url.replace('postgres:', 'postgresql:')}?schema=${database.schema()}`)
   const { version } = await store.migrate('apply')
   assert.ok(version > 0)
+  await store.close()
+})
+
+test('a URL without a host names the folder of a Unix socket', async (t) => {
+  const server = await Server.make()
+  process.on('exit', () => server.kill())
+  t.after(() => server.remove())
+  const { url: socket, setting } = server.socket
+  await server.start([setting])
+  const byOption = `${socket.replace('//postgres@/', '///')}&user=postgres`
+  for (const [i, at] of [socket, byOption].entries()) {
+    const store = await openStore(at)
+    await store.enqueue([newJob()], { atomic: true })
+    assert.equal((await store.queues())[0]?.counts.ready, i + 1)
+    await store.close()
+  }
+  const elsewhere = await openStore(socket.replace('host=', 'host=/nowhere'))
+  await assert.rejects(
+    elsewhere.open(),
+    (error) => ForgeError.is(error, 'STORE_UNAVAILABLE') && /socket/.test(error.message),
+  )
+  await elsewhere.close()
+})
+
+const noLimits = process.platform !== 'linux' && 'needs prlimit'
+
+test('a process without file descriptors is told so, and goes on once it has some', { skip: noLimits }, async (t) => {
+  const limit = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))![1]!
+  const setLimit = (n: string): unknown => execFileSync('prlimit', ['--pid', String(process.pid), `--nofile=${n}:`])
+  const taken: number[] = []
+  const release = (): void => taken.splice(0).forEach((fd) => closeSync(fd))
+  const store = postgres(url, { schema: database.schema(), allowUnsafe: true })
+  setLimit('200')
+  t.after(() => {
+    release()
+    setLimit(limit)
+  })
+  assert.throws(() => {
+    for (;;) taken.push(openSync('/dev/null', 'r'))
+  }, /EMFILE/)
+  await assert.rejects(
+    store.open(),
+    (error) => ForgeError.is(error, 'STORE_UNAVAILABLE') && /descriptors/.test(error.message),
+  )
+  release()
+  assert.deepEqual(await store.queues(), [])
   await store.close()
 })

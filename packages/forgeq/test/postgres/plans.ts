@@ -37,6 +37,12 @@ const isSortOfMany = (lines: readonly string[], at: number): boolean => {
   )
 }
 
+/** Takes what is first in an index, and nothing is left out: one row, or a bounded page of them. */
+const takesTheFirst = (lines: readonly string[], i: number): boolean =>
+  /^ *(-> +)?Limit /.test(lines[i - 1] ?? '') &&
+  lines[i]!.includes('Index') &&
+  !(lines[i + 1] ?? '').includes('Filter:')
+
 /** The lines of a plan, made with the settings of the store, that read a growing table without a place to begin at. */
 export async function walks({ client }: TestDatabase, schema: string, sql: string): Promise<string[]> {
   const parameters = new Set(sql.match(/\$\d+/g)).size
@@ -46,8 +52,8 @@ export async function walks({ client }: TestDatabase, schema: string, sql: strin
   try {
     const { rows } = await client.query<{ 'QUERY PLAN': string }>(`EXPLAIN EXECUTE explained${values}`)
     const lines = rows.map((row) => row['QUERY PLAN'])
-    const isWalk = (line: string, i: number): boolean =>
-      growing.test(line) && !few.test(line) && !/(Index|TID) Cond/.test(lines[i + 1] ?? '')
+    const begins = (i: number): boolean => /(Index|TID) Cond/.test(lines[i + 1] ?? '') || takesTheFirst(lines, i)
+    const isWalk = (line: string, i: number): boolean => growing.test(line) && !few.test(line) && !begins(i)
     return lines.filter((line, i) => isWalk(line, i) || isSortOfMany(lines, i))
   } finally {
     await client.query('DEALLOCATE explained')

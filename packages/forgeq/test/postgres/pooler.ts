@@ -10,6 +10,9 @@ import { freePort, unprivileged } from './server.ts'
 
 const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin']
 
+export const findPooler = (): string | undefined =>
+  folders.map((folder) => join(folder, 'pgbouncer')).find((file) => existsSync(file))
+
 export class Pooler {
   readonly #folder: string
   readonly #port: number
@@ -23,7 +26,7 @@ export class Pooler {
 
   /** `settings`: lines of its configuration. */
   static async to(url: string, settings: readonly string[] = []): Promise<Pooler> {
-    const program = folders.map((folder) => join(folder, 'pgbouncer')).find((file) => existsSync(file))
+    const program = findPooler()
     if (program === undefined) throw new Error('no PgBouncer found: install it (apt-get install pgbouncer)')
     const { hostname, port: target, pathname, username, password } = new URL(url)
     const [port, user] = [await freePort(), unprivileged()]

@@ -1,5 +1,5 @@
-// A PostgreSQL server for the tests of one file: a private one in a temporary folder, or the one that FORGEQ_TEST_POSTGRES_URL
-// names. Without either the tests fail and say what to install.
+// A private PostgreSQL server in a temporary folder, of the binaries in FORGEQ_TEST_POSTGRES_BIN or of those that are installed.
+// Where there are none the tests fail and say what to install.
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, chownSync, existsSync, readdirSync } from 'node:fs'
@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 
 const missing =
-  'no PostgreSQL found: install it (apt-get install postgresql), or name a server in FORGEQ_TEST_POSTGRES_URL'
+  'no PostgreSQL found: install it (apt-get install postgresql), or name a folder with its binaries in FORGEQ_TEST_POSTGRES_BIN'
 
 const folders = (): string[] => {
   const versions = '/usr/lib/postgresql'
@@ -19,6 +19,8 @@ const folders = (): string[] => {
 }
 
 const findBinaries = (): string => {
+  const given = process.env['FORGEQ_TEST_POSTGRES_BIN']
+  if (given !== undefined) return given
   const found = folders().find((folder) => ['initdb', 'postgres'].every((name) => existsSync(join(folder, name))))
   if (found === undefined) throw new Error(missing)
   return found
@@ -82,6 +84,14 @@ export class Server {
 
   get url(): string {
     return `postgres://postgres@127.0.0.1:${this.#port}/postgres`
+  }
+
+  /** A way to it without a network, for whoever may enter its folder, and the setting that opens it. */
+  get socket(): { readonly url: string; readonly setting: string } {
+    return {
+      url: `postgres://postgres@/postgres?host=${this.#folder}&port=${this.#port}`,
+      setting: `unix_socket_directories=${this.#folder}`,
+    }
   }
 
   /** Resolves when it takes connections. */

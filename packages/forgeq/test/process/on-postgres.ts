@@ -2,7 +2,7 @@
 import { after } from 'node:test'
 import { Server } from '../postgres/server.ts'
 
-/** `names`: of test files beside this one. */
+/** `names`: of test files, as seen from this one. */
 export async function onPostgres(...names: readonly string[]): Promise<void> {
   const server = await Server.make()
   process.on('exit', () => server.kill())

@@ -21,9 +21,16 @@ export interface Scene {
   readonly forge: ForgeQ
   /** In the order they happened. */
   readonly effects: (what?: string) => Effect[]
-  /** `files`: descriptors that a process may have. */
-  readonly start: (args: readonly string[], env?: Readonly<Record<string, string>>, files?: number) => Running
+  /** `through`: a program that runs what follows it. */
+  readonly start: (
+    args: readonly string[],
+    env?: Readonly<Record<string, string>>,
+    through?: readonly string[],
+  ) => Running
 }
+
+/** A shell that runs a command after `first`. */
+export const preparedBy = (first: string): readonly string[] => ['sh', '-c', `${first} && exec "$@"`, 'sh']
 
 export const handlersFile = (name: string): string => fileURLToPath(new URL(`handlers/${name}.js`, import.meta.url))
 
@@ -44,8 +51,8 @@ export function scene(t: TestContext): Scene {
         .filter((parts) => parts.length === 3 && (what === undefined || parts[0] === what))
         .map(([name, id, pid]) => ({ what: name!, id: id!, pid: Number(pid) }))
     },
-    start: (args, env, files) =>
-      startCommand(t, folder, args, { EFFECTS: file, FORGEQ_SHUTDOWN_TIMEOUT: '3s', ...env }, files),
+    start: (args, env, through) =>
+      startCommand(t, folder, args, { EFFECTS: file, FORGEQ_SHUTDOWN_TIMEOUT: '3s', ...env }, through),
   }
 }
 

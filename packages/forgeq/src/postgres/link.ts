@@ -1,17 +1,19 @@
 // What an open store has: its pool, the calls that run on it, and the hints that come of them.
 import { failpoint } from '../store/failpoint.ts'
 import type { StoreInfo, Topic } from '../store/store.ts'
-import { checkSchema, checkServer, type ServerFacts } from './checks.ts'
+import { checkServer, type ServerFacts } from './checks.ts'
 import type { Pool, Pooled, Query, Result } from './connect.ts'
 import { Deadline } from './deadline.ts'
 import { Refused } from '../core/refusal.ts'
 import { explainFailure } from './failures.ts'
+import { checkSchema } from './migrate.ts'
 import { Names } from './names.ts'
 import { Notifier, type Hears } from './notify.ts'
 import type { Answer, Method } from '../store/calling-store.ts'
 import { operations, type Memory, type Operation } from './operations.ts'
 import type { Ask } from './quiet.ts'
 import { reach, type Way } from './reach.ts'
+import type { Step } from './schema.ts'
 import { Statements } from './statements.ts'
 import { Transactions } from './transactions.ts'
 import type { Turn } from './turn.ts'
@@ -20,6 +22,8 @@ export interface LinkOptions {
   readonly url: string
   readonly schema: string
   readonly allowUnsafe: boolean
+  /** The migrations that this code knows. */
+  readonly steps: readonly Step[]
 }
 
 /** Those who listen in this process. */
@@ -87,7 +91,8 @@ export class Link {
     try {
       way = await reach(options.url)
       const facts = await checkServer(way.pool, options.allowUnsafe)
-      await checkSchema(way.pool, new Statements(options.schema, way.isPooled), options.schema)
+      const { schema, steps } = options
+      await checkSchema(way.pool, { statements: new Statements(schema, way.isPooled), schema, steps })
       return new Link(way, options, facts, listeners)
     } catch (error) {
       await way?.pool.end()

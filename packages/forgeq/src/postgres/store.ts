@@ -3,11 +3,12 @@ import { CallingStore, type Answer } from '../store/calling-store.ts'
 import type * as records from '../store/records.ts'
 import type { Migration } from '../store/store.ts'
 import type { WorkerEnd, WorkerFacts } from '../store/worker-record.ts'
-import { migrate } from './checks.ts'
 import { explainFailure } from './failures.ts'
 import { KeepAlive } from './keep-alive.ts'
-import { Link, type Listeners } from './link.ts'
+import { Link, type LinkOptions, type Listeners } from './link.ts'
+import { migrate } from './migrate.ts'
 import { reach, type Way } from './reach.ts'
+import { migrations, type Step } from './schema.ts'
 import { Statements } from './statements.ts'
 
 export interface PostgresOptions {
@@ -18,7 +19,7 @@ export interface PostgresOptions {
 }
 
 export class PostgresStore extends CallingStore<Link> {
-  readonly #options: { readonly url: string; readonly schema: string; readonly allowUnsafe: boolean }
+  readonly #options: LinkOptions
   readonly #listeners: Listeners = {
     has: (topic) => this.hears(topic),
     all: () => new Set(this.topics()),
@@ -27,22 +28,25 @@ export class PostgresStore extends CallingStore<Link> {
   readonly #keepAlive: KeepAlive
   #link: Link | undefined
 
-  constructor(url: string, options: PostgresOptions) {
+  /** `steps`: for tests, those that other versions of the code know. */
+  constructor(url: string, options: PostgresOptions, steps: readonly Step[] = migrations) {
     super()
     this.#options = {
       url,
       schema: options.schema ?? 'forgeq',
       allowUnsafe: options.allowUnsafe ?? process.env['FORGEQ_ALLOW_VOLATILE'] === '1',
+      steps,
     }
-    this.#keepAlive = new KeepAlive(this.#options)
+    const { schema, allowUnsafe } = this.#options
+    this.#keepAlive = new KeepAlive({ url, schema, allowUnsafe })
   }
 
   async migrate(mode: 'plan' | 'apply'): Promise<Migration> {
-    const { url, schema } = this.#options
+    const { url, schema, steps } = this.#options
     let way: Way | undefined
     try {
       way = await reach(url)
-      return await migrate(way.pool, new Statements(schema, way.isPooled), schema, mode)
+      return await migrate(way.pool, { statements: new Statements(schema, way.isPooled), schema, steps }, mode)
     } catch (error) {
       throw explainFailure(error)
     } finally {

@@ -46,7 +46,7 @@ const pauseMs = 500
 /** A migration of large tables takes as long as it takes; timers know no longer time. */
 const unboundedMs = 2 ** 31 - 1
 
-const standingOf = async (client: Client, { statements, steps }: Place): Promise<Standing> => {
+export const standingOf = async (client: Client, { statements, steps }: Place): Promise<Standing> => {
   const values = [statements.text('forgeq.migration')]
   const { rows } = await client.query({ text: hasTable, values })
   if (!(rows[0] as { found: boolean }).found) return { version: 0, beside: 0 }

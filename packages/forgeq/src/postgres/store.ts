@@ -3,10 +3,12 @@ import { CallingStore, type Answer } from '../store/calling-store.ts'
 import type * as records from '../store/records.ts'
 import type { Migration } from '../store/store.ts'
 import type { WorkerEnd, WorkerFacts } from '../store/worker-record.ts'
+import type { Pool } from './connect.ts'
+import { findDrift } from './drift.ts'
 import { explainFailure } from './failures.ts'
 import { KeepAlive } from './keep-alive.ts'
 import { Link, type LinkOptions, type Listeners } from './link.ts'
-import { migrate } from './migrate.ts'
+import { migrate, type Place } from './migrate.ts'
 import { reach, type Way } from './reach.ts'
 import { migrations, type Step } from './schema.ts'
 import { Statements } from './statements.ts'
@@ -41,12 +43,21 @@ export class PostgresStore extends CallingStore<Link> {
     this.#keepAlive = new KeepAlive({ url, schema, allowUnsafe })
   }
 
-  async migrate(mode: 'plan' | 'apply'): Promise<Migration> {
+  migrate(mode: 'plan' | 'apply'): Promise<Migration> {
+    return this.#beside((pool, place) => migrate(pool, place, mode))
+  }
+
+  drift(): Promise<readonly string[]> {
+    return this.#beside(findDrift)
+  }
+
+  /** Over connections of its own: an open store has a schema that is as it should be, or none. */
+  async #beside<T>(work: (pool: Pool, place: Place) => Promise<T>): Promise<T> {
     const { url, schema, steps } = this.#options
     let way: Way | undefined
     try {
       way = await reach(url)
-      return await migrate(way.pool, { statements: new Statements(schema, way.isPooled), schema, steps }, mode)
+      return await work(way.pool, { statements: new Statements(schema, way.isPooled), schema, steps })
     } catch (error) {
       throw explainFailure(error)
     } finally {

@@ -8,7 +8,7 @@ import type * as records from './records.ts'
 import type { EnqueueHow, Migration, Store, StoreInfo, Topic } from './store.ts'
 import type { WorkerEnd, WorkerFacts } from './worker-record.ts'
 
-export type Calls = Omit<Store, 'open' | 'migrate' | 'close' | 'listen'>
+export type Calls = Omit<Store, 'open' | 'migrate' | 'drift' | 'close' | 'listen'>
 export type Method = keyof Calls
 export type Answer<M extends Method> = Awaited<ReturnType<Calls[M]>>
 
@@ -27,6 +27,7 @@ export abstract class CallingStore<L extends StoreLink> implements Store {
   /** Opens a link that hears of `topics()`. `lost` is called when it ends by itself. */
   protected abstract connect(lost: () => void): Promise<L>
   abstract migrate(mode: 'plan' | 'apply'): Promise<Migration>
+  abstract drift(): Promise<readonly string[]>
 
   /** Somebody listens who did not before. */
   protected abstract listened(topics: readonly Topic[]): void

@@ -72,6 +72,11 @@ export interface Store {
   open(): Promise<StoreInfo>
   /** `plan` says what `apply` would do; a store that is not there is not made. */
   migrate(mode: 'plan' | 'apply'): Promise<Migration>
+  /**
+   * Where the schema is not what its migrations make, each with what to do, or why that was not found out. For people who ask:
+   * it may take a while, and changes nothing.
+   */
+  drift(): Promise<readonly string[]>
   close(): Promise<void>
 
   /**

@@ -75,13 +75,15 @@ export class Link {
     this.#facts = facts
     this.#listeners = listeners
     this.#names = new Names(pool, this.#statements)
-    const isAwaited = (id: string): boolean => listeners.has(`ended:${id}`)
+    const isAwaited = (id: string): boolean => listeners.has(`ended:${id}`) || this.#notifier.isAwaited(id)
     const [statements, names] = [this.#statements, this.#names]
     this.#transactions = new Transactions({ pool, isPooled, statements, names, isAwaited })
     const hears: Hears = {
       topics: (topics) => this.#spread(topics),
       due: (at) => this.#hearDue(at),
       missed: () => this.#spread(listeners.all()),
+      all: () => listeners.all(),
+      has: (topic) => listeners.has(topic),
     }
     this.#notifier = new Notifier(options.url, `forgeq ${options.schema}`, pool, hears)
   }
@@ -109,10 +111,10 @@ export class Link {
       : { ...info, capabilities: ['notify', 'shared'], problems }
   }
 
-  /** Hears of other processes from now on. */
-  listen(): void {
+  /** Hears of other processes from now on, of these topics too. */
+  listen(topics: readonly Topic[]): void {
     // Behind a pooler another client would hear it.
-    if (!this.#isPooled) this.#notifier.listen()
+    if (!this.#isPooled) this.#notifier.listen(topics)
   }
 
   async call<M extends Method>(method: M, args: readonly unknown[]): Promise<Answer<M>> {

@@ -1,7 +1,7 @@
 // The store in a PostgreSQL database: opens it when first needed, passes every call on, spreads its hints.
 import { CallingStore, type Answer } from '../store/calling-store.ts'
 import type * as records from '../store/records.ts'
-import type { Migration } from '../store/store.ts'
+import type { Migration, Topic } from '../store/store.ts'
 import type { WorkerEnd, WorkerFacts } from '../store/worker-record.ts'
 import type { Pool } from './connect.ts'
 import { findDrift } from './drift.ts'
@@ -87,8 +87,8 @@ export class PostgresStore extends CallingStore<Link> {
   }
 
   // Opening listens for those who came before.
-  protected override listened(): void {
-    this.#link?.listen()
+  protected override listened(topics: readonly Topic[]): void {
+    this.#link?.listen(topics)
   }
 
   protected override disconnected(): void {
@@ -101,7 +101,8 @@ export class PostgresStore extends CallingStore<Link> {
 
   protected override async connect(): Promise<Link> {
     const link = await Link.open(this.#options, this.#listeners)
-    if (this.topics().length > 0) link.listen()
+    const topics = this.topics()
+    if (topics.length > 0) link.listen(topics)
     this.#link = link
     return link
   }

@@ -88,13 +88,13 @@ export class Link {
     this.#notifier = new Notifier(options.url, `forgeq ${options.schema}`, pool, hears)
   }
 
-  static async open(options: LinkOptions, listeners: Listeners): Promise<Link> {
+  static async open(options: LinkOptions, listeners: Listeners, making: () => void): Promise<Link> {
     let way: Way | undefined
     try {
       way = await reach(options.url)
       const facts = await checkServer(way.pool, options.allowUnsafe)
       const { schema, steps } = options
-      await checkSchema(way.pool, { statements: new Statements(schema, way.isPooled), schema, steps })
+      await checkSchema(way.pool, { statements: new Statements(schema, way.isPooled), schema, steps }, making)
       return new Link(way, options, facts, listeners)
     } catch (error) {
       await way?.pool.end()

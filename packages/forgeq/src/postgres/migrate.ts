@@ -141,11 +141,13 @@ const kept = (cause: unknown): ForgeError =>
     { cause },
   )
 
-/** A database without our schema gets it, an old one is refused until `forgeq migrate` was run. */
-export const checkSchema = async (pool: Pool, place: Place): Promise<void> => {
+/** A database without our schema gets it, which `making` is told of, an old one is refused until `forgeq migrate` was run. */
+export const checkSchema = async (pool: Pool, place: Place, making: () => void): Promise<void> => {
   const version = await knownVersion(pool, place)
-  if (version === 0) await migrate(pool, place, 'apply')
-  else if (version < place.steps.length) {
+  if (version === 0) {
+    making()
+    await migrate(pool, place, 'apply')
+  } else if (version < place.steps.length) {
     throw new ForgeError(
       'MIGRATION_NEEDED',
       `the schema has version ${version}, this ForgeQ needs ${place.steps.length}; run \`forgeq migrate\``,

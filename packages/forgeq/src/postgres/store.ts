@@ -100,7 +100,7 @@ export class PostgresStore extends CallingStore<Link> {
   }
 
   protected override async connect(): Promise<Link> {
-    const link = await Link.open(this.#options, this.#listeners)
+    const link = await Link.open(this.#options, this.#listeners, () => this.making())
     const topics = this.topics()
     if (topics.length > 0) link.listen(topics)
     this.#link = link

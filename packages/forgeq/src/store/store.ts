@@ -68,8 +68,11 @@ export interface EnqueueHow {
 }
 
 export interface Store {
-  /** Connects, checks versions and durability, migrates an empty store. Repeatable; calls before it open by themselves. */
-  open(): Promise<StoreInfo>
+  /**
+   * Connects, checks versions and durability, migrates an empty store. Repeatable; calls before it open by themselves. `making` is
+   * called when its schema is made, or somebody who makes it is waited for: the store is there, and needs more time than usual.
+   */
+  open(making?: () => void): Promise<StoreInfo>
   /** `plan` says what `apply` would do; a store that is not there is not made. */
   migrate(mode: 'plan' | 'apply'): Promise<Migration>
   /**

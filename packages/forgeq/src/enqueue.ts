@@ -14,6 +14,8 @@ export type Accepted = Exclude<Enqueued, { readonly refused: unknown }>
 const chunksInFlight = 2
 /** A store knows best what became of a call that takes too long: so much longer it may take to say so. */
 const lastWordMs = 500
+/** How much longer the first use may take where the schema is being made: nothing is wrong then, and it happens once. */
+const makingMs = 10_000
 /** What many jobs add to the deadline: on a way that is slow, too, they may arrive. */
 const charsPerMs = 1000
 
@@ -30,6 +32,8 @@ interface Sending {
   readonly lastWordMs: number
   /** What is known of a call that the store did not end. */
   readonly late: () => ForgeError
+  /** Asked when its time is over: how much more it has. */
+  readonly moreMs?: () => number
 }
 
 export class Enqueuer {
@@ -48,11 +52,16 @@ export class Enqueuer {
     this.#deadlineMs = deadlineMs
   }
 
-  /** As `enqueue`, for what a job waits for before it can be sent; TOO_MANY_WAITING. */
-  async opening(open: () => Promise<unknown>): Promise<void> {
+  /** As `enqueue`, for what a job waits for before it can be sent; a store that is being made has longer. TOO_MANY_WAITING. */
+  async opening(open: (making: () => void) => Promise<unknown>): Promise<void> {
     this.#hold(1)
+    let moreMs = 0
+    const making = (): void => {
+      moreMs = makingMs
+    }
     try {
-      await this.#retry(open, { jobs: 1, withinMs: this.#deadlineMs, lastWordMs: 0, late: notOpened })
+      const sending = { jobs: 1, withinMs: this.#deadlineMs, lastWordMs: 0, late: notOpened, moreMs: () => moreMs }
+      await this.#retry(() => open(making), sending)
     } finally {
       this.#held -= 1
     }
@@ -155,14 +164,19 @@ export class Enqueuer {
   }
 
   /** Who waits is told in time; the jobs are held for as long as the store has them. */
-  async #bound<T>(call: Promise<T>, ms: number, { jobs, late }: Sending): Promise<T> {
+  async #bound<T>(call: Promise<T>, ms: number, { jobs, late, moreMs = () => 0 }: Sending): Promise<T> {
     let disarm: (() => void) | undefined
     const over = new Promise<never>((_, reject) => {
-      disarm = this.#timers.after(ms, () => {
+      const end = (): void => {
         this.#held += jobs
         const free = (): unknown => (this.#held -= jobs)
         call.then(free, free)
         reject(late())
+      }
+      disarm = this.#timers.after(ms, () => {
+        const more = moreMs()
+        if (more > 0) disarm = this.#timers.after(more, end)
+        else end()
       })
     })
     try {

@@ -28,7 +28,7 @@ export interface ForgeOptions {
   readonly store?: Store | string
   /** Behind the policy of every job. Default: none. */
   readonly defaults?: PolicyOverrides
-  /** How long an enqueue is sent again while the store does not answer or its answer was lost. Default 2 s. */
+  /** How long an enqueue is sent again while the store does not answer or its answer was lost. Default 2 s; the schema of an empty store may take 10 s more. */
   readonly enqueueDeadline?: Duration
   /** For tests: time that is moved by hand. Default: the system's. */
   readonly timers?: Timers
@@ -68,8 +68,12 @@ export class ForgeQ implements AsyncDisposable {
   }
 
   /** Opens the store, which everything else does by itself at first use; rejects with what is wrong with it. */
-  async ready(): Promise<StoreInfo> {
-    const info = await this.store.open()
+  ready(): Promise<StoreInfo> {
+    return this.#open()
+  }
+
+  async #open(making?: () => void): Promise<StoreInfo> {
+    const info = await this.store.open(making)
     this.#time.hear(info.now)
     return info
   }
@@ -82,7 +86,7 @@ export class ForgeQ implements AsyncDisposable {
   enqueue<Out>(job: Job<void, any, Out>): Promise<Handle<Out>>
   enqueue<In, Out>(job: Job<In, any, Out>, input: NoInfer<In>, options?: EnqueueOptions): Promise<Handle<Out>>
   async enqueue(job: Job, input?: unknown, options?: EnqueueOptions): Promise<Handle<unknown>> {
-    if (!this.#time.isFresh) await this.#enqueuer.opening(() => this.ready())
+    if (!this.#time.isFresh) await this.#enqueuer.opening((making) => this.#open(making))
     const accepted = await this.#enqueuer.enqueue(await this.#preparer.prepare(job, input, options))
     return this.#handleOf(accepted, true)
   }
@@ -102,7 +106,7 @@ export class ForgeQ implements AsyncDisposable {
     inputs: readonly unknown[] = [],
     options: EnqueueOptions = {},
   ): Promise<Handle<unknown>[]> {
-    if (!this.#time.isFresh) await this.#enqueuer.opening(() => this.ready())
+    if (!this.#time.isFresh) await this.#enqueuer.opening((making) => this.#open(making))
     const calls = isCalls(what) ? what : inputs.map((input): Call => ({ job: what, input, options }))
     if (!isCalls(what) && calls.length > 1 && options.id !== undefined) {
       throw invalidOption('id', 'belongs to one job: give each its own with job.with(input, { id })')

@@ -45,6 +45,7 @@ export function lazyStore(load: () => Promise<Store>): Store {
   return {
     open: later('open'),
     migrate: later('migrate'),
+    drift: later('drift'),
     close,
     enqueue: later('enqueue'),
     register: later('register'),

@@ -19,7 +19,7 @@ export function define(command: Command): void {
   lookOptions(command).action((flags: LookFlags) =>
     withStored(flags, async (forge, config) => {
       const [info, queues, workers] = await Promise.all([forge.ready(), forge.store.queues(), forge.admin.workers()])
-      const warnings = warn(info, queues, workers)
+      const warnings = [...(await forge.store.drift()), ...warn(info, queues, workers)]
       if (flags.json) return console.log(statusJson(info, queues, workers, warnings))
       const live = workers.filter((worker) => canWork(worker, info.now))
       const slots = live.reduce((sum, worker) => sum + worker.slots, 0)

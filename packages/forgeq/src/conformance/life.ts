@@ -24,6 +24,7 @@ export const lifeCases: readonly Case[] = area('life', {
       const { version, target, steps } = await s.store.migrate(mode)
       assert.deepEqual([version, steps], [target, []])
     }
+    assert.deepEqual(await s.store.drift(), [])
   },
 
   'a closed store refuses every call, and may be closed again': async (s) => {

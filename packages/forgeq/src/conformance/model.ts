@@ -67,6 +67,11 @@ export class Model implements Store {
     return { version: 1, target: 1, steps: [] }
   }
 
+  async drift(): Promise<readonly string[]> {
+    this.now()
+    return []
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true
   }

@@ -11,6 +11,8 @@ export interface Query {
   readonly values?: readonly Value[]
   /** Under this name a connection prepares the statement once. */
   readonly name?: string
+  /** Until its connection is given up, in milliseconds. Default: what connections are made with. */
+  readonly query_timeout?: number
 }
 
 export interface Result {

@@ -2,18 +2,20 @@
 import { ForgeError } from '../core/errors.ts'
 import { failpoint } from '../store/failpoint.ts'
 import type { StoreInfo, Topic } from '../store/store.ts'
-import { checkSchema, checkServer, type ServerFacts } from './checks.ts'
+import { checkServer, type ServerFacts } from './checks.ts'
 import type { Ask, Pool, Pooled, Query, Result } from './connect.ts'
 import { Deadline } from './deadline.ts'
 import { Refused } from '../core/refusal.ts'
 import { explainFailure } from './failures.ts'
 import { Heads } from './heads.ts'
+import { checkSchema } from './migrate.ts'
 import { Names } from './names.ts'
 import { Notifier, type Hears } from './notify.ts'
 import type { Answer, Calls, Method } from '../store/calling-store.ts'
 import type { ExchangeRequest } from '../store/records.ts'
 import { operations, type Memory, type Operation } from './operations.ts'
 import { reach, type Way } from './reach.ts'
+import type { Step } from './schema.ts'
 import { Statements } from './statements.ts'
 import { enqueueFor } from './enqueue-for.ts'
 import { Transactions } from './transactions.ts'
@@ -24,6 +26,8 @@ export interface LinkOptions {
   readonly url: string
   readonly schema: string
   readonly allowUnsafe: boolean
+  /** The migrations that this code knows. */
+  readonly steps: readonly Step[]
 }
 
 /** Those who listen in this process. */
@@ -80,7 +84,7 @@ export class Link {
     this.#facts = facts
     this.#listeners = listeners
     this.#names = new Names(pool, this.#statements)
-    const isAwaited = (id: string): boolean => listeners.has(`ended:${id}`)
+    const isAwaited = (id: string): boolean => listeners.has(`ended:${id}`) || this.#notifier.isAwaited(id)
     const [statements, names, heads] = [this.#statements, this.#names, this.#heads]
     this.#memory = { lookedAt: 0, dueAt: Infinity, woken: new Set(), quiet: undefined, changes: 0, names, heads }
     this.#transactions = new Transactions({ pool, isPooled, statements, names, heads, isAwaited })
@@ -88,16 +92,19 @@ export class Link {
       topics: (topics) => this.#spread(topics),
       due: (at) => this.#hearDue(at),
       missed: () => this.#spread(listeners.all()),
+      all: () => listeners.all(),
+      has: (topic) => listeners.has(topic),
     }
     this.#notifier = new Notifier(options.url, `forgeq ${options.schema}`, pool, hears)
   }
 
-  static async open(options: LinkOptions, listeners: Listeners): Promise<Link> {
+  static async open(options: LinkOptions, listeners: Listeners, making: () => void): Promise<Link> {
     let way: Way | undefined
     try {
       way = await reach(options.url)
       const facts = await checkServer(way.pool, options.allowUnsafe)
-      await checkSchema(way.pool, new Statements(options.schema, way.isPooled), options.schema)
+      const { schema, steps } = options
+      await checkSchema(way.pool, { statements: new Statements(schema, way.isPooled), schema, steps }, making)
       return new Link(way, options, facts, listeners)
     } catch (error) {
       await way?.pool.end()
@@ -114,10 +121,10 @@ export class Link {
       : { ...info, capabilities: ['notify', 'shared'], problems }
   }
 
-  /** Hears of other processes from now on. */
-  listen(): void {
+  /** Hears of other processes from now on, of these topics too. */
+  listen(topics: readonly Topic[]): void {
     // Behind a pooler another client would hear it.
-    if (!this.#isPooled) this.#notifier.listen()
+    if (!this.#isPooled) this.#notifier.listen(topics)
   }
 
   async call<M extends Method>(method: M, args: readonly unknown[]): Promise<Answer<M>> {

@@ -2,6 +2,7 @@
 // transaction of ours: a NOTIFY holds a lock of the whole server until its commit is on disk. Hints may get lost; whoever
 // listens also looks by itself.
 import type { Topic } from '../store/store.ts'
+import { Awaited, idEnded } from './awaited.ts'
 import { breakOff, makeListener, type Listener, type Pool, type Query, type Result } from './connect.ts'
 import { Deadline } from './deadline.ts'
 import { quoteName } from './statements.ts'
@@ -26,6 +27,10 @@ interface Message {
   readonly from: string
   readonly topics: readonly Topic[]
   readonly dueAt: number | null
+  /** Whose ends are waited for there (awaited.ts). */
+  readonly awaits?: string
+  /** Listens from now on, and does not know who waits for what. */
+  readonly asks?: true
 }
 
 export interface Hears {
@@ -33,6 +38,9 @@ export interface Hears {
   due(at: number): void
   /** Listens from now on, and may have missed anything before. */
   missed(): void
+  /** What is listened to. */
+  all(): Iterable<Topic>
+  has(topic: Topic): boolean
 }
 
 // Of the session that listens, no other: it is there, both ways, and the server knows that it listens.
@@ -46,6 +54,9 @@ export class Notifier {
   /** Marks messages of this process, which has heard them already. */
   readonly #self = crypto.randomUUID()
   readonly #outbox = new Set<Topic>()
+  readonly #awaited: Awaited
+  /** What is said besides, each in a message of its own. */
+  #extra: readonly Pick<Message, 'awaits' | 'asks'>[] = []
   #dueAt = Infinity
   #listener: Listener | undefined
   #sendTimer: NodeJS.Timeout | undefined
@@ -60,18 +71,49 @@ export class Notifier {
     this.#channel = channel
     this.#pool = pool
     this.#hears = hears
+    this.#awaited = new Awaited({
+      all: () => hears.all(),
+      has: (topic) => hears.has(topic),
+      say: (texts) => this.#say(texts.map((awaits) => ({ awaits }))),
+    })
   }
 
-  /** Tells other processes, soon. */
+  /** Tells other processes, soon; of a job that ended only when one of them waits for it. */
   tell(topics: Iterable<Topic>, dueAt: number): void {
-    for (const topic of topics) this.#outbox.add(topic)
+    for (const topic of topics) if (this.#isNews(topic)) this.#outbox.add(topic)
     this.#dueAt = Math.min(this.#dueAt, dueAt)
-    if (this.#outbox.size === 0 && this.#dueAt === Infinity) return
+    if (this.#outbox.size > 0 || this.#dueAt < Infinity) this.#sendSoon()
+  }
+
+  /** Whether another process waits for the end of a job, as far as is known here. */
+  isAwaited(id: string): boolean {
+    return this.#awaited.isElsewhere(id)
+  }
+
+  #isNews(topic: Topic): boolean {
+    const id = idEnded(topic)
+    if (id === undefined) return true
+    const isNews = this.#awaited.isElsewhere(id)
+    this.#awaited.forget(id)
+    return isNews
+  }
+
+  #say(extra: readonly Pick<Message, 'awaits' | 'asks'>[]): void {
+    this.#extra = [...this.#extra, ...extra]
+    this.#sendSoon()
+  }
+
+  #sendSoon(): void {
     this.#sendTimer ??= setTimeout(() => this.#send(), Math.max(0, this.#sentAt + gatherMs - performance.now()))
   }
 
-  /** Hears what other processes tell from now on, until it is closed. */
-  listen(): void {
+  /** Hears what other processes tell from now on, until it is closed; tells them what is waited for in this one. */
+  listen(topics: readonly Topic[]): void {
+    this.#awaited.add(topics)
+    this.#connect()
+  }
+
+  #connect(): void {
     if (this.#listener !== undefined || this.#isClosed) return
     const listener = makeListener(this.#url)
     this.#listener = listener
@@ -81,9 +123,16 @@ export class Notifier {
     listener
       .connect()
       .then(() => this.#ask(listener, { text: `LISTEN ${quoteName(this.#channel)}` }))
-      .then(() => this.#hears.missed())
+      .then(() => this.#begin(listener))
       .then(() => this.#feelPulse(listener))
       .catch(() => this.#lost(listener))
+  }
+
+  #begin(listener: Listener): void {
+    if (this.#listener !== listener || this.#isClosed) return
+    this.#hears.missed()
+    this.#say([{ asks: true }])
+    this.#awaited.begin()
   }
 
   #feelPulse(listener: Listener): void {
@@ -106,6 +155,7 @@ export class Notifier {
 
   async close(): Promise<void> {
     this.#isClosed = true
+    this.#awaited.end()
     clearTimeout(this.#againTimer)
     clearTimeout(this.#pulseTimer)
     clearTimeout(this.#sendTimer)
@@ -127,11 +177,12 @@ export class Notifier {
     const dueAt = this.#dueAt === Infinity ? null : this.#dueAt
     this.#outbox.clear()
     this.#dueAt = Infinity
-    const payloads: string[] = []
-    for (let i = 0; i === 0 || i < topics.length; i += topicsPerMessage) {
-      const message: Message = { from: this.#self, topics: topics.slice(i, i + topicsPerMessage), dueAt }
-      payloads.push(JSON.stringify(message))
+    const messages: Message[] = this.#extra.map((extra) => ({ from: this.#self, topics: [], dueAt: null, ...extra }))
+    this.#extra = []
+    for (let i = 0; i < topics.length || (i === 0 && dueAt !== null); i += topicsPerMessage) {
+      messages.push({ from: this.#self, topics: topics.slice(i, i + topicsPerMessage), dueAt })
     }
+    const payloads = messages.map((message) => JSON.stringify(message))
     this.#sending = this.#pool.query({ text: notify, values: [this.#channel, payloads] }).catch(() => undefined)
   }
 
@@ -140,14 +191,17 @@ export class Notifier {
     if (message === undefined || message.from === this.#self) return
     this.#hears.topics(message.topics)
     if (message.dueAt !== null) this.#hears.due(message.dueAt)
+    if (message.awaits !== undefined) this.#awaited.hear(message.awaits)
+    if (message.asks === true) this.#awaited.asked()
   }
 
   #lost(listener: Listener): void {
     if (this.#listener !== listener || this.#isClosed) return
     this.#listener = undefined
+    this.#awaited.end()
     clearTimeout(this.#pulseTimer)
     breakOff(listener)
-    this.#againTimer = setTimeout(() => this.listen(), againMs * (0.5 + Math.random() / 2)).unref()
+    this.#againTimer = setTimeout(() => this.#connect(), againMs * (0.5 + Math.random() / 2)).unref()
   }
 }
 

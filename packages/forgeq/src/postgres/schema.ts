@@ -10,6 +10,11 @@ import { enqueueFromSql } from './sql-enqueue.ts'
 export interface Step {
   readonly name: string
   readonly sql: string
+  /**
+   * The oldest version of the schema whose code works beside this one: 3 says that code which knows the first three migrations
+   * does. Default: the version before. Its own number: no older code does.
+   */
+  readonly beside?: number
 }
 
 const tables = /* sql */ `

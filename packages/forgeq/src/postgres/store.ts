@@ -1,13 +1,16 @@
 // The store in a PostgreSQL database: opens it when first needed, passes every call on, spreads its hints.
 import { CallingStore, type Answer } from '../store/calling-store.ts'
 import type * as records from '../store/records.ts'
-import type { Migration } from '../store/store.ts'
+import type { Migration, Topic } from '../store/store.ts'
 import type { WorkerEnd, WorkerFacts } from '../store/worker-record.ts'
-import { migrate } from './checks.ts'
+import type { Pool } from './connect.ts'
+import { findDrift } from './drift.ts'
 import { explainFailure } from './failures.ts'
 import { KeepAlive } from './keep-alive.ts'
-import { Link, type Listeners } from './link.ts'
+import { Link, type LinkOptions, type Listeners } from './link.ts'
+import { migrate, type Place } from './migrate.ts'
 import { reach, type Way } from './reach.ts'
+import { migrations, type Step } from './schema.ts'
 import { Statements } from './statements.ts'
 
 export interface PostgresOptions {
@@ -18,7 +21,7 @@ export interface PostgresOptions {
 }
 
 export class PostgresStore extends CallingStore<Link> {
-  readonly #options: { readonly url: string; readonly schema: string; readonly allowUnsafe: boolean }
+  readonly #options: LinkOptions
   readonly #listeners: Listeners = {
     has: (topic) => this.hears(topic),
     all: () => new Set(this.topics()),
@@ -27,22 +30,34 @@ export class PostgresStore extends CallingStore<Link> {
   readonly #keepAlive: KeepAlive
   #link: Link | undefined
 
-  constructor(url: string, options: PostgresOptions) {
+  /** `steps`: for tests, those that other versions of the code know. */
+  constructor(url: string, options: PostgresOptions, steps: readonly Step[] = migrations) {
     super()
     this.#options = {
       url,
       schema: options.schema ?? 'forgeq',
       allowUnsafe: options.allowUnsafe ?? process.env['FORGEQ_ALLOW_VOLATILE'] === '1',
+      steps,
     }
-    this.#keepAlive = new KeepAlive(this.#options)
+    const { schema, allowUnsafe } = this.#options
+    this.#keepAlive = new KeepAlive({ url, schema, allowUnsafe })
   }
 
-  async migrate(mode: 'plan' | 'apply'): Promise<Migration> {
-    const { url, schema } = this.#options
+  migrate(mode: 'plan' | 'apply'): Promise<Migration> {
+    return this.#beside((pool, place) => migrate(pool, place, mode))
+  }
+
+  drift(): Promise<readonly string[]> {
+    return this.#beside(findDrift)
+  }
+
+  /** Over connections of its own: an open store has a schema that is as it should be, or none. */
+  async #beside<T>(work: (pool: Pool, place: Place) => Promise<T>): Promise<T> {
+    const { url, schema, steps } = this.#options
     let way: Way | undefined
     try {
       way = await reach(url)
-      return await migrate(way.pool, new Statements(schema, way.isPooled), schema, mode)
+      return await work(way.pool, { statements: new Statements(schema, way.isPooled), schema, steps })
     } catch (error) {
       throw explainFailure(error)
     } finally {
@@ -72,8 +87,8 @@ export class PostgresStore extends CallingStore<Link> {
   }
 
   // Opening listens for those who came before.
-  protected override listened(): void {
-    this.#link?.listen()
+  protected override listened(topics: readonly Topic[]): void {
+    this.#link?.listen(topics)
   }
 
   protected override disconnected(): void {
@@ -85,8 +100,9 @@ export class PostgresStore extends CallingStore<Link> {
   }
 
   protected override async connect(): Promise<Link> {
-    const link = await Link.open(this.#options, this.#listeners)
-    if (this.topics().length > 0) link.listen()
+    const link = await Link.open(this.#options, this.#listeners, () => this.making())
+    const topics = this.topics()
+    if (topics.length > 0) link.listen(topics)
     this.#link = link
     return link
   }

@@ -74,7 +74,7 @@ const addTable = /* sql */ `CREATE TABLE IF NOT EXISTS forgeq_migration (version
 const applied = /* sql */ `SELECT max(version) AS version FROM forgeq_migration`
 const noteStep = /* sql */ `INSERT INTO forgeq_migration (version, name, at) VALUES (?, ?, ?)`
 
-const schemaVersion = (db: Database): number => {
+export const schemaVersion = (db: Database): number => {
   if (db.prepare(findTable).get() === undefined) return 0
   return (db.prepare(applied).get() as { version: number | null }).version ?? 0
 }

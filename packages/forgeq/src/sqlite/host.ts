@@ -6,6 +6,7 @@ import type { BeatReply, Closed } from '../store/records.ts'
 import type { Migration, StoreInfo, Topic } from '../store/store.ts'
 import { checkFileSystem, checkSchema, migrate } from './checks.ts'
 import { connect, findDriver, isDriverError, type Database } from './connect.ts'
+import { findDrift } from './drift.ts'
 import { Engine, type Call } from './engine.ts'
 import { Lookout } from './lookout.ts'
 import { StoreClock } from './store-clock.ts'
@@ -53,6 +54,8 @@ export class Host {
   readonly #listener: HostListener
   readonly #clock: StoreClock
   readonly #path: string
+  /** An empty database in memory. */
+  readonly #blank: () => Database
   readonly #identity: string
   #isScheduled = false
   #isClosed = false
@@ -74,6 +77,7 @@ export class Host {
     this.#listener = listener
     this.#path = options.path
     this.#db = connect(driver, options.path)
+    this.#blank = () => new driver.DatabaseSync(':memory:')
     this.#identity = identityOf(options.path)
     if (checks === 'schema') checkSchema(this.#db, this.#clock.now())
     const { hint, send } = listener
@@ -100,6 +104,10 @@ export class Host {
 
   migrate(mode: 'plan' | 'apply'): Migration {
     return migrate(this.#db, mode, this.#clock.now())
+  }
+
+  drift(): readonly string[] {
+    return findDrift(this.#db, this.#blank())
   }
 
   /** Runs a call in the next turn, together with whatever else has arrived by then. */

@@ -37,6 +37,10 @@ export class Inline implements Link {
     return Promise.resolve(this.#host.migrate(mode))
   }
 
+  drift(): Promise<readonly string[]> {
+    return Promise.resolve(this.#host.drift())
+  }
+
   listen(topics: readonly Topic[]): void {
     this.#host.listen(topics)
   }

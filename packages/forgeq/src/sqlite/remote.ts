@@ -17,6 +17,7 @@ export interface Link {
   tell(): Promise<StoreInfo>
   call(method: Method, args: readonly unknown[]): Promise<unknown>
   migrate(mode: 'plan' | 'apply'): Promise<Migration>
+  drift(): Promise<readonly string[]>
   listen(topics: readonly Topic[]): void
   unlisten(topics: readonly Topic[]): void
   /** Beats for a worker until `letGo`, from where a blocked event loop does not stop it. */
@@ -76,6 +77,10 @@ export class Remote implements Link {
 
   migrate(mode: 'plan' | 'apply'): Promise<Migration> {
     return this.#ask({ kind: 'migrate', id: ++this.#lastId, mode }) as Promise<Migration>
+  }
+
+  drift(): Promise<readonly string[]> {
+    return this.#ask({ kind: 'drift', id: ++this.#lastId }) as Promise<readonly string[]>
   }
 
   listen(topics: readonly Topic[]): void {

@@ -41,10 +41,23 @@ export class SqliteStore extends CallingStore<Link> {
   }
 
   async migrate(mode: 'plan' | 'apply'): Promise<Migration> {
-    // What is in memory is made with the newest schema.
-    if (this.#options.path === ':memory:') return (await this.connected()).migrate(mode)
     // Opening would make the file.
-    if (mode === 'plan' && !existsSync(this.#options.path)) return planFrom(0)
+    if (mode === 'plan' && this.#isNowhere()) return planFrom(0)
+    return this.#beside((link) => link.migrate(mode))
+  }
+
+  async drift(): Promise<readonly string[]> {
+    return this.#isNowhere() ? [] : this.#beside((link) => link.drift())
+  }
+
+  #isNowhere(): boolean {
+    return this.#options.path !== ':memory:' && !existsSync(this.#options.path)
+  }
+
+  /** On a link of its own: an open store has a schema that is as it should be, or none. */
+  async #beside<T>(work: (link: Link) => Promise<T>): Promise<T> {
+    // What is in memory is made with the newest schema, and nowhere else.
+    if (this.#options.path === ':memory:') return work(await this.connected())
     const link = await Remote.open(
       this.#options,
       'none',
@@ -52,7 +65,7 @@ export class SqliteStore extends CallingStore<Link> {
       () => {},
     )
     try {
-      return await link.migrate(mode)
+      return await work(link)
     } finally {
       await link.close()
     }

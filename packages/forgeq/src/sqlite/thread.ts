@@ -61,6 +61,9 @@ const serve = (host: Host): void => {
       case 'migrate':
         settle(request.id, () => host.migrate(request.mode))
         break
+      case 'drift':
+        settle(request.id, () => host.drift())
+        break
       case 'close':
         settle(request.id, () => host.close())
         end()

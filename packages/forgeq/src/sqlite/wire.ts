@@ -7,6 +7,7 @@ import type { Method } from '../store/calling-store.ts'
 export type Request =
   | { readonly kind: 'call'; readonly id: number; readonly method: Method; readonly args: readonly unknown[] }
   | { readonly kind: 'tell' | 'close'; readonly id: number }
+  | { readonly kind: 'drift'; readonly id: number }
   | { readonly kind: 'migrate'; readonly id: number; readonly mode: 'plan' | 'apply' }
   | { readonly kind: 'listen' | 'unlisten'; readonly topics: readonly Topic[] }
   | { readonly kind: 'keepAlive'; readonly worker: string; readonly leaseMs: number }

@@ -8,7 +8,7 @@ import type * as records from './records.ts'
 import type { EnqueueHow, Migration, Store, StoreInfo, Topic } from './store.ts'
 import type { WorkerEnd, WorkerFacts } from './worker-record.ts'
 
-export type Calls = Omit<Store, 'open' | 'migrate' | 'close' | 'listen'>
+export type Calls = Omit<Store, 'open' | 'migrate' | 'drift' | 'close' | 'listen'>
 export type Method = keyof Calls
 export type Answer<M extends Method> = Awaited<ReturnType<Calls[M]>>
 
@@ -23,10 +23,13 @@ export abstract class CallingStore<L extends StoreLink> implements Store {
   readonly #listeners = new Map<Topic, Set<(topic: Topic) => void>>()
   #link: Promise<L> | undefined
   #isClosed = false
+  #isMaking = false
+  readonly #whenMaking = new Set<() => void>()
 
   /** Opens a link that hears of `topics()`. `lost` is called when it ends by itself. */
   protected abstract connect(lost: () => void): Promise<L>
   abstract migrate(mode: 'plan' | 'apply'): Promise<Migration>
+  abstract drift(): Promise<readonly string[]>
 
   /** Somebody listens who did not before. */
   protected abstract listened(topics: readonly Topic[]): void
@@ -38,8 +41,21 @@ export abstract class CallingStore<L extends StoreLink> implements Store {
     return Promise.resolve()
   }
 
-  async open(): Promise<StoreInfo> {
-    return (await this.connected()).tell()
+  async open(making?: () => void): Promise<StoreInfo> {
+    const link = this.connected()
+    if (making !== undefined) this.#whenMaking.add(making)
+    if (this.#isMaking) making?.()
+    try {
+      return await (await link).tell()
+    } finally {
+      if (making !== undefined) this.#whenMaking.delete(making)
+    }
+  }
+
+  /** The link that is being opened makes the schema. */
+  protected making(): void {
+    this.#isMaking = true
+    for (const fn of this.#whenMaking) fn()
   }
 
   async close(): Promise<void> {
@@ -165,10 +181,14 @@ export abstract class CallingStore<L extends StoreLink> implements Store {
       return Promise.reject(new ForgeError('STORE_CLOSED', 'the store is closed; make a new one'))
     }
     if (this.#link === undefined) {
+      this.#isMaking = false
       const link: Promise<L> = this.connect(() => this.#forget(link))
       this.#link = link
       // A failed start is tried anew by the next call.
-      link.catch(() => this.#forget(link))
+      link.then(
+        () => (this.#isMaking = false),
+        () => this.#forget(link),
+      )
     }
     return this.#link
   }

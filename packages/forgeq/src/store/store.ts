@@ -68,10 +68,18 @@ export interface EnqueueHow {
 }
 
 export interface Store {
-  /** Connects, checks versions and durability, migrates an empty store. Repeatable; calls before it open by themselves. */
-  open(): Promise<StoreInfo>
+  /**
+   * Connects, checks versions and durability, migrates an empty store. Repeatable; calls before it open by themselves. `making` is
+   * called when its schema is made, or somebody who makes it is waited for: the store is there, and needs more time than usual.
+   */
+  open(making?: () => void): Promise<StoreInfo>
   /** `plan` says what `apply` would do; a store that is not there is not made. */
   migrate(mode: 'plan' | 'apply'): Promise<Migration>
+  /**
+   * Where the schema is not what its migrations make, each with what to do, or why that was not found out. For people who ask:
+   * it may take a while, and changes nothing.
+   */
+  drift(): Promise<readonly string[]>
   close(): Promise<void>
 
   /**

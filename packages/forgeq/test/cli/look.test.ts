@@ -1,8 +1,10 @@
 // The commands that look: what people read, and what programs parse.
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { defineJob, typed } from 'forgeq'
+import { foreignConnection } from '../sqlite/files.ts'
 import { commandIn } from './command.ts'
 import { drain, forgeIn } from './forge-in.ts'
 import { fail, greet } from './handlers/jobs.ts'
@@ -206,4 +208,16 @@ test('migrate applies what there is to apply, and plans it without doing it', as
   assert.deepEqual(readdirSync(folder), [])
   assert.equal(((await json(forgeq, 'migrate')) as { version: number }).version, plan.target)
   assert.match((await forgeq(['migrate'])).stdout, /up to date/)
+})
+
+test('migrate --plan and status tell where the schema is not as it was made', async (t) => {
+  const { folder, forgeq } = commandIn(t)
+  assert.deepEqual(((await json(forgeq, 'migrate')) as { drift: string[] }).drift, [])
+  foreignConnection(t, join(folder, '.forgeq', 'forgeq.db')).exec('DROP INDEX forgeq_ready_moved')
+  const told = 'The index forgeq_ready_moved is missing'
+  const { drift } = (await json(forgeq, 'migrate', '--plan')) as { drift: string[] }
+  assert.deepEqual([drift.length, drift[0]?.startsWith(told)], [1, true])
+  for (const args of [['migrate', '--plan'], ['status']]) assert.ok((await forgeq(args)).stdout.includes(`! ${told}`))
+  const { problems } = (await json(forgeq, 'status')) as { problems: string[] }
+  assert.deepEqual(problems, drift)
 })

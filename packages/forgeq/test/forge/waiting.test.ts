@@ -128,3 +128,23 @@ test('one that never opens: the call ends at the deadline, and nothing was sent'
   await advance(0)
   assert.equal((await forge.enqueue(plain, 1)).duplicate, false)
 })
+
+test('one that is being made has longer, and not for ever', async (t) => {
+  const { forge, tapped, advance, close } = bench()
+  t.after(close)
+  let openGate = (): void => {}
+  tapped.tap('open', async (next, [making]) => {
+    ;(making as () => void)()
+    await new Promise<void>((resolve) => (openGate = resolve))
+    return next()
+  })
+  const failed = codesOf([forge.enqueue(plain, 1)])
+  await advance(12_000)
+  assert.deepEqual(await failed, new Set(['STORE_UNAVAILABLE']))
+  openGate()
+  await advance(0)
+  const enqueued = forge.enqueue(plain, 2)
+  await advance(11_999)
+  openGate()
+  assert.equal((await enqueued).duplicate, false)
+})

@@ -3,9 +3,12 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { defineJob, ForgeQ, typed } from 'forgeq'
 import { ForgeError } from '#src/core/errors.js'
 import { postgres } from '#src/postgres/index.js'
+import { ManualClock } from '#src/store/clock.js'
 import { openStore } from '#src/store/open.js'
+import { ManualTimers } from '#src/testing/manual-timers.js'
 import { testDatabase } from './database.ts'
 import { newJob } from './jobs.ts'
 import { Server } from './server.ts'
@@ -37,6 +40,26 @@ test('many who open an empty database at once all find it ready', async () => {
   const [queue] = await stores[0]!.queues()
   assert.equal(queue?.counts.ready, 4)
   await Promise.all(stores.map((store) => store.close()))
+})
+
+test('who enqueues first has the time that making the schema takes, besides that of the call', async (t) => {
+  const schema = database.schema()
+  const clock = new ManualClock()
+  const timers = new ManualTimers(clock)
+  const forge = new ForgeQ({ store: postgres(url, { schema, allowUnsafe: true }), timers })
+  t.after(() => forge.close())
+  // Another process is at it, on a machine that is busy.
+  await client.query('BEGIN')
+  await client.query(`SELECT pg_advisory_xact_lock(hashtextextended('forgeq migration ' || $1, 0))`, [schema])
+  const enqueued = forge.enqueue(
+    defineJob('work', { input: typed<null>() }, () => {}),
+    null,
+  )
+  const waiting = /* sql */ `SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`
+  while ((await client.query(waiting)).rows.length === 0);
+  await timers.advance(9_000)
+  await client.query('COMMIT')
+  assert.equal((await enqueued).duplicate, false)
 })
 
 test('a schema of a newer version is refused', async () => {

@@ -88,7 +88,6 @@ const take: Batch = {
   sql: /* sql */ `
   UPDATE forgeq.live SET worker = ($2::int[])[1], turn = ($3::bigint[])[1], claim = claim + 1, started_at = ($4::bigint[])[1]
   WHERE ctid = ANY ($1::tid[])`,
-  isExact: true,
 }
 // It has started: its deadline is met.
 const meetDeadline: Batch = {

@@ -15,13 +15,11 @@ export const enqueueFor = async (
   enqueue: () => Promise<readonly Enqueued[]>,
 ): Promise<Given> => {
   let answers: readonly Enqueued[] | undefined
-  // Between the worker's lock and those of queues: the order in which all lock.
   const reply = await exchange(turn, request, async () => {
     answers = await enqueue()
   })
-  const stored = answers ?? (await enqueue())
-  if (!reply.closed && !reply.more) forgetHints(turn, stored, new Set(reply.claimed.map(({ job }) => job)))
-  return { answers: stored, reply }
+  if (!reply.closed && !reply.more) forgetHints(turn, answers!, new Set(reply.claimed.map(({ job }) => job)))
+  return { answers: answers!, reply }
 }
 
 /** When all that was stored was handed out there is nothing to tell others. */

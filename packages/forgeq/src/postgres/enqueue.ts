@@ -61,6 +61,7 @@ export const enqueue = async (
   jobs: readonly NewJob[],
   options: { readonly atomic: boolean },
 ): Promise<readonly Enqueued[]> => {
+  if (jobs.length === 0) return []
   const answers = await place(turn, jobs, false)
   await putKeysRight(turn)
   const refused = options.atomic ? batchRefused(jobs, answers) : undefined

@@ -31,11 +31,11 @@ const heldOfTurn = /* sql */ `
     CROSS JOIN ${rowOf('job', 'j', 'id = r.job')} JOIN forgeq.queue q ON q.id = j.queue JOIN forgeq.type t ON t.id = j.type
   WHERE h.worker = $1 AND h.turn = $2 ORDER BY r.lane, r.seq`
 
-/** `first`: done before it claims, once its worker is locked. */
+/** `beside`: is done once its worker is locked, and before it claims. */
 export const exchange = async (
   turn: Turn,
   request: ExchangeRequest,
-  first?: () => Promise<void>,
+  beside?: () => Promise<unknown>,
 ): Promise<ExchangeReply | Closed> => {
   const { settlements, notes } = request
   // Asked together, in the order in which all lock: the worker, then queues.
@@ -43,7 +43,9 @@ export const exchange = async (
     openWorker(turn, request.worker),
     turn.run(beginTurn, request.worker, request.turn),
     readSettling(turn, settlements, queuesOf(turn, request)),
-    settlements.length === 0 ? rarities(turn) : undefined,
+    // Only who settles a crash makes suspects.
+    settlements.some(({ outcome }) => outcome === 'crash') ? undefined : rarities(turn),
+    beside?.(),
   ])
   if (worker === undefined) return { closed: true }
   const isRepeat = begun === 0
@@ -58,7 +60,6 @@ export const exchange = async (
   }
   const settler = { worker: worker.id, rescue: false, turn: request.turn }
   const verdicts = await settle(turn, settler, settlements, settling)
-  await first?.()
   await putKeysRight(turn)
   const rare = early ?? (await rarities(turn))
   const suspects = await suspectsWait(turn, worker.types, request, rare)
@@ -68,7 +69,20 @@ export const exchange = async (
     : await claim(turn, claimer, request, { ...rare, suspects, holds: await holding(turn, worker.id, rare) })
   await putKeysRight(turn)
   const suspectsLeft = (suspects || metKeys) && (await suspectsWait(turn, worker.types, request, await rarities(turn)))
-  return { closed: false, verdicts, claimed, suspects: suspectsLeft, more, ...(await news(turn, worker.id)) }
+  const { now } = turn
+  const reply = {
+    closed: false as const,
+    verdicts,
+    claimed,
+    suspects: suspectsLeft,
+    more,
+    orders: [],
+    nextDueAt: null,
+    now,
+  }
+  // What is only told is asked for together with the commit.
+  turn.atEnd(async () => Object.assign(reply, await news(turn, worker.id)))
+  return reply
 }
 
 /** What every answer tells. */

@@ -39,7 +39,7 @@ export interface Listeners {
 }
 
 // The calls of one method share a shape that only `operations` knows; the link passes them through.
-interface AnyOperation extends Pick<Operation<Method>, 'promises' | 'quietWrites'> {
+interface AnyOperation extends Pick<Operation<Method>, 'promises' | 'quietWrites' | 'asksFirst'> {
   run(turn: Turn, memory: Memory, ...args: readonly unknown[]): Promise<unknown>
   mayPeek?(memory: Memory, ...args: readonly unknown[]): boolean
   quiet?(ask: Ask, memory: Memory, ...args: readonly unknown[]): unknown
@@ -289,7 +289,7 @@ export class Link {
     if (method === 'exchange') this.#written.add(args[0] as object)
     try {
       const work = (turn: Turn): Promise<unknown> => operation.run(turn, this.#memory, ...args)
-      const { value, turn } = await this.#transactions.run(operation.promises, work, deadline)
+      const { value, turn } = await this.#transactions.run(operation.promises, work, deadline, operation.asksFirst)
       operation.after?.(this.#memory, value, turn)
       this.#announce(turn)
       committed(method)

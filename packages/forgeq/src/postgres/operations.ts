@@ -29,6 +29,8 @@ export interface Memory extends QuietMemory {
 
 export interface Operation<M extends Method> {
   readonly promises: Promised
+  /** It asks something before it needs to know the time. */
+  readonly asksFirst?: true
   run(turn: Turn, memory: Memory, ...args: Parameters<Calls[M]>): Promise<Answer<M>>
   /** Whether it is worth a look if there is anything to write. Default: always. */
   mayPeek?(memory: Memory, ...args: Parameters<Calls[M]>): boolean
@@ -64,6 +66,7 @@ const followUpsOf = (settlements: readonly Settlement[]): NewJob[] =>
 export const operations: { readonly [M in Method]: Operation<M> } = {
   enqueue: {
     promises: 'all',
+    asksFirst: true,
     names: (names, newJobs) => internOf(names, newJobs),
     run: (turn, _, newJobs, options) => enqueue(turn, newJobs, options),
     withinMs: (_, { withinMs }) => withinMs,
@@ -75,6 +78,7 @@ export const operations: { readonly [M in Method]: Operation<M> } = {
   },
   exchange: {
     promises: 'all',
+    asksFirst: true,
     names: async (names, request) => {
       await names.queue.learn(request.wants.map(({ queue }) => queue))
       await internOf(names, followUpsOf(request.settlements))

@@ -8,7 +8,7 @@ import { explainFailure, isCancelled, isCollision } from './failures.ts'
 import type { Heads } from './heads.ts'
 import type { Names } from './names.ts'
 import type { Statements } from './statements.ts'
-import { Again, inOrder, Turn } from './turn.ts'
+import { Again, inOrder, Turn, type Begun } from './turn.ts'
 
 /**
  * What power loss of the server must not take back: `all`, or `nothing` of it, for beats, promotions and the like, which are
@@ -57,18 +57,19 @@ export class Transactions {
 
   /**
    * The answer of `work`, and the turn that gave it: once it is committed. At the deadline it has failed, whatever the server
-   * says or does not say.
+   * says or does not say. `asksFirst`: what it asks first goes out together with the begin, whose time it does not know yet.
    */
   async run<T>(
     promised: Promised,
     work: (turn: Turn) => Promise<T>,
     deadline: Deadline,
+    asksFirst = false,
   ): Promise<{ readonly value: T; readonly turn: Turn }> {
     let queues: ReadonlyMap<number, boolean> = new Map()
     const cancelledUntil = performance.now() + cancelledMs
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#attempt(promised, queues, work, deadline)
+        return await this.#attempt(promised, queues, work, deadline, asksFirst)
       } catch (error) {
         const isPassing = isCollision(error) || (isCancelled(error) && performance.now() < cancelledUntil)
         if (error instanceof Again) queues = new Map([...queues, ...error.queues])
@@ -87,67 +88,65 @@ export class Transactions {
     queues: ReadonlyMap<number, boolean>,
     work: (turn: Turn) => Promise<T>,
     deadline: Deadline,
+    asksFirst: boolean,
   ): Promise<{ readonly value: T; readonly turn: Turn }> {
-    const { client, now, seq } = await this.#begin(promised, deadline)
-    const unwatch = deadline.watch(client)
-    try {
-      const turn = this.#turn(client, promised, now, seq)
-      await turn.enter(queues)
-      const value = await work(turn)
-      await turn.commit()
-      client.release()
-      return { value, turn }
-    } catch (error) {
-      await rollback(client)
-      throw error
-    } finally {
-      unwatch()
+    for (;;) {
+      const client = await deadline.wait(this.#pool.connect(), (late) => late.release())
+      const isNew = !this.#used.has(client)
+      this.#used.add(client)
+      const unwatch = deadline.watch(client)
+      const begun = this.#begin(client, promised)
+      try {
+        if (!asksFirst) await begun
+        const turn = this.#turn(client, promised, begun)
+        await turn.enter(queues)
+        const value = await work(turn)
+        await turn.commit()
+        client.release()
+        return { value, turn }
+      } catch (error) {
+        // Connections that were idle may have broken unnoticed, or lead to what is a standby by now: nothing was done on them.
+        // A new one tells how it is. What was asked with the begin failed with it.
+        const failure = await failureOf(begun)
+        if (failure === undefined) {
+          await rollback(client)
+          throw error
+        }
+        client.release(failure.error as Error)
+        if (isNew || deadline.leftMs === 0) throw failure.error
+      } finally {
+        unwatch()
+      }
     }
   }
 
-  #turn(client: Client, promised: Promised, now: number, seq: number): Turn {
+  #turn(client: Client, promised: Promised, begun: Promise<Begun>): Turn {
     return new Turn({
       client,
       statements: this.#statements,
       names: this.#names,
       heads: this.#heads,
-      now,
-      seq,
+      begun,
       isLook: promised === 'look',
       ruled: this.#ruled,
       isAwaited: this.#isAwaited,
     })
   }
 
-  /**
-   * Connections that were idle may have broken unnoticed, or lead to what is a standby by now: nothing was done on them. A new
-   * one tells how it is.
-   */
-  async #begin(promised: Promised, deadline: Deadline): Promise<{ client: Pooled; now: number; seq: number }> {
-    for (;;) {
-      let client: Pooled | undefined
-      let unwatch: (() => void) | undefined
-      let isNew = true
-      try {
-        client = await deadline.wait(this.#pool.connect(), (late) => late.release())
-        isNew = !this.#used.has(client)
-        this.#used.add(client)
-        unwatch = deadline.watch(client)
-        const sql = `${begin}${promised === 'all' ? '' : light}${this.#settings}`
-        const begun = client.query(promised === 'look' ? 'BEGIN ISOLATION LEVEL REPEATABLE READ' : 'BEGIN')
-        const answer = client.query(this.#statements.query(sql, []))
-        await inOrder([begun, answer])
-        const { rows } = await answer
-        return { client, ...(rows[0] as { now: number; seq: number }) }
-      } catch (error) {
-        client?.release(error as Error)
-        if (isNew || deadline.leftMs === 0) throw error
-      } finally {
-        unwatch?.()
-      }
-    }
+  async #begin(client: Pooled, promised: Promised): Promise<Begun> {
+    const sql = `${begin}${promised === 'all' ? '' : light}${this.#settings}`
+    const begun = client.query(promised === 'look' ? 'BEGIN ISOLATION LEVEL REPEATABLE READ' : 'BEGIN')
+    const answer = client.query(this.#statements.query(sql, []))
+    await inOrder([begun, answer])
+    return (await answer).rows[0] as Begun
   }
 }
+
+const failureOf = (begun: Promise<unknown>): Promise<{ readonly error: unknown } | undefined> =>
+  begun.then(
+    () => undefined,
+    (error: unknown) => ({ error }),
+  )
 
 const rollback = async (client: Pooled): Promise<void> => {
   try {

@@ -29,13 +29,17 @@ export interface Touched {
   readonly key: string
 }
 
+export interface Begun {
+  readonly now: number
+  readonly seq: number
+}
+
 export interface TurnOptions {
   readonly client: Client
   readonly statements: Statements
   readonly names: Names
-  readonly now: number
-  /** The first of its sequence numbers. */
-  readonly seq: number
+  /** When it began, and the first of its sequence numbers: known before anything else is answered. */
+  readonly begun: Promise<Begun>
   /** Only looks, so it locks nothing. */
   readonly isLook: boolean
   /** Queues known to be ruled; shared by the turns of a process. */
@@ -63,9 +67,8 @@ export class Turn {
   /** Earliest instant at which something of this transaction is due. */
   earliestDueAt: number = Infinity
   /** What is later in the sequence came with this call. */
-  readonly callSeq: number
   readonly #options: TurnOptions
-  readonly #gates = new Map<number, Gate>()
+  readonly #gates = new Map<number, Promise<Gate>>()
   readonly #locks = new Map<number, boolean>()
   readonly #waiting = new Map<Batch, (readonly Value[])[]>()
   /** In the order in which they were touched. */
@@ -74,25 +77,31 @@ export class Turn {
   /** queue id * 8 + state code -> change. */
   readonly #tally = new Map<number, number>()
   readonly #expiry = new Map<number, string[]>()
-  #now: number
-  #seq: number
-  #lastSeq: number
+  readonly #atEnd: (() => Promise<unknown>)[] = []
+  #begun: Begun | undefined
+  #now = 0
+  #seq = 0
+  #lastSeq = 0
   /** What the server says after it only follows from it. */
   #firstFailure: { readonly error: unknown } | undefined
 
   constructor(options: TurnOptions) {
     this.#options = options
-    this.#now = options.now
     this.names = options.names
     this.heads = options.heads
-    this.callSeq = options.seq - 1
-    this.#seq = options.seq
-    this.#lastSeq = options.seq + seqsPerTurn
+    // Who waits for an answer hears of a failure.
+    options.begun.then((begun) => this.#begin(begun)).catch(() => undefined)
   }
 
   /** Store time: of the last thing that this transaction waited for, or read of what others write. */
   get now(): number {
+    if (this.#begun === undefined) throw new RangeError('a call asks for the time before its transaction has begun')
     return this.#now
+  }
+
+  /** What is later in the sequence came with this call. */
+  get callSeq(): number {
+    return this.#begun!.seq - 1
   }
 
   /** What was read just now was written before. */
@@ -145,10 +154,10 @@ export class Turn {
    * What lets jobs of a queue out. From here on nobody else changes its settings; in a ruled queue, or `alone`, nobody else
    * works on its jobs at all.
    */
-  async gate(queue: number, alone = false): Promise<Gate> {
+  gate(queue: number, alone = false): Promise<Gate> {
     const known = this.#gates.get(queue)
     if (known !== undefined && (!alone || this.#locks.get(queue) === true)) return known
-    const gate = this.#options.isLook ? await this.#look(queue) : await this.#enter(queue, alone)
+    const gate = this.#options.isLook ? this.#look(queue) : this.#enter(queue, alone)
     this.#gates.set(queue, gate)
     return gate
   }
@@ -224,12 +233,19 @@ export class Turn {
     this.earliestDueAt = Math.min(this.earliestDueAt, at)
   }
 
+  /** Asks together with the commit, whose answers come before the call's. */
+  atEnd(ask: () => Promise<unknown>): void {
+    this.#atEnd.push(ask)
+  }
+
   /** Writes what is owed, and commits. OUTCOME_UNKNOWN when the answer to that is lost. */
   async commit(): Promise<void> {
+    this.#begin(await this.#options.begun)
     await this.reserve(this.#expiry.size)
     // What has to be exact is known to be so before the commit is sent.
     if ([...this.#waiting.keys()].some(({ isExact }) => isExact)) await this.flush()
     for (const [at, jobs] of this.#expiry) this.push(addExpiries, at, this.nextSeq(), `{${jobs.join(',')}}`)
+    const asked = this.#atEnd.map((ask) => ask())
     // Last: whoever waits for a stripe waits only for the commit.
     for (const [key, change] of [...this.#tally].sort(([a], [b]) => a - b)) {
       if (change !== 0) this.push(addTallies, Math.floor(key / 8), key % 8, change)
@@ -237,7 +253,7 @@ export class Turn {
     const written = this.#write()
     const committed = this.#options.client.query('COMMIT')
     try {
-      await inOrder([...written, committed])
+      await inOrder([...asked, ...written, committed])
     } catch (error) {
       // Who refuses to write commits nothing, and a look has nothing to lose.
       const isKnown = this.#options.isLook || (error === this.#firstFailure?.error && isAnswer(error))
@@ -268,11 +284,21 @@ export class Turn {
 
   async #query(sql: string, values: readonly Value[]): Promise<Result> {
     try {
-      return await this.#options.client.query(this.#options.statements.query(sql, values))
+      const result = await this.#options.client.query(this.#options.statements.query(sql, values))
+      if (this.#begun === undefined) this.#begin(await this.#options.begun)
+      return result
     } catch (error) {
       this.#firstFailure ??= { error }
       throw this.#firstFailure.error
     }
+  }
+
+  #begin(begun: Begun): void {
+    if (this.#begun !== undefined) return
+    this.#begun = begun
+    this.#now = begun.now
+    this.#seq = begun.seq
+    this.#lastSeq = begun.seq + seqsPerTurn
   }
 
   async #look(queue: number): Promise<Gate> {
@@ -290,10 +316,11 @@ export class Turn {
     const isInOrder =
       isAlone === undefined ? [...this.#locks.keys()].every((other) => other < queue) : !wantsAlone || isAlone
     if (!isInOrder) throw this.#again(queue, wantsAlone)
+    // It is there before anything that is asked from here on.
+    this.#locks.set(queue, wantsAlone)
     const row = (await this.one<GateRow & { readonly now: number }>(enter, queue, wantsAlone))!
     this.passTo(row.now)
     const gate = gateOf(queue, row)
-    this.#locks.set(queue, wantsAlone)
     this.names.queue.remember(queue, gate.name)
     if (!gate.isRuled) ruled.delete(queue)
     else if (!wantsAlone) {

@@ -1,6 +1,6 @@
 // What must hold before a server is trusted: a version that has what is needed, and settings that keep what is promised.
 import { ForgeError } from '../core/errors.ts'
-import type { Pool } from './connect.ts'
+import type { Pool, Query, Result } from './connect.ts'
 
 export interface ServerFacts {
   readonly version: string
@@ -47,4 +47,30 @@ export const checkServer = async (pool: Pool, allowUnsafe: boolean): Promise<Ser
         : 'what is acknowledged survives power loss',
     problems: row.commit === 'off' ? ['synchronous_commit is off: set it to on for this database or user'] : [],
   }
+}
+
+const open = /* sql */ `
+  SELECT pid, coalesce(nullif(application_name, ''), usename::text, '') AS who,
+    floor(extract(epoch FROM clock_timestamp() - xact_start))::integer AS seconds
+  FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
+    AND coalesce(backend_xid, backend_xmin) IS NOT NULL AND xact_start < clock_timestamp() - $1 * interval '1 ms'
+  ORDER BY xact_start LIMIT 1`
+
+/** So long is normal. */
+const longMs = 5 * 60_000
+
+/** The transaction of somebody, in this database, that keeps the server from cleaning up for longest, if that is for long. */
+export const longTransaction = async (
+  ask: (query: Query) => Promise<Result | undefined>,
+  sinceMs: number = longMs,
+): Promise<string | undefined> => {
+  const row = (await ask({ text: open, values: [sinceMs] }))?.rows[0] as
+    | { pid: number; who: string; seconds: number }
+    | undefined
+  if (row === undefined) return undefined
+  return (
+    `a transaction of ${JSON.stringify(row.who)} (process ${row.pid} of the server) has been open for ${row.seconds} s, and until it ends ` +
+    `the server keeps all that ForgeQ deletes: tables grow, queues with keys get slower; end it, or set transaction_timeout or ` +
+    `idle_in_transaction_session_timeout for its user`
+  )
 }

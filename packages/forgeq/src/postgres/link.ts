@@ -1,11 +1,11 @@
 // What an open store has: its pool, the calls that run on it, and the hints that come of them.
-import { ForgeError } from '../core/errors.ts'
 import { failpoint } from '../store/failpoint.ts'
 import type { StoreInfo, Topic } from '../store/store.ts'
-import { checkServer, type ServerFacts } from './checks.ts'
+import { checkServer, longTransaction, type ServerFacts } from './checks.ts'
 import type { Ask, Pool, Pooled, Query, Result } from './connect.ts'
 import { Deadline } from './deadline.ts'
 import { Refused } from '../core/refusal.ts'
+import { Exchanges } from './exchanges.ts'
 import { explainFailure } from './failures.ts'
 import { Heads } from './heads.ts'
 import { checkSchema } from './migrate.ts'
@@ -13,14 +13,12 @@ import { Names } from './names.ts'
 import { Notifier, type Hears } from './notify.ts'
 import type { Answer, Calls, Method } from '../store/calling-store.ts'
 import type { ExchangeRequest } from '../store/records.ts'
-import { operations, type Memory, type Operation } from './operations.ts'
+import { operations, type AnyOperation, type Memory } from './operations.ts'
 import { reach, type Way } from './reach.ts'
 import type { Step } from './schema.ts'
 import { Statements } from './statements.ts'
-import { enqueueFor } from './enqueue-for.ts'
 import { Transactions } from './transactions.ts'
 import type { Turn } from './turn.ts'
-import { Waits, type End } from './waits.ts'
 
 export interface LinkOptions {
   readonly url: string
@@ -36,17 +34,6 @@ export interface Listeners {
   /** What is listened to. */
   all(): Iterable<Topic>
   spread(topics: Iterable<Topic>): void
-}
-
-// The calls of one method share a shape that only `operations` knows; the link passes them through.
-interface AnyOperation extends Pick<Operation<Method>, 'promises' | 'quietWrites' | 'asksFirst'> {
-  run(turn: Turn, memory: Memory, ...args: readonly unknown[]): Promise<unknown>
-  mayPeek?(memory: Memory, ...args: readonly unknown[]): boolean
-  quiet?(ask: Ask, memory: Memory, ...args: readonly unknown[]): unknown
-  peek?(turn: Turn, memory: Memory, ...args: readonly unknown[]): Promise<unknown>
-  names?(names: Names, ...args: readonly unknown[]): Promise<void>
-  after?(memory: Memory, answer: unknown, turn: Turn): void
-  withinMs?(...args: readonly unknown[]): number | undefined
 }
 
 /** To say how the store is: who asks wants to know soon. */
@@ -72,9 +59,7 @@ export class Link {
   readonly #heads = new Heads()
   readonly #memory: Memory
   readonly #running = new Set<Promise<unknown>>()
-  readonly #waits = new Waits()
-  /** Exchanges that were more than a look. */
-  readonly #written = new WeakSet<object>()
+  readonly #exchanges = new Exchanges((method, operation, args) => this.#call(method, operation, args))
   #isClosed = false
 
   private constructor({ pool, isPooled }: Way, options: LinkOptions, facts: ServerFacts, listeners: Listeners) {
@@ -115,10 +100,12 @@ export class Link {
   async tell(): Promise<StoreInfo> {
     const { value: now } = await this.#transactions.run('look', async (turn) => turn.now, new Deadline(tellMs))
     const { version, durability, problems } = this.#facts
+    const long = await longTransaction((query) => this.#askAlone(query, new Deadline(tellMs)))
     const info = { kind: 'postgres', version, now, durability } as const
+    const seen = long === undefined ? problems : [...problems, long]
     return this.#isPooled
-      ? { ...info, capabilities: ['shared'], problems: [...problems, pooledProblem] }
-      : { ...info, capabilities: ['notify', 'shared'], problems }
+      ? { ...info, capabilities: ['shared'], problems: [...seen, pooledProblem] }
+      : { ...info, capabilities: ['notify', 'shared'], problems: seen }
   }
 
   /** Hears of other processes from now on, of these topics too. */
@@ -135,7 +122,7 @@ export class Link {
 
   async close(): Promise<void> {
     this.#isClosed = true
-    this.#waits.endAll()
+    this.#exchanges.endAll()
     await Promise.allSettled(this.#running)
     await this.#notifier.close()
     await this.#pool.end()
@@ -171,71 +158,13 @@ export class Link {
   }
 
   #route(method: Method, args: readonly unknown[]): Promise<unknown> {
-    if (method === 'enqueue') return this.#enqueue(args as Parameters<Calls['enqueue']>)
-    if (method === 'exchange') return this.#exchange(args[0] as ExchangeRequest)
-    if (method === 'beat' || method === 'leave') this.#waits.endOf(args[0] as string)
+    if (method === 'enqueue') return this.#exchanges.enqueue(args as Parameters<Calls['enqueue']>)
+    if (method === 'exchange') return this.#exchanges.exchange(args[0] as ExchangeRequest)
+    if (method === 'beat' || method === 'leave') this.#exchanges.endOf(args[0] as string)
     return this.#call(method, operations[method], args)
   }
 
-  async #exchange(request: ExchangeRequest): Promise<Answer<'exchange'>> {
-    const waiting = request.waits === true ? this.#waits.begin(request) : undefined
-    try {
-      const answer = await this.#ask(request)
-      // A turn that the store has seen brings nothing new any more.
-      const isOver = answer.closed || answer.claimed.length + answer.orders.length > 0 || this.#written.has(request)
-      if (waiting === undefined || isOver || answer.suspects) return answer
-      const askedAt = performance.now()
-      const end = await waiting.wait(this.#waits.forMs)
-      // It is later by now.
-      if (end === 'over') return { ...answer, now: answer.now + Math.floor(performance.now() - askedAt) }
-      return end === 'look' ? await this.#ask(request) : end.reply
-    } finally {
-      if (waiting !== undefined) this.#waits.done(waiting)
-    }
-  }
-
-  async #ask(request: ExchangeRequest): Promise<Answer<'exchange'>> {
-    const answer = (await this.#call('exchange', operations.exchange, [request])) as Answer<'exchange'>
-    if (!answer.closed && answer.claimed.length > 0) this.#waits.busy()
-    return answer
-  }
-
-  /** Jobs that an idle worker of this process waits for are claimed by the transaction that stores them. */
-  async #enqueue(args: Parameters<Calls['enqueue']>): Promise<unknown> {
-    const { enqueue, exchange } = operations
-    const waiting = this.#waits.find(new Set(args[0].map(({ policy }) => policy.queue)))
-    if (waiting === undefined) return this.#call('enqueue', enqueue, args)
-    const { request } = waiting
-    const finish = waiting.take()
-    let reply: Answer<'exchange'> | undefined
-    let end: End = 'look'
-    const both: AnyOperation = {
-      ...(enqueue as AnyOperation),
-      names: async (names) => {
-        await exchange.names!(names, request)
-        await enqueue.names!(names, ...args)
-      },
-      run: async (turn, memory) => {
-        const given = await enqueueFor(turn, request, () => enqueue.run(turn, memory, ...args))
-        reply = given.reply
-        return given.answers
-      },
-      after: () => (end = { reply: reply! }),
-    }
-    try {
-      return await this.#call('enqueue', both, args)
-    } catch (error) {
-      // The worker is at another turn: that is its own trouble.
-      if (!ForgeError.is(error) || error.code !== 'LEASE_LOST') throw error
-      return await this.#call('enqueue', enqueue, args)
-    } finally {
-      if (typeof end === 'object') this.#waits.busy()
-      finish(end)
-    }
-  }
-
-  async #call(method: Method, called: unknown, args: readonly unknown[]): Promise<unknown> {
-    const operation = called as AnyOperation
+  async #call(method: Method, operation: AnyOperation, args: readonly unknown[]): Promise<unknown> {
     const deadline = new Deadline(operation.withinMs?.(...args) ?? callMs)
     const mayPeek = operation.mayPeek?.(this.#memory, ...args) ?? true
     // A statement alone is planned as the session says, and behind a pooler the session is nobody's.
@@ -286,7 +215,6 @@ export class Link {
     deadline: Deadline,
   ): Promise<unknown> {
     this.#forgetQuiet()
-    if (method === 'exchange') this.#written.add(args[0] as object)
     try {
       const work = (turn: Turn): Promise<unknown> => operation.run(turn, this.#memory, ...args)
       const { value, turn } = await this.#transactions.run(operation.promises, work, deadline, operation.asksFirst)
@@ -317,7 +245,7 @@ export class Link {
     for (const topic of topics) {
       if (topic.startsWith('ready:') && this.#listeners.has(topic)) this.#memory.woken.add(topic.slice('ready:'.length))
     }
-    this.#waits.hint(topics)
+    this.#exchanges.hint(topics)
     this.#listeners.spread(topics)
   }
 

@@ -52,6 +52,17 @@ export interface Operation<M extends Method> {
   withinMs?(...args: Parameters<Calls[M]>): number | undefined
 }
 
+/** The calls of one method share a shape that only `operations` knows; whoever passes them through sees this. */
+export interface AnyOperation extends Pick<Operation<Method>, 'promises' | 'quietWrites' | 'asksFirst'> {
+  run(turn: Turn, memory: Memory, ...args: readonly unknown[]): Promise<unknown>
+  mayPeek?(memory: Memory, ...args: readonly unknown[]): boolean
+  quiet?(ask: Ask, memory: Memory, ...args: readonly unknown[]): unknown
+  peek?(turn: Turn, memory: Memory, ...args: readonly unknown[]): Promise<unknown>
+  names?(names: Names, ...args: readonly unknown[]): Promise<void>
+  after?(memory: Memory, answer: unknown, turn: Turn): void
+  withinMs?(...args: readonly unknown[]): number | undefined
+}
+
 /** A beat that takes longer than until the next one is none. */
 const beatMs = 5_000
 

@@ -83,7 +83,7 @@ export class Waits {
   /** So long at most, for hints may get lost. */
   get forMs(): number {
     const ms = Math.min(defaults.pollIdleMs, Math.max(defaults.pollBusyMs, performance.now() - this.#busyAt))
-    return ms * (1.1 + Math.random() * 0.3)
+    return ms * (1.3 + Math.random() * 0.1)
   }
 
   hint(topics: Iterable<string>): void {

@@ -5,6 +5,7 @@ import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { postgres } from '#src/postgres/index.js'
+import { longTransaction } from '#src/postgres/checks.js'
 import type { Query, Value } from '#src/postgres/connect.js'
 import { Statements } from '#src/postgres/statements.js'
 import type { Claimed, Settlement } from '#src/store/records.js'
@@ -182,4 +183,19 @@ test('jobs that are due are found while what was due before cannot be cleaned up
     for (const { job } of await scene.claim()) ids.delete(job)
     await sleep(10)
   }
+})
+
+test('a transaction that has been open for long is named', async (t) => {
+  const other = await beginElsewhere(t, true)
+  const ask = (query: Query): Promise<pg.QueryResult> => client.query(query.text, [...(query.values ?? [])])
+  while ((await longTransaction(ask, 1_000)) === undefined) await sleep(50)
+  const { rows } = await other.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
+  assert.match(
+    (await longTransaction(ask, 1_000))!,
+    new RegExp(`process ${rows[0]!.pid} of the server.*open for \\d+ s`),
+  )
+  await other.query('COMMIT')
+  assert.equal(await longTransaction(ask, 1_000), undefined)
+  const scene = await Scene.open(t)
+  assert.ok((await scene.store.open()).problems.every((problem) => !problem.includes('transaction of')))
 })

@@ -1,0 +1,101 @@
+// Exchanges, and enqueues that meet one that waits: a job that an idle worker of this process waits for is claimed by the
+// transaction that stores it.
+import { ForgeError } from '../core/errors.ts'
+import type { Answer, Calls, Method } from '../store/calling-store.ts'
+import type { ExchangeRequest } from '../store/records.ts'
+import { enqueueFor } from './enqueue-for.ts'
+import { operations, type AnyOperation } from './operations.ts'
+import { Waits, type End } from './waits.ts'
+
+type Reply = Answer<'exchange'>
+
+export class Exchanges {
+  readonly #call: (method: Method, operation: AnyOperation, args: readonly unknown[]) => Promise<unknown>
+  readonly #waits = new Waits()
+  /** Those that were more than a look. */
+  readonly #written = new WeakSet<ExchangeRequest>()
+  readonly #exchange: AnyOperation
+
+  constructor(call: (method: Method, operation: AnyOperation, args: readonly unknown[]) => Promise<unknown>) {
+    this.#call = call
+    const exchange = operations.exchange as AnyOperation
+    this.#exchange = {
+      ...exchange,
+      run: (turn, memory, request) => {
+        this.#written.add(request as ExchangeRequest)
+        return exchange.run(turn, memory, request)
+      },
+    }
+  }
+
+  /** Something may be there. */
+  hint(topics: Iterable<string>): void {
+    this.#waits.hint(topics)
+  }
+
+  /** No exchange of this worker waits any longer. */
+  endOf(worker: string): void {
+    this.#waits.endOf(worker)
+  }
+
+  endAll(): void {
+    this.#waits.endAll()
+  }
+
+  async exchange(request: ExchangeRequest): Promise<Reply> {
+    const waiting = request.waits === true ? this.#waits.begin(request) : undefined
+    try {
+      const answer = await this.#ask(request)
+      // A turn that the store has seen brings nothing new any more.
+      const isOver = answer.closed || answer.claimed.length + answer.orders.length > 0 || this.#written.has(request)
+      if (waiting === undefined || isOver || answer.suspects) return answer
+      const askedAt = performance.now()
+      const end = await waiting.wait(this.#waits.forMs)
+      // It is later by now.
+      if (end === 'over') return { ...answer, now: answer.now + Math.floor(performance.now() - askedAt) }
+      return end === 'look' ? await this.#ask(request) : end.reply
+    } finally {
+      if (waiting !== undefined) this.#waits.done(waiting)
+    }
+  }
+
+  async #ask(request: ExchangeRequest): Promise<Reply> {
+    const answer = (await this.#call('exchange', this.#exchange, [request])) as Reply
+    if (!answer.closed && answer.claimed.length > 0) this.#waits.busy()
+    return answer
+  }
+
+  async enqueue(args: Parameters<Calls['enqueue']>): Promise<unknown> {
+    const { enqueue, exchange } = operations
+    const alone = enqueue as AnyOperation
+    const waiting = this.#waits.find(new Set(args[0].map(({ policy }) => policy.queue)))
+    if (waiting === undefined) return this.#call('enqueue', alone, args)
+    const { request } = waiting
+    const finish = waiting.take()
+    let reply: Reply | undefined
+    let end: End = 'look'
+    const both: AnyOperation = {
+      ...alone,
+      names: async (names) => {
+        await exchange.names!(names, request)
+        await enqueue.names!(names, ...args)
+      },
+      run: async (turn, memory) => {
+        const given = await enqueueFor(turn, request, () => enqueue.run(turn, memory, ...args))
+        reply = given.reply
+        return given.answers
+      },
+      after: () => (end = { reply: reply! }),
+    }
+    try {
+      return await this.#call('enqueue', both, args)
+    } catch (error) {
+      // The worker is at another turn: that is its own trouble.
+      if (!ForgeError.is(error, 'LEASE_LOST')) throw error
+      return await this.#call('enqueue', alone, args)
+    } finally {
+      if (typeof end === 'object') this.#waits.busy()
+      finish(end)
+    }
+  }
+}

@@ -79,10 +79,12 @@ const expire = async (turn: Turn, limit: number): Promise<number> => {
 }
 
 // Who prunes at the same time takes others.
+// As many batches as have so many jobs; the last one may have more than that.
 const takeExpiries = /* sql */ `
-  DELETE FROM forgeq.expiry
-  WHERE ${rowsOf('SELECT ctid FROM forgeq.expiry WHERE at <= $1 ORDER BY at, seq LIMIT 100 FOR UPDATE SKIP LOCKED')}
-  RETURNING at, seq, jobs`
+  WITH due AS MATERIALIZED (
+    SELECT ctid AS place, cardinality(jobs) AS n FROM forgeq.expiry WHERE at <= $1 ORDER BY at, seq LIMIT 100 FOR UPDATE SKIP LOCKED),
+  counted AS (SELECT place, sum(n) OVER (ROWS UNBOUNDED PRECEDING) - n AS before FROM due)
+  DELETE FROM forgeq.expiry WHERE ${rowsOf('SELECT place FROM counted WHERE before < $2')} RETURNING at, seq, jobs`
 const putBack = /* sql */ `INSERT INTO forgeq.expiry (at, seq, jobs) VALUES ($1, $2, $3::uuid[])`
 // A job that was retried by hand is not in done, or ended again and expires later.
 const takeExpired = /* sql */ `
@@ -148,7 +150,9 @@ export const removeBodies = async (turn: Turn, ids: readonly string[]): Promise<
 }
 
 export const prune = async (turn: Turn, limit: number): Promise<Pruned> => {
-  const batches = [...(await turn.all<{ at: number; seq: number; jobs: readonly string[] }>(takeExpiries, turn.now))]
+  const batches = [
+    ...(await turn.all<{ at: number; seq: number; jobs: readonly string[] }>(takeExpiries, turn.now, limit)),
+  ]
   batches.sort((a, b) => a.at - b.at || a.seq - b.seq)
   // A set: a job that was retried by hand and ended again is in two batches.
   const ids = new Set<string>()

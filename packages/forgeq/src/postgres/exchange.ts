@@ -19,7 +19,8 @@ import type { Turn } from './turn.ts'
 // versions, and while somebody's transaction stays open whoever seeks it walks over them. Nothing is added for a turn that was.
 const beginTurn = /* sql */ `
   WITH w AS MATERIALIZED (SELECT id FROM forgeq.worker WHERE uid = $1 AND NOT closed),
-  before AS (DELETE FROM forgeq.exchange WHERE worker = (SELECT id FROM w) AND turn = $2::bigint - 1)
+  before AS (DELETE FROM forgeq.exchange WHERE worker = (SELECT id FROM w) AND turn = (
+    SELECT e.turn FROM forgeq.exchange e WHERE e.worker = (SELECT id FROM w) AND e.turn < $2 ORDER BY e.turn DESC LIMIT 1))
   INSERT INTO forgeq.exchange (worker, turn) SELECT w.id, $2 FROM w
   WHERE NOT EXISTS (SELECT 1 FROM forgeq.exchange e WHERE e.worker = w.id AND e.turn > $2 OFFSET 0) ON CONFLICT DO NOTHING`
 const lastTurn = /* sql */ `SELECT turn FROM forgeq.exchange WHERE worker = $1 ORDER BY turn DESC LIMIT 1`

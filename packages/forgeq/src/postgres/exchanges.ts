@@ -12,9 +12,11 @@ type Reply = Answer<'exchange'>
 export class Exchanges {
   readonly #call: (method: Method, operation: AnyOperation, args: readonly unknown[]) => Promise<unknown>
   readonly #waits = new Waits()
-  /** Those that were more than a look. */
+  /** Those that were more than a look, or may have been: a commit whose answer was lost may still be under way. */
   readonly #written = new WeakSet<ExchangeRequest>()
   readonly #exchange: AnyOperation
+  /** Without a look. */
+  readonly #repeat: AnyOperation
 
   constructor(call: (method: Method, operation: AnyOperation, args: readonly unknown[]) => Promise<unknown>) {
     this.#call = call
@@ -26,6 +28,9 @@ export class Exchanges {
         return exchange.run(turn, memory, request)
       },
     }
+    this.#repeat = { ...this.#exchange }
+    delete this.#repeat.quiet
+    delete this.#repeat.peek
   }
 
   /** Something may be there. */
@@ -60,7 +65,9 @@ export class Exchanges {
   }
 
   async #ask(request: ExchangeRequest): Promise<Reply> {
-    const answer = (await this.#call('exchange', this.#exchange, [request])) as Reply
+    // A look does not see a commit that is under way; a transaction waits for it, and then gives the same again.
+    const operation = this.#written.has(request) ? this.#repeat : this.#exchange
+    const answer = (await this.#call('exchange', operation, [request])) as Reply
     if (!answer.closed && answer.claimed.length > 0) this.#waits.busy()
     return answer
   }
@@ -68,10 +75,15 @@ export class Exchanges {
   async enqueue(args: Parameters<Calls['enqueue']>): Promise<unknown> {
     const { enqueue, exchange } = operations
     const alone = enqueue as AnyOperation
-    const waiting = this.#waits.find(new Set(args[0].map(({ policy }) => policy.queue)))
+    const [jobs] = args
+    const now = jobs.filter(({ delayMs, runAt }) => delayMs === undefined && runAt === undefined)
+    const queues = new Set(now.map(({ policy }) => policy.queue))
+    const waiting = this.#waits.find(queues)
     if (waiting === undefined) return this.#call('enqueue', alone, args)
     const { request } = waiting
     const finish = waiting.take()
+    // There was nothing in the others, and they may be locked.
+    const wants = request.wants.filter(({ queue }) => queues.has(queue))
     let reply: Reply | undefined
     let end: End = 'look'
     const both: AnyOperation = {
@@ -81,7 +93,8 @@ export class Exchanges {
         await enqueue.names!(names, ...args)
       },
       run: async (turn, memory) => {
-        const given = await enqueueFor(turn, request, () => enqueue.run(turn, memory, ...args))
+        this.#written.add(request)
+        const given = await enqueueFor(turn, { ...request, wants }, () => enqueue.run(turn, memory, ...args))
         reply = given.reply
         return given.answers
       },

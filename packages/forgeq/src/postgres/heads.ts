@@ -3,8 +3,8 @@
 // remembers how far a lane is empty for good, and reads on from there.
 //
 // A lane is empty up to a number for good once no transaction can add a row below it: numbers are drawn in order, by
-// transactions that have an xid by then (forgeq.moment), so those who drew one up to N are all below the xmax of a snapshot that
-// is taken later, and have ended when the xmin of another one has come as far. A transaction that only reads holds up cleaning,
+// transactions that have an xid by then (forgeq.moment). So a look that comes after another one has a higher xid than all who
+// drew what that one saw, and when the xmin of a snapshot has come as far, they have ended. A transaction that only reads holds up cleaning,
 // but not xmin. One that writes holds up both: then what was drawn a while ago is passed all the same, and looked at again now
 // and then, for who took that long to commit.
 import type { Lanes } from '../store/lanes.ts'
@@ -31,15 +31,16 @@ interface Sample {
   /** The last number that had been drawn, and store time. */
   readonly drawn: number
   readonly now: number
-  /** Who drew it, or one before it, has an xid below this. */
-  xmax: number | undefined
+  /** Who drew it, or one before it, has an xid below this one: of the next look. */
+  below: number | undefined
 }
 
 interface Seen {
   readonly drawn: number
   readonly now: number
   readonly xmin: number
-  readonly xmax: number
+  /** Its own. */
+  readonly xid: number
   readonly firsts: readonly (number | null)[]
   readonly later: number | null
 }
@@ -61,7 +62,7 @@ const mostLanes = 1_000
 /** A look at lanes, of which $3 is known, and at what is due first. */
 const look = /* sql */ `
   SELECT CASE WHEN t.is_called THEN t.last_value + 4095 ELSE t.last_value - 1 END AS drawn, forgeq.moment() AS now,
-    pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin, pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xmax,
+    pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin, pg_current_xact_id()::text::bigint AS xid,
     ARRAY(SELECT (SELECT seq FROM forgeq.live l WHERE l.queue = k.queue AND l.lane = k.lane AND l.seq > k.after AND l.worker IS NULL
       ORDER BY queue, lane, seq LIMIT 1) FROM unnest($1::int[], $2::int[], $3::bigint[]) AS k (queue, lane, after))::text[] AS firsts,
     (SELECT run_at FROM forgeq.later WHERE run_at > $4::bigint ORDER BY run_at LIMIT 1) AS later,
@@ -82,8 +83,8 @@ export class Heads {
   #sweptAt = -Infinity
   #sweepTookMs = 0
   #isLooking = false
-  /** Something was passed by patience since the last sweep. */
-  #isUnsure = false
+  /** Transactions with an xid below this may have drawn what was passed, and not have ended. */
+  #unsureBelow: number | undefined
 
   /** What of these lanes may have jobs. */
   segments(queue: number, { from, to }: Lanes): Segments {
@@ -142,6 +143,7 @@ export class Heads {
     this.#heads.clear()
     this.#later = { ...newHead(0, 0), isMet: false }
     this.#samples = []
+    this.#unsureBelow = undefined
     this.#drawn = 0
     this.#confirmedAt = -Infinity
     this.#metAt = -Infinity
@@ -161,8 +163,8 @@ export class Heads {
       // Forgotten meanwhile, or something is wrong.
       if (later !== this.#later) return
       if (result === undefined) return this.forget()
-      if (isSweep) this.#swept()
       const seen = result.rows[0] as Seen
+      if (isSweep) this.#swept(seen)
       this.confirm(seen.drawn, known)
       this.#pass(seen, heads)
     } finally {
@@ -170,23 +172,23 @@ export class Heads {
     }
   }
 
-  #swept(): void {
+  #swept({ xmin }: Seen): void {
     this.#sweptAt = performance.now()
     this.#sweepTookMs = this.#sweptAt - this.#lookedAt
-    this.#isUnsure = false
+    if (this.#unsureBelow !== undefined && this.#unsureBelow <= xmin) this.#unsureBelow = undefined
   }
 
   #pass(seen: Seen, heads: readonly Head[]): void {
     const { drawn, now } = seen
-    for (const sample of this.#samples) sample.xmax ??= seen.xmax
-    const hasEnded = ({ xmax }: Sample): boolean => xmax !== undefined && xmax <= seen.xmin
+    for (const sample of this.#samples) sample.below ??= seen.xid
+    const hasEnded = ({ below }: Sample): boolean => below !== undefined && below <= seen.xmin
     const isOld = ({ takenAt }: Sample): boolean => this.#lookedAt - takenAt > patienceMs
     const passed = this.#samples.findLast((sample) => hasEnded(sample) || isOld(sample))
     if (passed !== undefined) {
       this.#samples.splice(0, this.#samples.indexOf(passed) + 1)
-      if (!hasEnded(passed)) this.#isUnsure = true
+      if (!hasEnded(passed)) this.#unsureBelow = passed.below
     }
-    this.#samples.push({ takenAt: this.#lookedAt, drawn, now, xmax: undefined })
+    this.#samples.push({ takenAt: this.#lookedAt, drawn, now, below: undefined })
     for (const [i, head] of heads.entries()) {
       const first = seen.firsts[i] ?? null
       go(head, first === null ? Infinity : Number(first), passed?.drawn)
@@ -203,7 +205,7 @@ export class Heads {
   }
 
   get #sweepIsDue(): boolean {
-    const everyMs = Math.max(this.#isUnsure ? sweepMs : calmSweepMs, sweepPart * this.#sweepTookMs)
+    const everyMs = Math.max(this.#unsureBelow !== undefined ? sweepMs : calmSweepMs, sweepPart * this.#sweepTookMs)
     return performance.now() - this.#sweptAt > everyMs
   }
 }

@@ -202,6 +202,7 @@ export class Link {
       return result
     } catch (error) {
       client?.release(error as Error)
+      this.#heads.forget()
       return undefined
     } finally {
       unwatch?.()

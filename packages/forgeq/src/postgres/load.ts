@@ -13,7 +13,7 @@ import type { Turn } from './turn.ts'
 const known = /* sql */ `SELECT id FROM forgeq.job WHERE id = ANY ($1::uuid[])`
 const noteKeys = /* sql */ `UPDATE forgeq.queue SET has_keys = true WHERE id = ANY ($1::int[])`
 // What comes later comes after this number. A sequence takes no part in transactions: a load that is undone leaves a gap.
-const goPast = /* sql */ `SELECT setval('forgeq.turn', greatest(last_value, $1::bigint)) FROM forgeq.turn`
+const goPast = /* sql */ `SELECT setval('forgeq.turn', $1::bigint) FROM forgeq.turn WHERE last_value < $1`
 // A name that attempts refer to, and nothing else.
 const addWorkers = /* sql */ `
   INSERT INTO forgeq.worker (uid, host, pid, version, queues, types, slots, lease_ms, started_at, beat_at, expires_at, closed, left_at)
@@ -104,6 +104,7 @@ const compare = async (turn: Turn, jobs: readonly JobImage[], there: ReadonlySet
 }
 
 const addJobs = async (turn: Turn, jobs: readonly JobImage[]): Promise<void> => {
+  turn.heads.forget()
   await turn.all(goPast, Math.max(...jobs.map(lastOrder)))
   const keyed = jobs.filter(({ key }) => key !== null).map(({ policy }) => turn.names.queue.id(policy.queue))
   if (keyed.length > 0) await turn.run(noteKeys, [...new Set(keyed)])

@@ -101,7 +101,9 @@ const removeFrom = [
   ['log', 'job'],
   ['log_size', 'job'],
 ].map(([table, key]) => /* sql */ `DELETE FROM forgeq.${table} WHERE ${key} = ANY ($1::uuid[])`)
-const forgetWorkers = /* sql */ `DELETE FROM forgeq.worker WHERE left_at IS NOT NULL AND left_at <= $1`
+const forgetWorkers = /* sql */ `
+  WITH gone AS (DELETE FROM forgeq.worker WHERE left_at IS NOT NULL AND left_at <= $1 RETURNING id)
+  DELETE FROM forgeq.exchange WHERE worker = ANY (ARRAY(SELECT id FROM gone))`
 // Beyond its time a key is free: its row is only in the way.
 const forgetKeys = /* sql */ `
   DELETE FROM forgeq.uniq WHERE ${rowsOf('SELECT ctid FROM forgeq.uniq WHERE until <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED')}`

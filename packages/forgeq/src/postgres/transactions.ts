@@ -96,15 +96,16 @@ export class Transactions {
       this.#used.add(client)
       const unwatch = deadline.watch(client)
       const begun = this.#begin(client, promised)
+      const turn = this.#turn(client, promised, begun)
       try {
         if (!asksFirst) await begun
-        const turn = this.#turn(client, promised, begun)
         await turn.enter(queues)
         const value = await work(turn)
         await turn.commit()
         client.release()
         return { value, turn }
       } catch (error) {
+        turn.end()
         // Connections that were idle may have broken unnoticed, or lead to what is a standby by now: nothing was done on them.
         // A new one tells how it is. What was asked with the begin failed with it.
         const failure = await failureOf(begun)
@@ -113,6 +114,7 @@ export class Transactions {
           throw error
         }
         client.release(failure.error as Error)
+        this.#heads.forget()
         if (isNew || deadline.leftMs === 0) throw failure.error
       } finally {
         unwatch()

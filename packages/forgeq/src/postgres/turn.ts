@@ -66,7 +66,6 @@ export class Turn {
   readonly hints: Set<Topic> = new Set()
   /** Earliest instant at which something of this transaction is due. */
   earliestDueAt: number = Infinity
-  /** What is later in the sequence came with this call. */
   readonly #options: TurnOptions
   readonly #gates = new Map<number, Promise<Gate>>()
   readonly #locks = new Map<number, boolean>()
@@ -79,6 +78,7 @@ export class Turn {
   readonly #expiry = new Map<number, string[]>()
   readonly #atEnd: (() => Promise<unknown>)[] = []
   #begun: Begun | undefined
+  #isOver = false
   #now = 0
   #seq = 0
   #lastSeq = 0
@@ -102,6 +102,11 @@ export class Turn {
   /** What is later in the sequence came with this call. */
   get callSeq(): number {
     return this.#begun!.seq - 1
+  }
+
+  /** Nothing is sent any more: what still goes on in it has to fail, or it would write behind the rollback. */
+  end(): void {
+    this.#isOver = true
   }
 
   /** What was read just now was written before. */
@@ -283,6 +288,7 @@ export class Turn {
   }
 
   async #query(sql: string, values: readonly Value[]): Promise<Result> {
+    if (this.#isOver) throw new Again()
     try {
       const result = await this.#options.client.query(this.#options.statements.query(sql, values))
       if (this.#begun === undefined) this.#begin(await this.#options.begun)

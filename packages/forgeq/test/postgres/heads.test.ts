@@ -152,6 +152,27 @@ test('jobs of a transaction that committed late are claimed', async (t) => {
   t.diagnostic(`claimed after ${Math.round(await scene.claimed(rows[0]!.id))} ms`)
 })
 
+test('a job that committed late is claimed soon by a worker that has little to do, too', async (t) => {
+  const scene = await Scene.open(t)
+  await scene.run(1)
+  for (let round = 0; round < 6; round++) {
+    const other = new pg.Client(database.url)
+    await other.connect()
+    await other.query('BEGIN')
+    const { rows } = await other.query<{ id: string }>(`SELECT ${scene.schema}.enqueue('work') AS id`)
+    for (let i = 0; i < 3 + (round % 3); i++) {
+      await sleep(200 + round * 20)
+      await scene.enqueue(1)
+      await scene.claim()
+    }
+    await other.query('COMMIT')
+    await other.end()
+    await sleep(100)
+    const ms = await scene.claimed(rows[0]!.id)
+    assert.ok(ms < 5_000, `${ms} ms in round ${round}`)
+  }
+})
+
 test('jobs with lower numbers than before are claimed: a standby may know less than the server that it follows', async (t) => {
   const scene = await Scene.open(t)
   for (const startedAt = performance.now(); performance.now() - startedAt < 1_500;) await scene.run(1000)

@@ -1,0 +1,166 @@
+// An enqueue that claims for an idle worker of its process: what goes wrong in one transaction is nobody else's trouble, and no job
+// is claimed for somebody who does not hear of it.
+import assert from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import { policy } from '#src/conformance/scene.js'
+import { ForgeError } from '#src/core/errors.js'
+import { postgres } from '#src/postgres/index.js'
+import type { Claimed, ExchangeReply, NewJob, Settlement } from '#src/store/records.js'
+import type { Store } from '#src/store/store.js'
+import { testDatabase } from './database.ts'
+import { newJob, registration } from './jobs.ts'
+
+const database = await testDatabase()
+const { client } = database
+
+const jobIn = (queue: string, more: Partial<NewJob> = {}): NewJob => ({
+  ...newJob(),
+  policy: { ...policy, queue },
+  ...more,
+})
+
+/** A worker of these queues, whose exchanges are made by hand. */
+class Scene {
+  readonly schema = database.schema()
+  readonly store: Store
+  readonly #queues: readonly string[]
+  #turn = 0
+  #ended: readonly Settlement[] = []
+
+  private constructor(queues: readonly string[]) {
+    this.store = postgres(database.url, { schema: this.schema, allowUnsafe: true })
+    this.#queues = queues
+  }
+
+  static async open(t: TestContext, queues: readonly string[]): Promise<Scene> {
+    const scene = new Scene(queues)
+    t.after(() => scene.store.close())
+    await scene.store.register(registration('w', { queues, leaseMs: 600_000 }))
+    await scene.store.enqueue(
+      queues.map((queue) => jobIn(queue)),
+      { atomic: true },
+    )
+    await scene.claim()
+    await scene.claim()
+    return scene
+  }
+
+  async exchange(waits = false): Promise<ExchangeReply> {
+    const wants = this.#queues.map((queue) => ({ queue, slots: 10 }))
+    const [settlements, turn] = [this.#ended, ++this.#turn]
+    const reply = await this.store.exchange({ worker: 'w', turn, settlements, wants, slots: 10, notes: [], waits })
+    assert.ok(!reply.closed)
+    this.#ended = reply.claimed.map(({ job, claim }) => ({
+      job,
+      claim,
+      outcome: 'complete',
+      result: null,
+      followUps: [],
+    }))
+    return reply
+  }
+
+  async claim(): Promise<readonly Claimed[]> {
+    return (await this.exchange()).claimed
+  }
+
+  /** An exchange that waits: it has looked, and found nothing. */
+  async waiting(): Promise<{ readonly reply: Promise<ExchangeReply> }> {
+    await sleep(1_500)
+    const reply = this.exchange(true)
+    await sleep(100)
+    return { reply }
+  }
+
+  async rows(table: string): Promise<number> {
+    return (await client.query(`SELECT 1 FROM ${this.schema}.${table}`)).rows.length
+  }
+}
+
+test('a job whose commit takes longer than its enqueue waits is run by the worker that waited', async (t) => {
+  const scene = await Scene.open(t, ['default'])
+  const { schema, store } = scene
+  await client.query(`
+    CREATE FUNCTION ${schema}.slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(2); RETURN NULL; END $$;
+    CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON ${schema}.job DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+      EXECUTE FUNCTION ${schema}.slow()`)
+  const { reply } = await scene.waiting()
+  const job = jobIn('default')
+  await assert.rejects(store.enqueue([job], { atomic: true, withinMs: 700 }), (error) =>
+    ForgeError.is(error, 'OUTCOME_UNKNOWN'),
+  )
+  assert.deepEqual(
+    (await reply).claimed.map((claimed) => claimed.job),
+    [job.id],
+  )
+})
+
+test('a queue that somebody keeps holds up no job of another one', async (t) => {
+  const scene = await Scene.open(t, ['a', 'b'])
+  await scene.store.setQueue('b', { maxDepth: 100 })
+  const other = new pg.Client(database.url)
+  await other.connect()
+  t.after(() => other.end())
+  const { reply } = await scene.waiting()
+  await other.query('BEGIN')
+  await other.query(`SELECT ${scene.schema}.enqueue('work', '{}', '{"queue": "b"}'::jsonb)`)
+  const job = jobIn('a')
+  await scene.store.enqueue([job], { atomic: true, withinMs: 1_000 })
+  assert.deepEqual(
+    (await reply).claimed.map((claimed) => claimed.job),
+    [job.id],
+  )
+  await other.query('ROLLBACK')
+})
+
+test('what was rolled back writes nothing more, however far it had come', async (t) => {
+  for (let i = 0; i < 15; i++) {
+    const scene = await Scene.open(t, ['a', 'b'])
+    const { store } = scene
+    await store.enqueue([jobIn('a', { key: 'first' })], { atomic: true })
+    await scene.claim()
+    await scene.claim()
+    // Limited by another process: this one finds out when it has begun.
+    const other = postgres(database.url, { schema: scene.schema, allowUnsafe: true })
+    await other.setQueue('b', { concurrency: 5 })
+    await other.close()
+    const reply = scene.exchange(true)
+    await sleep(60)
+    const jobs = [jobIn('a', { key: 'second' }), jobIn('b')]
+    const answers = await store.enqueue(jobs, { atomic: true })
+    assert.deepEqual(
+      answers,
+      jobs.map(({ id }) => ({ id, duplicate: false })),
+    )
+    const claimed = [...(await reply).claimed, ...(await scene.claim())].map(({ job }) => job)
+    assert.deepEqual(new Set(claimed), new Set(jobs.map(({ id }) => id)), `round ${i}`)
+    assert.equal(await scene.rows('line'), 0)
+  }
+})
+
+test('a worker leaves one row for its turns, however many were only looks', async (t) => {
+  const scene = await Scene.open(t, ['default'])
+  for (let i = 0; i < 10; i++) {
+    await scene.store.enqueue([jobIn('default')], { atomic: true })
+    await scene.claim()
+    await scene.claim()
+    await scene.claim()
+  }
+  assert.equal(await scene.rows('exchange'), 1)
+  await scene.store.leave('w')
+  assert.equal(await scene.rows('exchange'), 0)
+})
+
+test('an enqueue of jobs for later leaves the worker waiting', async (t) => {
+  const scene = await Scene.open(t, ['default'])
+  const { reply } = await scene.waiting()
+  await scene.store.enqueue([jobIn('default', { delayMs: 60_000 })], { atomic: true })
+  const job = jobIn('default')
+  await scene.store.enqueue([job], { atomic: true })
+  assert.deepEqual(
+    (await reply).claimed.map((claimed) => claimed.job),
+    [job.id],
+  )
+})

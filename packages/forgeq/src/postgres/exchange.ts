@@ -7,7 +7,7 @@ import type { Handout } from '../store/handout.ts'
 import { claim } from './claim.ts'
 import { putKeysRight } from './keys.ts'
 import { nextDueAt } from './due.ts'
-import { openWorker, ordersFor } from './lease.ts'
+import { makeUpFor, openWorker, ordersFor } from './lease.ts'
 import { addNotes } from './notes.ts'
 import { isOpenTo } from './openings.ts'
 import { rowOf } from './seek.ts'
@@ -70,6 +70,7 @@ export const exchange = async (
     : await claim(turn, claimer, request, { ...rare, suspects, holds: await holding(turn, worker.id, rare) })
   await putKeysRight(turn)
   const suspectsLeft = (suspects || metKeys) && (await suspectsWait(turn, worker.types, request, await rarities(turn)))
+  await makeUpFor(turn, worker)
   const { now } = turn
   const reply = {
     closed: false as const,

@@ -26,6 +26,7 @@ export interface WorkerRow {
   readonly closed: boolean
   readonly types: readonly number[]
   readonly lease_ms: number
+  readonly expires_at: number
 }
 
 const addWorker = /* sql */ `
@@ -38,7 +39,7 @@ const setTypes = /* sql */ `
 const workersByUid = /* sql */ `
   SELECT w.* FROM (
     SELECT id FROM (SELECT id FROM forgeq.worker WHERE uid = ANY ($1::text[]) OFFSET 0) f ORDER BY id OFFSET 0) k CROSS JOIN LATERAL (
-    SELECT id, uid, closed, types, lease_ms FROM forgeq.worker WHERE id = k.id FOR NO KEY UPDATE) w`
+    SELECT id, uid, closed, types, lease_ms, expires_at FROM forgeq.worker WHERE id = k.id FOR NO KEY UPDATE) w`
 const extend = /* sql */ `UPDATE forgeq.worker SET beat_at = $2, expires_at = $3, facts = coalesce($4, facts) WHERE id = $1`
 const cancelled = /* sql */ `SELECT job, claim FROM forgeq.cancel WHERE worker = $1`
 const slotsToSet = /* sql */ `
@@ -113,6 +114,15 @@ export const register = async (turn: Turn, worker: Registration): Promise<{ read
 export const openWorker = async (turn: Turn, uid: string): Promise<WorkerRow | undefined> => {
   const row = await turn.one<WorkerRow>(workersByUid, [uid])
   return row === undefined || row.closed ? undefined : row
+}
+
+const prolong = /* sql */ `UPDATE forgeq.worker SET expires_at = $2 WHERE id = $1`
+
+/** While a transaction has the worker's record nobody can beat for it: when its lease ran out meanwhile, it has a new one. */
+export const makeUpFor = async (turn: Turn, worker: WorkerRow): Promise<void> => {
+  if (worker.expires_at > turn.beganAt && worker.expires_at <= turn.now) {
+    await turn.run(prolong, worker.id, turn.now + worker.lease_ms)
+  }
 }
 
 export const ordersFor = async (turn: Turn, worker: number): Promise<Order[]> =>

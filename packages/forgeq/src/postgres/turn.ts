@@ -99,6 +99,11 @@ export class Turn {
     return this.#now
   }
 
+  /** Store time when it began. */
+  get beganAt(): number {
+    return this.#begun!.now
+  }
+
   /** What is later in the sequence came with this call. */
   get callSeq(): number {
     return this.#begun!.seq - 1

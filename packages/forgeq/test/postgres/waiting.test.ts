@@ -164,3 +164,34 @@ test('an enqueue of jobs for later leaves the worker waiting', async (t) => {
     [job.id],
   )
 })
+
+test('a worker whose exchange waits for longer than its lease, while nobody can beat for it, is not closed for that', async (t) => {
+  const scene = await Scene.open(t, ['default'])
+  const { schema, store } = scene
+  await store.setQueue('default', { concurrency: 5 })
+  const other = postgres(database.url, { schema, allowUnsafe: true })
+  t.after(() => other.close())
+  for (const id of ['short', 'beats']) await other.register(registration(id, { leaseMs: 1_000 }))
+  const wants = [{ queue: 'default', slots: 5 }]
+  const request = { worker: 'short', turn: 1, settlements: [], wants, slots: 5, notes: [] }
+  await store.enqueue([jobIn('default')], { atomic: true })
+  const holder = new pg.Client(database.url)
+  await holder.connect()
+  t.after(() => holder.end())
+  await holder.query('BEGIN')
+  await holder.query(`SELECT ${schema}.enter(id, true) FROM ${schema}.queue`)
+  const exchanged = store.exchange(request)
+  // Others are there all the time: the store was not away.
+  for (let i = 0; i < 8; i++) {
+    await sleep(250)
+    await other.beat('beats', null, [])
+    await other.lost(10)
+  }
+  await holder.query('COMMIT')
+  const reply = await exchanged
+  assert.ok(!reply.closed)
+  assert.equal(reply.claimed.length, 1)
+  assert.deepEqual((await other.lost(10)).jobs, [])
+  const next = await store.exchange({ ...request, turn: 2 })
+  assert.ok(!next.closed)
+})

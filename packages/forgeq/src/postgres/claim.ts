@@ -20,6 +20,7 @@ import { neverClaimed } from '../store/ending.ts'
 import type { Batch } from './batch.ts'
 import { finish } from './finish.ts'
 import type { Gate } from './gate.ts'
+import { inSegment } from './heads.ts'
 import { noteHeld } from './held.ts'
 import { keyStates, leaveLine, parkFromLine, putRight, tookTokens, type KeyState } from './keys.ts'
 import { charge, openingNow } from './openings.ts'
@@ -42,7 +43,7 @@ const part = (filter: string): Part => ({
   WITH head AS MATERIALIZED (
     SELECT l.* FROM unnest($2::int[], $3::bigint[], $4::int[]) AS s (first, after, last) CROSS JOIN LATERAL (
       SELECT ctid AS spot, lane, seq, job, type, claim, attempt, crashes, key FROM forgeq.live
-      WHERE queue = $1 AND (lane, seq) > (s.first, s.after) AND lane <= s.last AND worker IS NULL ${filter}
+      WHERE queue = $1 AND ${inSegment} AND worker IS NULL ${filter}
       ORDER BY queue, lane, seq LIMIT $5 FOR UPDATE SKIP LOCKED) l LIMIT $5),
   sized AS (
     SELECT h.*, j.payload, j.created_at, j.expire_at, j.policy, j.attempt_base, j.uniq, j.uniq_for,

@@ -5,6 +5,7 @@ import { claimedOf, type HeldRow } from '../store/rows.ts'
 import type { Claimed, Closed, ExchangeReply, ExchangeRequest } from '../store/records.ts'
 import type { Handout } from '../store/handout.ts'
 import { claim } from './claim.ts'
+import { inSegment } from './heads.ts'
 import { putKeysRight } from './keys.ts'
 import { nextDueAt } from './due.ts'
 import { makeUpFor, openWorker, ordersFor } from './lease.ts'
@@ -130,7 +131,7 @@ const lookAtWorker = /* sql */ `
 const claimable = (filter: string): string => /* sql */ `
   SELECT 1 WHERE EXISTS (
       SELECT 1 FROM unnest($5::int[], $6::bigint[], $7::int[]) AS s (first, after, last) CROSS JOIN LATERAL (
-        SELECT 1 FROM forgeq.live WHERE queue = $1 AND (lane, seq) > (s.first, s.after) AND lane <= s.last AND worker IS NULL ${filter}
+        SELECT 1 FROM forgeq.live WHERE queue = $1 AND ${inSegment} AND worker IS NULL ${filter}
         LIMIT 1) l)
     OR EXISTS (SELECT 1 FROM forgeq.parked WHERE queue = $1 AND type = ANY ($4::int[]) AND lane BETWEEN $2 AND $3 ${filter})`
 const anyClaimable = claimable('')

@@ -41,7 +41,7 @@ interface Seen {
   readonly xmin: number
   /** Its own. */
   readonly xid: number
-  readonly firsts: readonly (number | null)[]
+  readonly firsts: readonly (string | null)[]
   readonly later: number | null
 }
 
@@ -59,15 +59,21 @@ const [trustMs, keepMs] = [5_000, 60_000]
 /** More lanes than anybody works on. */
 const mostLanes = 1_000
 
+/** The last sequence number that anybody may have: of `forgeq.turn`, whose numbers each stand for as many as it steps over. */
+export const lastDrawn = `CASE WHEN is_called THEN last_value + 4095 ELSE last_value - 1 END`
+
+/** Whether a row of live is in a segment `s` of lanes. */
+export const inSegment = `(lane, seq) > (s.first, s.after) AND lane <= s.last`
+
 /** A look at lanes, of which $3 is known, and at what is due first. */
 const look = /* sql */ `
-  SELECT CASE WHEN t.is_called THEN t.last_value + 4095 ELSE t.last_value - 1 END AS drawn, forgeq.moment() AS now,
+  SELECT ${lastDrawn} AS drawn, forgeq.moment() AS now,
     pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin, pg_current_xact_id()::text::bigint AS xid,
     ARRAY(SELECT (SELECT seq FROM forgeq.live l WHERE l.queue = k.queue AND l.lane = k.lane AND l.seq > k.after AND l.worker IS NULL
       ORDER BY queue, lane, seq LIMIT 1) FROM unnest($1::int[], $2::int[], $3::bigint[]) AS k (queue, lane, after))::text[] AS firsts,
     (SELECT run_at FROM forgeq.later WHERE run_at > $4::bigint ORDER BY run_at LIMIT 1) AS later,
     set_config('synchronous_commit', 'off', true)
-  FROM forgeq.turn t`
+  FROM forgeq.turn`
 
 const newHead = (queue: number, lane: number): Head => ({ queue, lane, after: -1, isMet: true })
 

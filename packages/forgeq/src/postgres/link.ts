@@ -143,7 +143,7 @@ export class Link {
     }
   }
 
-  // A statement alone is planned as the session says, and behind a pooler the session is nobody's.
+  /** As what is quiet: alone where the session is ours. */
   readonly #askForHeads: Ask = async (sql, ...values) => {
     const deadline = new Deadline(callMs)
     if (!this.#isPooled) return this.#askAlone(this.#statements.query(sql, values), deadline)

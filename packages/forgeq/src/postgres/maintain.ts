@@ -156,14 +156,13 @@ export const prune = async (turn: Turn, limit: number): Promise<Pruned> => {
     ...(await turn.all<{ at: number; seq: number; jobs: readonly string[] }>(takeExpiries, turn.now, limit)),
   ]
   batches.sort((a, b) => a.at - b.at || a.seq - b.seq)
-  // A set: a job that was retried by hand and ended again is in two batches.
-  const ids = new Set<string>()
-  let room = limit
-  for (const { at, seq, jobs } of batches) {
-    for (const id of jobs.slice(0, room)) ids.add(id)
-    if (jobs.length > room) await turn.run(putBack, at, seq, jobs.slice(room))
-    room = Math.max(0, room - jobs.length)
+  const due = batches.flatMap(({ jobs }) => jobs)
+  if (due.length > limit) {
+    const { at, seq } = batches.at(-1)!
+    await turn.run(putBack, at, seq, due.slice(limit))
   }
+  // A set: a job that was retried by hand and ended again is in two batches.
+  const ids = new Set(due.slice(0, limit))
   const gone =
     ids.size === 0 ? [] : await turn.all<{ job: string; state: number; queue: number }>(takeExpired, [...ids], turn.now)
   for (const { state, queue } of gone) turn.tally(queue, state, -1)

@@ -4,6 +4,7 @@ import { isToPark, runLimit, type Claimer } from '../store/handout.ts'
 import { laneOf, levelOf, unparkedLane, type Lanes } from '../store/lanes.ts'
 import type { Batch } from './batch.ts'
 import type { Gate } from './gate.ts'
+import { inSegment } from './heads.ts'
 import { enterLine, putKeysRight } from './keys.ts'
 import { putInLane } from './live.ts'
 import { rowsAt, rowsOf } from './seek.ts'
@@ -20,7 +21,7 @@ export const parkPart = (filter: string): ParkPart => ({
   WITH head AS MATERIALIZED (
     SELECT l.* FROM unnest($2::int[], $3::bigint[], $4::int[]) AS s (first, after, last) CROSS JOIN LATERAL (
       SELECT ctid AS place, lane, seq, key IS NOT NULL OR type = ANY ($6::int[]) AS stays FROM forgeq.live
-      WHERE queue = $1 AND (lane, seq) > (s.first, s.after) AND lane <= s.last AND worker IS NULL ${filter}
+      WHERE queue = $1 AND ${inSegment} AND worker IS NULL ${filter}
       ORDER BY queue, lane, seq LIMIT $5 FOR UPDATE SKIP LOCKED) l LIMIT $5),
   run AS (SELECT place, bool_or(stays) OVER (ROWS UNBOUNDED PRECEDING) AS is_over FROM head),
   gone AS (DELETE FROM forgeq.live WHERE ${rowsOf('SELECT place FROM run WHERE NOT is_over')} RETURNING *)

@@ -6,7 +6,7 @@ import type { WorkerFacts } from '../store/worker-record.ts'
 import { lastLevel, levels } from '../store/lanes.ts'
 import type { Ask } from './connect.ts'
 import { firstDue } from './due.ts'
-import type { Heads, Segments } from './heads.ts'
+import { inSegment, lastDrawn, type Heads, type Segments } from './heads.ts'
 import type { Names } from './names.ts'
 
 /** What was seen, and when by the clock of this process. */
@@ -37,10 +37,10 @@ const look = /* sql */ `
     EXISTS (SELECT 1 FROM forgeq.cancel o WHERE o.worker = w.id OFFSET 0) AS ordered,
     EXISTS (SELECT 1 FROM unnest($2::text[], $3::int[], $4::bigint[], $5::int[]) AS s (queue, first, after, last)
       JOIN forgeq.queue q ON q.name = s.queue WHERE
-        EXISTS (SELECT 1 FROM forgeq.live l WHERE l.queue = q.id AND (l.lane, l.seq) > (s.first, s.after) AND l.lane <= s.last
+        EXISTS (SELECT 1 FROM forgeq.live l WHERE l.queue = q.id AND ${inSegment}
           AND l.worker IS NULL OFFSET 0)
         OR EXISTS (SELECT 1 FROM forgeq.parked p WHERE p.queue = q.id AND p.type = ANY (w.types) OFFSET 0)) AS work,
-    (SELECT CASE WHEN is_called THEN last_value + 4095 ELSE last_value - 1 END FROM forgeq.turn) AS drawn,
+    (SELECT ${lastDrawn} FROM forgeq.turn) AS drawn,
     ${firstDue('$6')} AS "dueAt",
     EXISTS (SELECT 1 FROM forgeq.worker x WHERE x.left_at IS NULL AND (x.closed OR x.expires_at <= s.now)) AS "isLost",
     (SELECT min(x.expires_at) FROM forgeq.worker x WHERE NOT x.closed AND x.left_at IS NULL) AS "expiryAt",

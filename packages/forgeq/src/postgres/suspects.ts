@@ -1,6 +1,7 @@
 // Suspects are ready jobs that were running in a crash: who holds one, and whether one waits for a worker. How an exchange
 // gets them: claim.ts.
 import type { ExchangeRequest } from '../store/records.ts'
+import { inSegment } from './heads.ts'
 import { isOpenTo } from './openings.ts'
 import type { Turn } from './turn.ts'
 
@@ -10,7 +11,7 @@ const held = /* sql */ `
 const waiting = /* sql */ `
   SELECT 1 WHERE EXISTS (
       SELECT 1 FROM unnest($5::int[], $6::bigint[], $7::int[]) AS s (first, after, last) CROSS JOIN LATERAL (
-        SELECT 1 FROM forgeq.live WHERE queue = $1 AND (lane, seq) > (s.first, s.after) AND lane <= s.last AND crashes > 0
+        SELECT 1 FROM forgeq.live WHERE queue = $1 AND ${inSegment} AND crashes > 0
           AND worker IS NULL AND type = ANY ($4::int[]) LIMIT 1) l)
     OR EXISTS (SELECT 1 FROM forgeq.parked p WHERE p.queue = $1 AND p.lane BETWEEN $2 AND $3 AND p.crashes > 0
       AND p.type = ANY ($4::int[]))`

@@ -4,14 +4,14 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import { postgres } from '#src/postgres/index.js'
 import { longTransaction } from '#src/postgres/checks.js'
 import type { Query, Value } from '#src/postgres/connect.js'
 import { Statements } from '#src/postgres/statements.js'
-import type { Claimed, Settlement } from '#src/store/records.js'
+import type { Claimed } from '#src/store/records.js'
 import type { Store } from '#src/store/store.js'
+import { ByHand } from './by-hand.ts'
 import { testDatabase } from './database.ts'
-import { newJob, registration } from './jobs.ts'
+import { newJob } from './jobs.ts'
 import { pagesOf } from './plans.ts'
 
 const database = await testDatabase()
@@ -36,22 +36,22 @@ const pagesRead = ({ text, values = [] }: Query, fromStart: boolean): Promise<nu
   )
 
 class Scene {
-  readonly store: Store
-  readonly schema: string
-  #turn = 0
-  #ended: readonly Settlement[] = []
+  readonly #hand: ByHand
 
-  private constructor(store: Store, schema: string) {
-    this.store = store
-    this.schema = schema
+  private constructor(hand: ByHand) {
+    this.#hand = hand
   }
 
   static async open(t: TestContext): Promise<Scene> {
-    const schema = database.schema()
-    const store = postgres(database.url, { schema, allowUnsafe: true })
-    t.after(() => store.close())
-    await store.register(registration('w', { slots: 1000 }))
-    return new Scene(store, schema)
+    return new Scene(await ByHand.open(t, database, { slots: 1000 }))
+  }
+
+  get store(): Store {
+    return this.#hand.store
+  }
+
+  get schema(): string {
+    return this.#hand.schema
   }
 
   async enqueue(count: number): Promise<void> {
@@ -61,28 +61,8 @@ class Scene {
     )
   }
 
-  /** Settles what it claimed before, and claims. */
-  async claim(): Promise<readonly Claimed[]> {
-    this.#turn += 1
-    const wants = [{ queue: 'default', slots: 1000 }]
-    const settlements = this.#ended
-    const reply = await this.store.exchange({
-      worker: 'w',
-      turn: this.#turn,
-      settlements,
-      wants,
-      slots: 1000,
-      notes: [],
-    })
-    assert.ok(!reply.closed)
-    this.#ended = reply.claimed.map(({ job, claim }) => ({
-      job,
-      claim,
-      outcome: 'complete',
-      result: null,
-      followUps: [],
-    }))
-    return reply.claimed
+  claim(): Promise<readonly Claimed[]> {
+    return this.#hand.claim()
   }
 
   async run(count: number): Promise<void> {

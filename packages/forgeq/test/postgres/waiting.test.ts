@@ -7,8 +7,8 @@ import pg from 'pg'
 import { policy } from '#src/conformance/scene.js'
 import { ForgeError } from '#src/core/errors.js'
 import { postgres } from '#src/postgres/index.js'
-import type { Claimed, ExchangeReply, NewJob, Settlement } from '#src/store/records.js'
-import type { Store } from '#src/store/store.js'
+import type { ExchangeReply, NewJob } from '#src/store/records.js'
+import { ByHand } from './by-hand.ts'
 import { testDatabase } from './database.ts'
 import { newJob, registration } from './jobs.ts'
 
@@ -21,72 +21,37 @@ const jobIn = (queue: string, more: Partial<NewJob> = {}): NewJob => ({
   ...more,
 })
 
-/** A worker of these queues, whose exchanges are made by hand. */
-class Scene {
-  readonly schema = database.schema()
-  readonly store: Store
-  readonly #queues: readonly string[]
-  #turn = 0
-  #ended: readonly Settlement[] = []
-
-  private constructor(queues: readonly string[]) {
-    this.store = postgres(database.url, { schema: this.schema, allowUnsafe: true })
-    this.#queues = queues
-  }
-
-  static async open(t: TestContext, queues: readonly string[]): Promise<Scene> {
-    const scene = new Scene(queues)
-    t.after(() => scene.store.close())
-    await scene.store.register(registration('w', { queues, leaseMs: 600_000 }))
-    await scene.store.enqueue(
-      queues.map((queue) => jobIn(queue)),
-      { atomic: true },
-    )
-    await scene.claim()
-    await scene.claim()
-    return scene
-  }
-
-  async exchange(waits = false): Promise<ExchangeReply> {
-    const wants = this.#queues.map((queue) => ({ queue, slots: 10 }))
-    const [settlements, turn] = [this.#ended, ++this.#turn]
-    const reply = await this.store.exchange({ worker: 'w', turn, settlements, wants, slots: 10, notes: [], waits })
-    assert.ok(!reply.closed)
-    this.#ended = reply.claimed.map(({ job, claim }) => ({
-      job,
-      claim,
-      outcome: 'complete',
-      result: null,
-      followUps: [],
-    }))
-    return reply
-  }
-
-  async claim(): Promise<readonly Claimed[]> {
-    return (await this.exchange()).claimed
-  }
-
-  /** An exchange that waits: it has looked, and found nothing. */
-  async waiting(): Promise<{ readonly reply: Promise<ExchangeReply> }> {
-    await sleep(1_500)
-    const reply = this.exchange(true)
-    await sleep(100)
-    return { reply }
-  }
-
-  async rows(table: string): Promise<number> {
-    return (await client.query(`SELECT 1 FROM ${this.schema}.${table}`)).rows.length
-  }
+/** A worker of these queues, which knows them and has nothing to do. */
+const open = async (t: TestContext, queues: readonly string[]): Promise<ByHand> => {
+  const scene = await ByHand.open(t, database, { queues })
+  await scene.store.enqueue(
+    queues.map((queue) => jobIn(queue)),
+    { atomic: true },
+  )
+  await scene.claim()
+  await scene.claim()
+  return scene
 }
 
+/** An exchange that waits: it has looked, and found nothing. */
+const waiting = async (scene: ByHand): Promise<{ readonly reply: Promise<ExchangeReply> }> => {
+  await sleep(1_500)
+  const reply = scene.exchange(true)
+  await sleep(100)
+  return { reply }
+}
+
+const rowsOf = async ({ schema }: ByHand, table: string): Promise<number> =>
+  (await client.query(`SELECT 1 FROM ${schema}.${table}`)).rows.length
+
 test('a job whose commit takes longer than its enqueue waits is run by the worker that waited', async (t) => {
-  const scene = await Scene.open(t, ['default'])
+  const scene = await open(t, ['default'])
   const { schema, store } = scene
   await client.query(`
     CREATE FUNCTION ${schema}.slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(2); RETURN NULL; END $$;
     CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON ${schema}.job DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
       EXECUTE FUNCTION ${schema}.slow()`)
-  const { reply } = await scene.waiting()
+  const { reply } = await waiting(scene)
   const job = jobIn('default')
   await assert.rejects(store.enqueue([job], { atomic: true, withinMs: 700 }), (error) =>
     ForgeError.is(error, 'OUTCOME_UNKNOWN'),
@@ -98,12 +63,12 @@ test('a job whose commit takes longer than its enqueue waits is run by the worke
 })
 
 test('a queue that somebody keeps holds up no job of another one', async (t) => {
-  const scene = await Scene.open(t, ['a', 'b'])
+  const scene = await open(t, ['a', 'b'])
   await scene.store.setQueue('b', { maxDepth: 100 })
   const other = new pg.Client(database.url)
   await other.connect()
   t.after(() => other.end())
-  const { reply } = await scene.waiting()
+  const { reply } = await waiting(scene)
   await other.query('BEGIN')
   await other.query(`SELECT ${scene.schema}.enqueue('work', '{}', '{"queue": "b"}'::jsonb)`)
   const job = jobIn('a')
@@ -117,7 +82,7 @@ test('a queue that somebody keeps holds up no job of another one', async (t) => 
 
 test('what was rolled back writes nothing more, however far it had come', async (t) => {
   for (let i = 0; i < 15; i++) {
-    const scene = await Scene.open(t, ['a', 'b'])
+    const scene = await open(t, ['a', 'b'])
     const { store } = scene
     await store.enqueue([jobIn('a', { key: 'first' })], { atomic: true })
     await scene.claim()
@@ -136,26 +101,26 @@ test('what was rolled back writes nothing more, however far it had come', async 
     )
     const claimed = [...(await reply).claimed, ...(await scene.claim())].map(({ job }) => job)
     assert.deepEqual(new Set(claimed), new Set(jobs.map(({ id }) => id)), `round ${i}`)
-    assert.equal(await scene.rows('line'), 0)
+    assert.equal(await rowsOf(scene, 'line'), 0)
   }
 })
 
 test('a worker leaves one row for its turns, however many were only looks', async (t) => {
-  const scene = await Scene.open(t, ['default'])
+  const scene = await open(t, ['default'])
   for (let i = 0; i < 10; i++) {
     await scene.store.enqueue([jobIn('default')], { atomic: true })
     await scene.claim()
     await scene.claim()
     await scene.claim()
   }
-  assert.equal(await scene.rows('exchange'), 1)
+  assert.equal(await rowsOf(scene, 'exchange'), 1)
   await scene.store.leave('w')
-  assert.equal(await scene.rows('exchange'), 0)
+  assert.equal(await rowsOf(scene, 'exchange'), 0)
 })
 
 test('an enqueue of jobs for later leaves the worker waiting', async (t) => {
-  const scene = await Scene.open(t, ['default'])
-  const { reply } = await scene.waiting()
+  const scene = await open(t, ['default'])
+  const { reply } = await waiting(scene)
   await scene.store.enqueue([jobIn('default', { delayMs: 60_000 })], { atomic: true })
   const job = jobIn('default')
   await scene.store.enqueue([job], { atomic: true })
@@ -166,7 +131,7 @@ test('an enqueue of jobs for later leaves the worker waiting', async (t) => {
 })
 
 test('a worker whose exchange waits for longer than its lease, while nobody can beat for it, is not closed for that', async (t) => {
-  const scene = await Scene.open(t, ['default'])
+  const scene = await open(t, ['default'])
   const { schema, store } = scene
   await store.setQueue('default', { concurrency: 5 })
   const other = postgres(database.url, { schema, allowUnsafe: true })

@@ -1,6 +1,6 @@
 // What a schema is made of, read from the catalogs: each table, column, index, constraint, trigger, sequence, view and function
 // with all that decides how it behaves, as text that does not name the schema.
-import type { Client } from './connect.ts'
+import type { Client } from './client.ts'
 
 export type PartKind = 'table' | 'column' | 'index' | 'constraint' | 'trigger' | 'sequence' | 'view' | 'function'
 

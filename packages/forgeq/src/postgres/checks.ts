@@ -1,6 +1,6 @@
 // What must hold before a server is trusted: a version that has what is needed, and settings that keep what is promised.
 import { ForgeError } from '../core/errors.ts'
-import type { Pool, Query, Result } from './connect.ts'
+import type { Pool, Query, Result } from './client.ts'
 
 export interface ServerFacts {
   readonly version: string

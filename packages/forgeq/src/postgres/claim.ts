@@ -20,68 +20,17 @@ import { neverClaimed } from '../store/ending.ts'
 import type { Batch } from './batch.ts'
 import { finish } from './finish.ts'
 import type { Gate } from './gate.ts'
-import { inSegment } from './heads.ts'
 import { noteHeld } from './held.ts'
 import { keyStates, leaveLine, parkFromLine, putRight, tookTokens, type KeyState } from './keys.ts'
 import { charge, openingNow } from './openings.ts'
 import { takeLive } from './live.ts'
-import { park, parkPart, parkRun, unparkKnown, type ParkPart } from './parked.ts'
-import { rowOf, rowsAt } from './seek.ts'
+import { all, others, suspects, type Pages, type Part } from './page.ts'
+import { park, parkRun, unparkKnown } from './parked.ts'
+import type { Row } from './row.ts'
+import { rowsAt } from './seek.ts'
 import type { Holding } from './suspects.ts'
 import type { Touched, Turn } from './turn.ts'
 import { releaseUnique } from './unique.ts'
-
-/** What a claim reads of live. */
-interface Part extends ParkPart {
-  readonly head: string
-}
-
-// The locks are taken in index order, before bodies are looked at: no more rows than the limit are locked. Whatever reads on
-// keeps that order, without a sort. Payloads are read only as far as they fit into one answer.
-const part = (filter: string): Part => ({
-  head: /* sql */ `
-  WITH head AS MATERIALIZED (
-    SELECT l.* FROM unnest($2::int[], $3::bigint[], $4::int[]) AS s (first, after, last) CROSS JOIN LATERAL (
-      SELECT ctid AS spot, lane, seq, job, type, claim, attempt, crashes, key FROM forgeq.live
-      WHERE queue = $1 AND ${inSegment} AND worker IS NULL ${filter}
-      ORDER BY queue, lane, seq LIMIT $5 FOR UPDATE SKIP LOCKED) l LIMIT $5),
-  sized AS (
-    SELECT h.*, j.payload, j.created_at, j.expire_at, j.policy, j.attempt_base, j.uniq, j.uniq_for,
-      sum(octet_length(j.payload)) OVER (ROWS UNBOUNDED PRECEDING) - octet_length(j.payload) AS before
-    FROM head h CROSS JOIN ${rowOf('job', 'j', 'id = h.job')})
-  SELECT s.spot::text, lane, seq, job AS id, s.type, (SELECT t.name FROM forgeq.type t WHERE t.id = s.type) AS name, claim, attempt,
-    crashes, key, CASE WHEN before < $6 THEN payload END AS payload, created_at, expire_at, s.policy, attempt_base, uniq, uniq_for,
-    (SELECT forgeq.moment()) AS now
-  FROM sized s`,
-  ...parkPart(filter),
-})
-
-const all = part('')
-const others = part('AND crashes = 0')
-const suspects = part('AND crashes > 0')
-
-interface Row {
-  /** Where the server keeps it. */
-  readonly spot: string
-  readonly lane: number
-  readonly seq: number
-  readonly id: string
-  readonly type: number
-  readonly name: string
-  readonly claim: number
-  readonly attempt: number
-  readonly crashes: number
-  readonly key: string | null
-  /** `null`: it did not fit any more. */
-  readonly payload: string | null
-  readonly created_at: number
-  readonly expire_at: number | null
-  readonly policy: string | null
-  readonly attempt_base: number
-  readonly uniq: string | null
-  readonly uniq_for: number | null
-  readonly now: number
-}
 
 // In place, and in no index: the rows were locked when they were read, so they are where they were. They are one page of one
 // claim, and taken at one instant.
@@ -90,12 +39,17 @@ const take: Batch = {
   UPDATE forgeq.live SET worker = ($2::int[])[1], turn = ($3::bigint[])[1], claim = claim + 1, started_at = ($4::bigint[])[1]
   WHERE ctid = ANY ($1::tid[])`,
 }
+// Nobody else has seen them.
+const takeFresh: Batch = {
+  sql: /* sql */ `
+  UPDATE forgeq.live SET worker = ($4::int[])[1], turn = ($5::bigint[])[1], claim = claim + 1, started_at = ($6::bigint[])[1]
+  WHERE ${rowsAt('live', { queue: 'int', lane: 'int', seq: 'bigint' })}`,
+}
 // It has started: its deadline is met.
 const meetDeadline: Batch = {
   sql: /* sql */ `
   DELETE FROM forgeq.deadline WHERE ${rowsAt('deadline', { at: 'bigint', job: 'uuid' })}`,
 }
-const pageRows = 500
 
 /** What is known before a claim. */
 export interface Known {
@@ -106,21 +60,22 @@ export interface Known {
   readonly holds: Holding
 }
 
-export const claim = async (turn: Turn, worker: Claimer, request: Wanted, known: Known): Promise<Handout> => {
+export const claim = async (worker: Claimer, request: Wanted, known: Known, pages: Pages): Promise<Handout> => {
   const how = request.suspects ?? 'together'
-  if (how === 'together') return handOut(turn, worker, request, all, known)
+  if (how === 'together') return handOut(pages, worker, request, all, known)
   const { holds } = known
   if (how !== 'skip' && known.suspects && !(holds.suspect && how === 'alone') && !holds.other) {
     const slots = Math.min(request.slots, how === 'alone' ? 1 : (request.suspectSlots ?? request.slots))
-    const some = await handOut(turn, worker, { ...request, slots }, suspects, known)
+    const some = await handOut(pages, worker, { ...request, slots }, suspects, known)
     if (some.claimed.length > 0 || some.more) return some
   }
-  return holds.suspect ? { claimed: [], more: false, metKeys: false } : handOut(turn, worker, request, others, known)
+  return holds.suspect ? { claimed: [], more: false, metKeys: false } : handOut(pages, worker, request, others, known)
 }
 
 /** A claim at work. */
 interface Hand {
   readonly turn: Turn
+  readonly pages: Pages
   readonly worker: Claimer
   readonly of: Part
   readonly claimed: Claimed[]
@@ -133,15 +88,17 @@ interface Hand {
 const isDone = ({ skipsLeft, bytesLeft }: Hand): boolean => skipsLeft <= 0 || bytesLeft <= 0
 
 const handOut = async (
-  turn: Turn,
+  pages: Pages,
   worker: Claimer,
   { wants, slots }: Wanted,
   of: Part,
   known: Known,
 ): Promise<Handout> => {
   const claimed: Claimed[] = []
+  const { turn } = pages
   const hand: Hand = {
     turn,
+    pages,
     worker,
     of,
     claimed,
@@ -181,13 +138,11 @@ const claimLanes = async (hand: Hand, gate: Gate, lanes: Lanes, target: number, 
   const { turn, worker, of, claimed } = hand
   const { queue } = gate
   while (claimed.length < target && !isDone(hand)) {
-    const wanted = Math.min(target - claimed.length, pageRows)
-    const { first, after, last } = turn.heads.segments(queue, lanes)
-    const rows = await turn.all<Row>(of.head, queue, first, after, last, wanted, hand.bytesLeft)
-    if (rows[0] !== undefined) turn.passTo(rows[0].now)
+    const { rows, isLast } = await hand.pages.read(of, queue, lanes, target - claimed.length, hand.bytesLeft)
     const { taken, metKeys, parkedLast } = await sift(hand, gate, rows)
     for (const row of taken) {
-      turn.push(take, row.spot, worker.id, worker.turn, turn.now)
+      if (row.spot === null) turn.push(takeFresh, queue, row.lane, row.seq, worker.id, worker.turn, turn.now)
+      else turn.push(take, row.spot, worker.id, worker.turn, turn.now)
       turn.heads.met(queue, row.lane)
       if (row.claim === 0 && row.expire_at !== null) turn.push(meetDeadline, row.expire_at, row.id)
       if (row.uniq_for === untilStart) releaseUnique(turn, row)
@@ -204,7 +159,7 @@ const claimLanes = async (hand: Hand, gate: Gate, lanes: Lanes, target: number, 
     hand.metKeys ||= metKeys
     if (parkedLast) hand.skipsLeft -= looksOf(await parkRun(turn, worker, of, gate, lanes))
     // Keys that were met have new tokens.
-    if (rows.length < wanted && !metKeys) return
+    if (isLast && !metKeys) return
   }
 }
 

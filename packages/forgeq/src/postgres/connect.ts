@@ -2,65 +2,21 @@
 import { createRequire } from 'node:module'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ForgeError } from '../core/errors.ts'
+import { breakOff, type Listener, type Pool, type Pooled, type Query, type Result } from './client.ts'
 import { hasNoRoom } from './failures.ts'
+import { Pipe, type DriverClient } from './pipe.ts'
 
-export type Value = string | number | boolean | null | readonly Value[]
-
-export interface Query {
-  readonly text: string
-  readonly values?: readonly Value[]
-  /** Under this name a connection prepares the statement once. */
-  readonly name?: string
-  /** Until its connection is given up, in milliseconds. Default: what connections are made with. */
-  readonly query_timeout?: number
-}
-
-export interface Result {
-  readonly rows: readonly unknown[]
-  readonly rowCount: number | null
-}
-
-/** Sends one statement that is a transaction of its own; `undefined` when it failed, for whatever reason. */
-export type Ask = (sql: string, ...values: Value[]) => Promise<Result | undefined>
-
-/** What ForgeQ uses of a connection of `pg`. What is asked before the last answer came is answered in order all the same. */
-export interface Client {
-  query(query: Query | string): Promise<Result>
-}
-
-/** One connection. */
-export interface Connection extends Client {
-  /** Of the server's process at its other end, as it said when the connection was made. */
-  readonly processID: number | null
-  readonly connection: { readonly stream: { destroy(error: Error): void } }
-}
-
-export interface Pooled extends Connection {
-  /** With an error: the connection is not used again. */
-  release(error?: Error): void
-}
-
-export interface Pool extends Client {
-  connect(): Promise<Pooled>
-  /** Also where the other end does not notice. */
+interface DriverPool {
+  connect(): Promise<PooledClient>
   end(): Promise<void>
-}
-
-interface DriverPool extends Pool {
   on(event: 'error', fn: (error: Error) => void): void
-  on(event: 'connect' | 'acquire' | 'remove', fn: (client: DriverClient) => void): void
-  on(event: 'release', fn: (error: unknown, client: DriverClient) => void): void
+  on(event: 'connect' | 'acquire' | 'remove', fn: (client: PooledClient) => void): void
+  on(event: 'release', fn: (error: unknown, client: PooledClient) => void): void
 }
 
-interface DriverClient extends Connection {
+interface PooledClient extends DriverClient {
+  release(error?: Error): void
   on(event: 'error', fn: (error: Error & { readonly code?: string }) => void): void
-}
-
-export interface Listener extends Connection {
-  connect(): Promise<void>
-  end(): Promise<void>
-  on(event: 'notification', fn: (message: { readonly payload?: string }) => void): void
-  on(event: 'error' | 'end', fn: (error?: Error) => void): void
 }
 
 interface Driver {
@@ -127,19 +83,19 @@ const session: object = {
     .join(' '),
 }
 
+const parserOf =
+  (types: Driver['types']) =>
+  (oid: number, format?: string): ((text: string) => unknown) =>
+    oid === int8 ? Number : types.getTypeParser(oid, format)
+
 const config = ({ types }: Driver, url: string, isPooled: boolean): object => ({
   connectionString: url,
   connectionTimeoutMillis: connectMs,
-  query_timeout: answerMs,
   application_name: 'forgeq',
   ...(!isPooled && session),
   keepAlive: true,
-  // Statements that do not wait for each other go out together. Drivers from before 8.22 send them one by one.
-  pipeline: true,
   // All numbers of ours are far below 2^53: instants, and sequences that take centuries to get there.
-  types: {
-    getTypeParser: (oid: number, format?: string) => (oid === int8 ? Number : types.getTypeParser(oid, format)),
-  },
+  types: { getTypeParser: parserOf(types) },
 })
 
 /** `isPooled`: through a pooler, so nothing is asked of the session. */
@@ -148,10 +104,10 @@ export const makePool = (url: string, isPooled: boolean): Pool => {
   const pool = new driver.Pool({ ...config(driver, url, isPooled), max: poolSize })
   // An idle connection that breaks is replaced by the next call, which tells when it cannot.
   pool.on('error', () => undefined)
-  const open = new Set<DriverClient>()
-  const idle = new Set<DriverClient>()
+  const open = new Map<PooledClient, Pooled>()
+  const idle = new Set<PooledClient>()
   pool.on('connect', (client) => {
-    open.add(client)
+    open.set(client, asPooled(client, new Pipe(client, parserOf(driver.types))))
     // One that breaks in use fails its query, which tells. Where it did not answer, those that are as old will not either.
     client.on('error', ({ code }) => {
       if (code === 'ETIMEDOUT') [...idle].forEach(breakOff)
@@ -164,14 +120,14 @@ export const makePool = (url: string, isPooled: boolean): Pool => {
     idle.delete(client)
   })
   const end = async (): Promise<void> => {
-    const timer = setTimeout(() => [...open].forEach(breakOff), endMs)
+    const timer = setTimeout(() => [...open.keys()].forEach(breakOff), endMs)
     await pool.end().finally(() => clearTimeout(timer))
   }
   // There may be room for fewer connections than the pool is for: then those that it has are waited for.
   const connect = async (): Promise<Pooled> => {
     for (const endsAt = performance.now() + roomMs; ;) {
       try {
-        return await pool.connect()
+        return open.get(await pool.connect())!
       } catch (error) {
         if (!hasNoRoom(error) || open.size === 0 || performance.now() > endsAt) throw error
         await sleep(10 + Math.random() * 10)
@@ -192,12 +148,14 @@ export const makePool = (url: string, isPooled: boolean): Pool => {
   return { connect, query, end }
 }
 
+const asPooled = (client: PooledClient, pipe: Pipe): Pooled => ({
+  processID: client.processID,
+  connection: client.connection,
+  query: (query) => pipe.query(query, (typeof query === 'string' ? undefined : query.timeoutMs) ?? answerMs),
+  release: (error) => client.release(error),
+})
+
 export const makeListener = (url: string): Listener => {
   const driver = findDriver()
-  return new driver.Client(config(driver, url, false))
-}
-
-/** What was sent cannot be taken back, and what waits behind it waits for ever: the connection goes, and all of it fails. */
-export const breakOff = ({ connection }: Pick<Connection, 'connection'>): void => {
-  connection.stream.destroy(Object.assign(new Error('no answer in time'), { code: 'ETIMEDOUT' }))
+  return new driver.Client({ ...config(driver, url, false), query_timeout: answerMs })
 }

@@ -1,6 +1,6 @@
 // Until when a call may take: whatever it waits for then, it fails, and what it was at is broken off.
 import { ForgeError } from '../core/errors.ts'
-import { breakOff, type Connection } from './connect.ts'
+import { breakOff, type Connection } from './client.ts'
 
 export class Deadline {
   readonly #endsAt: number

@@ -1,7 +1,7 @@
 // Finds out where a schema is not what the migrations made, and says what to do. What they make is not written down a second
 // time: they are run once more, as temporary tables of a transaction that is rolled back, and both are read the same way.
 import { anatomyOf, type Part, type PartKind } from './anatomy.ts'
-import type { Pool, Pooled } from './connect.ts'
+import type { Pool, Pooled } from './client.ts'
 import { standingOf, type Place } from './migrate.ts'
 import { quoteName, Statements } from './statements.ts'
 

@@ -15,6 +15,7 @@ export const enqueueFor = async (
   enqueue: () => Promise<readonly Enqueued[]>,
 ): Promise<Given> => {
   let answers: readonly Enqueued[] | undefined
+  turn.fresh = []
   const reply = await exchange(turn, request, async () => {
     answers = await enqueue()
   })

@@ -9,7 +9,7 @@ import type { Enqueued, NewJob } from '../store/records.ts'
 import { stateCodes } from '../store/state-codes.ts'
 import { packHold } from '../store/unique-hold.ts'
 import { workOf, type Work } from '../store/work.ts'
-import type { Batch } from './batch.ts'
+import { exactly, type Batch } from './batch.ts'
 import type { Gate } from './gate.ts'
 import { putKeysRight } from './keys.ts'
 import { rememberReplacement, replacementsOf, replaceWork, waitingJob, type Replacement } from './replace.ts'
@@ -18,12 +18,11 @@ import { holdersOf, nameOf, takeUnique } from './unique.ts'
 
 // The test for the id and the insert are one step.
 const addJob: Batch = {
-  sql: /* sql */ `
+  sql: exactly(/* sql */ `
   INSERT INTO forgeq.job (id, seq, type, queue, priority, policy, created_at, run_at, expire_at, tags, uniq, uniq_for, key, payload)
   SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::int[], $5::int[], $6::text[], $7::bigint[], $8::bigint[], $9::bigint[],
     $10::text[], $11::text[], $12::bigint[], $13::text[], $14::text[])
-  ON CONFLICT (id) DO NOTHING`,
-  isExact: true,
+  ON CONFLICT (id) DO NOTHING`),
 }
 const addDeadline: Batch = {
   sql: /* sql */ `INSERT INTO forgeq.deadline (at, job) SELECT * FROM unnest($1::bigint[], $2::uuid[])`,
@@ -175,7 +174,7 @@ class Intake {
     return workOf(job, queue, policy, this.#turn.now)
   }
 
-  #store({ id, unique, payload }: NewJob, type: number, work: Work): Enqueued {
+  #store({ id, type: name, unique, payload }: NewJob, type: number, work: Work): Enqueued {
     const turn = this.#turn
     const { queue, priority, policy, runAt, expireAt, tags, key } = work
     const seq = turn.nextSeq()
@@ -205,6 +204,23 @@ class Intake {
     const lane = laneOf(priority, freshLane)
     if (key === null) {
       turn.push(placeReady, queue, lane, seq, id, type, turn.now)
+      const fresh = {
+        spot: null,
+        queue,
+        lane,
+        seq,
+        id,
+        type,
+        name,
+        claim: 0,
+        attempt: 1,
+        crashes: 0,
+        key,
+        payload,
+        policy,
+        now,
+      } as const
+      turn.fresh?.push({ ...fresh, created_at: now, expire_at: expireAt, attempt_base: 0, uniq, uniq_for: heldFor })
       turn.hint(`ready:${turn.names.queue.name(queue)}`)
     } else {
       turn.push(placeInLine, queue, lane, seq, id, type, turn.now, key)

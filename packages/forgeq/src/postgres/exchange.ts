@@ -7,13 +7,14 @@ import type { Handout } from '../store/handout.ts'
 import { claim } from './claim.ts'
 import { inSegment } from './heads.ts'
 import { putKeysRight } from './keys.ts'
-import { nextDueAt } from './due.ts'
-import { makeUpFor, openWorker, ordersFor } from './lease.ts'
+import { firstDue } from './due.ts'
+import { makeUpFor, openWorker } from './lease.ts'
 import { addNotes } from './notes.ts'
 import { isOpenTo } from './openings.ts'
+import { Pages } from './page.ts'
 import { rowOf } from './seek.ts'
 import { readSettling, settle } from './settle.ts'
-import { holding, rarities, suspectsWait } from './suspects.ts'
+import { holding, rarities, rarityColumns, suspectsWait, type Rarities } from './suspects.ts'
 import type { Turn } from './turn.ts'
 
 // A row for the last turn of each worker. It is added and the one before taken away: a row that is changed again and again leaves
@@ -21,9 +22,15 @@ import type { Turn } from './turn.ts'
 const beginTurn = /* sql */ `
   WITH w AS MATERIALIZED (SELECT id FROM forgeq.worker WHERE uid = $1 AND NOT closed),
   before AS (DELETE FROM forgeq.exchange WHERE worker = (SELECT id FROM w) AND turn = (
-    SELECT e.turn FROM forgeq.exchange e WHERE e.worker = (SELECT id FROM w) AND e.turn < $2 ORDER BY e.turn DESC LIMIT 1))
-  INSERT INTO forgeq.exchange (worker, turn) SELECT w.id, $2 FROM w
-  WHERE NOT EXISTS (SELECT 1 FROM forgeq.exchange e WHERE e.worker = w.id AND e.turn > $2 OFFSET 0) ON CONFLICT DO NOTHING`
+    SELECT e.turn FROM forgeq.exchange e WHERE e.worker = (SELECT id FROM w) AND e.turn < $2 ORDER BY e.turn DESC LIMIT 1)),
+  begun AS (
+    INSERT INTO forgeq.exchange (worker, turn) SELECT w.id, $2 FROM w
+    WHERE NOT EXISTS (SELECT 1 FROM forgeq.exchange e WHERE e.worker = w.id AND e.turn > $2 OFFSET 0) ON CONFLICT DO NOTHING RETURNING 1)
+  SELECT NOT EXISTS (SELECT 1 FROM begun) AS "isRepeat", ${rarityColumns}`
+interface Begun extends Rarities {
+  readonly isRepeat: boolean
+}
+
 const lastTurn = /* sql */ `SELECT turn FROM forgeq.exchange WHERE worker = $1 ORDER BY turn DESC LIMIT 1`
 const heldOfTurn = /* sql */ `
   SELECT j.id AS job, r.claim, r.attempt, r.crashes, q.name AS queue, t.name AS type, j.payload, j.created_at, j.policy,
@@ -40,17 +47,17 @@ export const exchange = async (
   beside?: () => Promise<unknown>,
 ): Promise<ExchangeReply | Closed> => {
   const { settlements, notes } = request
+  const pages = new Pages(turn)
   // Asked together, in the order in which all lock: the worker, then queues.
-  const [worker, begun, settling, early] = await Promise.all([
+  const [worker, begun, settling] = await Promise.all([
     openWorker(turn, request.worker),
-    turn.run(beginTurn, request.worker, request.turn),
+    turn.one<Begun>(beginTurn, request.worker, request.turn),
     readSettling(turn, settlements, queuesOf(turn, request)),
-    // Only who settles a crash makes suspects.
-    settlements.some(({ outcome }) => outcome === 'crash') ? undefined : rarities(turn),
+    pages.askAhead(request),
     beside?.(),
   ])
   if (worker === undefined) return { closed: true }
-  const isRepeat = begun === 0
+  const { isRepeat } = begun!
   if (isRepeat) {
     const { turn: last } = (await turn.one<{ turn: number }>(lastTurn, worker.id))!
     if (request.turn < last) {
@@ -63,12 +70,13 @@ export const exchange = async (
   const settler = { worker: worker.id, rescue: false, turn: request.turn }
   const verdicts = await settle(turn, settler, settlements, settling)
   await putKeysRight(turn)
-  const rare = early ?? (await rarities(turn))
+  // Only who settles a crash makes suspects.
+  const rare = settlements.some(({ outcome }) => outcome === 'crash') ? await rarities(turn) : begun!
   const suspects = await suspectsWait(turn, worker.types, request, rare)
   const claimer = { id: worker.id, turn: request.turn, types: new Set(worker.types) }
   const { claimed, more, metKeys } = isRepeat
     ? await repeat(turn, worker.id, request)
-    : await claim(turn, claimer, request, { ...rare, suspects, holds: await holding(turn, worker.id, rare) })
+    : await claim(claimer, request, { ...rare, suspects, holds: await holding(turn, worker.id, rare) }, pages)
   await putKeysRight(turn)
   const suspectsLeft = (suspects || metKeys) && (await suspectsWait(turn, worker.types, request, await rarities(turn)))
   await makeUpFor(turn, worker)
@@ -88,10 +96,20 @@ export const exchange = async (
   return reply
 }
 
+const allNews = /* sql */ `
+  SELECT ${firstDue('$1')} AS at,
+    (SELECT json_agg(json_build_array(c.job, c.claim)) FROM forgeq.cancel c WHERE c.worker = $2) AS cancelled`
+
+interface News {
+  readonly at: number | null
+  readonly cancelled: readonly (readonly [job: string, claim: number])[] | null
+}
+
 /** What every answer tells. */
 const news = async (turn: Turn, worker: number): Promise<Pick<ExchangeReply, 'orders' | 'nextDueAt' | 'now'>> => {
-  const [orders, dueAt] = await Promise.all([ordersFor(turn, worker), nextDueAt(turn)])
-  return { orders, nextDueAt: dueAt, now: turn.now }
+  const { at, cancelled } = (await turn.one<News>(allNews, turn.heads.later, worker))!
+  const orders = (cancelled ?? []).map(([job, claim]) => ({ job, claim, order: 'cancel' as const }))
+  return { orders, nextDueAt: at, now: turn.now }
 }
 
 /** The queues it wants from and leaves jobs in; what it settles is mostly from the former. */

@@ -8,7 +8,7 @@
 // but not xmin. One that writes holds up both: then what was drawn a while ago is passed all the same, and looked at again now
 // and then, for who took that long to commit.
 import type { Lanes } from '../store/lanes.ts'
-import type { Ask } from './connect.ts'
+import type { Ask } from './client.ts'
 
 /** Parts of a queue's lanes, in columns: each from behind (first, after) to the end of lane `last`. */
 export interface Segments {

@@ -6,7 +6,7 @@ import { fillOf, slotsOfKey, windowStart } from '../core/limit.ts'
 import type { Counters } from '../core/counters.ts'
 import { freshLane, laneOf, levelOf } from '../store/lanes.ts'
 import type { KeyLine } from '../store/queue-record.ts'
-import type { Batch } from './batch.ts'
+import { exactly, type Batch } from './batch.ts'
 import type { Gate } from './gate.ts'
 import { heldKey, setAlarm } from './holds.ts'
 import { takeLive } from './live.ts'
@@ -20,21 +20,21 @@ const addToLine: Batch = {
   SELECT l.*, true FROM unnest($1::int[], $2::text[], $3::int[], $4::bigint[], $5::uuid[], $6::int[], $7::bigint[], $8::int[],
     $9::int[], $10::int[], $11::int[]) AS l`,
 }
-const takeFromLine: Batch = { sql: /* sql */ `DELETE FROM forgeq.line WHERE job = ANY ($1::uuid[])`, isExact: true }
+const takeFromLine: Batch = { sql: exactly(/* sql */ `DELETE FROM forgeq.line WHERE job = ANY ($1::uuid[])`) }
 // One step: what leaves the line is parked.
 const park: Batch = {
-  sql: /* sql */ `
-  WITH gone AS (DELETE FROM forgeq.line WHERE job = ANY ($1::uuid[]) RETURNING *)
+  sql: exactly(
+    /* sql */ `
   INSERT INTO forgeq.parked (queue, type, lane, seq, job, at, claim, attempt, crashes, settler, key)
   SELECT queue, type, lane, seq, job, at, claim, attempt, crashes, settler, key FROM gone`,
-  isExact: true,
+    /* sql */ `gone AS (DELETE FROM forgeq.line WHERE job = ANY ($1::uuid[]) RETURNING *)`,
+  ),
 }
 const addToken: Batch = {
-  sql: /* sql */ `
+  sql: exactly(/* sql */ `
   INSERT INTO forgeq.live (queue, lane, seq, job, type, at, claim, attempt, crashes, settler, moved, key)
   SELECT l.queue, t.lane, t.seq, l.job, l.type, l.at, l.claim, l.attempt, l.crashes, l.settler, true, l.key
-  FROM unnest($1::uuid[], $2::int[], $3::bigint[]) AS t (job, lane, seq) CROSS JOIN ${rowOf('line', 'l', 'job = t.job')}`,
-  isExact: true,
+  FROM unnest($1::uuid[], $2::int[], $3::bigint[]) AS t (job, lane, seq) CROSS JOIN ${rowOf('line', 'l', 'job = t.job')}`),
 }
 const giveTurn: Batch = {
   sql: /* sql */ `

@@ -125,7 +125,7 @@ export const makeUpFor = async (turn: Turn, worker: WorkerRow): Promise<void> =>
   }
 }
 
-export const ordersFor = async (turn: Turn, worker: number): Promise<Order[]> =>
+const ordersFor = async (turn: Turn, worker: number): Promise<Order[]> =>
   (await turn.all<{ job: string; claim: number }>(cancelled, worker)).map((row) => ({ ...row, order: 'cancel' }))
 
 const resizeFor = async (turn: Turn, worker: number): Promise<Order[]> =>

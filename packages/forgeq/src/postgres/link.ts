@@ -2,7 +2,7 @@
 import { failpoint } from '../store/failpoint.ts'
 import type { StoreInfo, Topic } from '../store/store.ts'
 import { checkServer, longTransaction, type ServerFacts } from './checks.ts'
-import type { Ask, Pool, Pooled, Query, Result } from './connect.ts'
+import type { Ask, Pool, Pooled, Query, Result } from './client.ts'
 import { Deadline } from './deadline.ts'
 import { Refused } from '../core/refusal.ts'
 import { Exchanges } from './exchanges.ts'

@@ -1,6 +1,6 @@
 // Rows of live: how they get into a lane, and out of it.
 import type { Counters } from '../core/counters.ts'
-import type { Batch } from './batch.ts'
+import { exactly, type Batch } from './batch.ts'
 import { rowsAt } from './seek.ts'
 import type { Turn } from './turn.ts'
 
@@ -19,12 +19,12 @@ export const putInLane = (
   at: number,
   { claim, attempt, crashes, settler }: Counters,
 ): void => {
+  turn.hasFilledLanes = true
   turn.push(addReady, job.queue, lane, turn.nextSeq(), job.id, job.type, at, claim, attempt, crashes, settler)
 }
 
 // A claimer that shares the queue may have been faster.
 export const takeLive: Batch = {
-  sql: /* sql */ `
-  DELETE FROM forgeq.live WHERE ${rowsAt('live', { queue: 'int', lane: 'int', seq: 'bigint' })}`,
-  isExact: true,
+  sql: exactly(/* sql */ `
+  DELETE FROM forgeq.live WHERE ${rowsAt('live', { queue: 'int', lane: 'int', seq: 'bigint' })}`),
 }

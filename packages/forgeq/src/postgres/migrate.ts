@@ -4,7 +4,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ForgeError } from '../core/errors.ts'
 import type { Migration } from '../store/store.ts'
-import type { Client, Pool, Pooled } from './connect.ts'
+import type { Client, Pool, Pooled } from './client.ts'
 import { isCollision } from './failures.ts'
 import type { Step } from './schema.ts'
 import { quoteName, type Statements } from './statements.ts'
@@ -97,10 +97,10 @@ export const migrate = async (pool: Pool, place: Place, mode: 'plan' | 'apply'):
 /** Answers the version that it found. */
 const apply = async (client: Pooled, place: Place): Promise<number> => {
   const { statements, schema, steps } = place
-  const run = (text: string): Promise<unknown> => client.query({ text, query_timeout: unboundedMs })
+  const run = (text: string): Promise<unknown> => client.query({ text, timeoutMs: unboundedMs })
   await client.query('BEGIN')
   await client.query('SET LOCAL statement_timeout = 0')
-  await client.query({ text: lockMigration, values: [schema], query_timeout: unboundedMs })
+  await client.query({ text: lockMigration, values: [schema], timeoutMs: unboundedMs })
   await client.query(`SET LOCAL lock_timeout = ${lockMs}`)
   // An unprivileged user may have been given the schema: IF NOT EXISTS would ask for the right to make one.
   const { rows } = await client.query({ text: 'SELECT to_regnamespace($1) AS name', values: [quoteName(schema)] })
@@ -116,7 +116,7 @@ const apply = async (client: Pooled, place: Place): Promise<number> => {
       await client.query({ text: statements.text(noteStep), values })
     }
   }
-  await client.query({ text: 'COMMIT', query_timeout: unboundedMs })
+  await client.query({ text: 'COMMIT', timeoutMs: unboundedMs })
   return version
 }
 

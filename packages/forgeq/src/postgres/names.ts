@@ -1,6 +1,6 @@
 // Queues and types are numbers in the tables; here their names are interned and looked up. Numbers never change, and a name
 // is made outside of the transaction that needs it: what this process remembers is true whatever becomes of that one.
-import type { Pool } from './connect.ts'
+import type { Pool } from './client.ts'
 import type { Statements } from './statements.ts'
 
 interface Row {

@@ -3,7 +3,8 @@
 // listens also looks by itself.
 import type { Topic } from '../store/store.ts'
 import { Awaited, idEnded } from './awaited.ts'
-import { breakOff, makeListener, type Listener, type Pool, type Query, type Result } from './connect.ts'
+import { breakOff, type Listener, type Pool, type Query, type Result } from './client.ts'
+import { makeListener } from './connect.ts'
 import { Deadline } from './deadline.ts'
 import { quoteName } from './statements.ts'
 

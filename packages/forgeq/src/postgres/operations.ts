@@ -3,7 +3,7 @@
 import type { Answer, Calls, Method } from '../store/calling-store.ts'
 import type { NewJob, Settlement } from '../store/records.ts'
 import { act } from './act.ts'
-import type { Ask } from './connect.ts'
+import type { Ask } from './client.ts'
 import { dump } from './dump.ts'
 import { enqueue } from './enqueue.ts'
 import { exchange, idleExchange } from './exchange.ts'

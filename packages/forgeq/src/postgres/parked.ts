@@ -2,7 +2,7 @@
 // so that no claim meets them again. A worker that may run them puts them before the other lanes of their level.
 import { isToPark, runLimit, type Claimer } from '../store/handout.ts'
 import { laneOf, levelOf, unparkedLane, type Lanes } from '../store/lanes.ts'
-import type { Batch } from './batch.ts'
+import { exactly, type Batch } from './batch.ts'
 import type { Gate } from './gate.ts'
 import { inSegment } from './heads.ts'
 import { enterLine, putKeysRight } from './keys.ts'
@@ -34,14 +34,15 @@ export const parkPart = (filter: string): ParkPart => ({
 
 // One step: what leaves the lane is parked.
 export const park: Batch = {
-  sql: /* sql */ `
-  WITH gone AS (
-    DELETE FROM forgeq.live WHERE ${rowsAt('live', { queue: 'int', lane: 'int', seq: 'bigint' })} RETURNING *)
+  sql: exactly(
+    /* sql */ `
   INSERT INTO forgeq.parked (queue, type, lane, seq, job, at, claim, attempt, crashes, settler)
   SELECT queue, type, lane, seq, job, at, claim, attempt, crashes, settler FROM gone`,
-  isExact: true,
+    /* sql */ `
+  gone AS (DELETE FROM forgeq.live WHERE ${rowsAt('live', { queue: 'int', lane: 'int', seq: 'bigint' })} RETURNING *)`,
+  ),
 }
-const unpark: Batch = { sql: /* sql */ `DELETE FROM forgeq.parked WHERE job = ANY ($1::uuid[])`, isExact: true }
+const unpark: Batch = { sql: exactly(/* sql */ `DELETE FROM forgeq.parked WHERE job = ANY ($1::uuid[])`) }
 
 interface Parked {
   readonly lane: number

@@ -2,7 +2,7 @@
 import type { Counters } from '../core/counters.ts'
 import { freshLane, frontLane, laneOf } from '../store/lanes.ts'
 import { stateCodes } from '../store/state-codes.ts'
-import type { Batch } from './batch.ts'
+import { exactly, type Batch } from './batch.ts'
 import { endHeld } from './held.ts'
 import { enterLine, leaveLine } from './keys.ts'
 import { putInLane, takeLive } from './live.ts'
@@ -117,9 +117,9 @@ export const makeLater = (turn: Turn, job: Pick<Job, 'id' | 'queue'>, runAt: num
   turn.dueAt(runAt)
 }
 
-const takeParked: Batch = { sql: /* sql */ `DELETE FROM forgeq.parked WHERE job = ANY ($1::uuid[])`, isExact: true }
-const takeLater: Batch = { sql: /* sql */ `DELETE FROM forgeq.later WHERE job = ANY ($1::uuid[])`, isExact: true }
-const takeDone: Batch = { sql: /* sql */ `DELETE FROM forgeq.done WHERE job = ANY ($1::uuid[])`, isExact: true }
+const takeParked: Batch = { sql: exactly(/* sql */ `DELETE FROM forgeq.parked WHERE job = ANY ($1::uuid[])`) }
+const takeLater: Batch = { sql: exactly(/* sql */ `DELETE FROM forgeq.later WHERE job = ANY ($1::uuid[])`) }
+const takeDone: Batch = { sql: exactly(/* sql */ `DELETE FROM forgeq.done WHERE job = ANY ($1::uuid[])`) }
 
 /** Takes a job out of its tree. Its body stays. */
 export const takeOut = (turn: Turn, job: Pick<Placed, 'id' | 'queue' | 'key' | keyof Place>): void => {

@@ -4,7 +4,7 @@
 import type { BeatReply, Closed, ExchangeReply, ExchangeRequest, LostJob, Note } from '../store/records.ts'
 import type { WorkerFacts } from '../store/worker-record.ts'
 import { lastLevel, levels } from '../store/lanes.ts'
-import type { Ask } from './connect.ts'
+import type { Ask } from './client.ts'
 import { firstDue } from './due.ts'
 import { inSegment, lastDrawn, type Heads, type Segments } from './heads.ts'
 import type { Names } from './names.ts'

@@ -1,6 +1,7 @@
 // Finds out how the server is reached: directly, or through a pooler that hands each transaction another session, as PgBouncer
 // does. Behind one nothing may be kept in a session: no prepared statements, no settings, no LISTEN.
-import { makePool, type Pool } from './connect.ts'
+import type { Pool } from './client.ts'
+import { makePool } from './connect.ts'
 import { isRefusedSetting } from './failures.ts'
 
 export interface Way {

@@ -4,6 +4,7 @@
 // What a job costs: its body (`job`), its place (`live`, claimed in place by an update that touches no index) and its end
 // (`done`): three index entries in a whole life. What waits for a time or for its key is elsewhere, so a claim reads
 // `live` and the bodies it hands out, nothing else.
+import { expect } from './schema-expect.ts'
 import { fewVersions } from './schema-versions.ts'
 import { enqueueFromSql } from './sql-enqueue.ts'
 
@@ -211,4 +212,5 @@ export const migrations: readonly Step[] = [
   { name: '001 tables', sql: tables },
   { name: '002 enqueue from SQL', sql: enqueueFromSql },
   { name: '003 few versions of a row', sql: fewVersions },
+  { name: '004 what must change is counted by the server', sql: expect },
 ]

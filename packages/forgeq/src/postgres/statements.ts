@@ -1,5 +1,5 @@
 // Statements as they are sent: the schema's name in them, prepared once per connection where connections are ours alone.
-import type { Query, Value } from './connect.ts'
+import type { Query, Value } from './client.ts'
 
 export const quoteName = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
@@ -22,7 +22,10 @@ export class Statements {
   query(sql: string, values: readonly Value[]): Query {
     let known = this.#known.get(sql)
     if (known === undefined) {
-      known = { text: this.text(sql), ...(!this.#isPooled && { name: `forgeq_${this.#known.size}` }) }
+      known = {
+        text: this.text(sql),
+        ...(!this.#isPooled && { name: `forgeq_${this.#known.size}_${/\w+/.exec(sql)![0]}` }),
+      }
       this.#known.set(sql, known)
     }
     return { ...known, values }

@@ -16,10 +16,11 @@ const waiting = /* sql */ `
     OR EXISTS (SELECT 1 FROM forgeq.parked p WHERE p.queue = $1 AND p.lane BETWEEN $2 AND $3 AND p.crashes > 0
       AND p.type = ANY ($4::int[]))`
 // Every queue has a positive number: with it the first row is sought, not scanned for.
-const anywhere = /* sql */ `
-  SELECT EXISTS (SELECT 1 FROM forgeq.live WHERE queue > 0 AND crashes > 0)
+/** As columns of what is asked anyway. */
+export const rarityColumns: string = /* sql */ `EXISTS (SELECT 1 FROM forgeq.live WHERE queue > 0 AND crashes > 0)
     OR EXISTS (SELECT 1 FROM forgeq.parked WHERE queue > 0 AND crashes > 0) AS suspects,
   EXISTS (SELECT 1 FROM forgeq.parked WHERE queue > 0) AS parked`
+const anywhere = `SELECT ${rarityColumns}`
 
 /** What a worker holds. */
 export interface Holding {

@@ -2,7 +2,8 @@
 // than it knew. Decides nothing about what is written.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ForgeError } from '../core/errors.ts'
-import { settingsHere, type Client, type Pool, type Pooled } from './connect.ts'
+import type { Client, Pool, Pooled } from './client.ts'
+import { settingsHere } from './connect.ts'
 import type { Deadline } from './deadline.ts'
 import { explainFailure, isCancelled, isCollision } from './failures.ts'
 import type { Heads } from './heads.ts'
@@ -18,6 +19,7 @@ import { Again, inOrder, Turn, type Begun } from './turn.ts'
 export type Promised = 'all' | 'nothing' | 'look'
 
 const begin = /* sql */ `SELECT forgeq.moment() AS now, nextval('forgeq.turn') AS seq`
+const beginLook = /* sql */ `BEGIN ISOLATION LEVEL REPEATABLE READ`
 const light = /* sql */ `, set_config('synchronous_commit', 'off', true)`
 
 /** Who collides so often does not have bad luck. */
@@ -137,7 +139,7 @@ export class Transactions {
 
   async #begin(client: Pooled, promised: Promised): Promise<Begun> {
     const sql = `${begin}${promised === 'all' ? '' : light}${this.#settings}`
-    const begun = client.query(promised === 'look' ? 'BEGIN ISOLATION LEVEL REPEATABLE READ' : 'BEGIN')
+    const begun = client.query(this.#statements.query(promised === 'look' ? beginLook : 'BEGIN', []))
     const answer = client.query(this.#statements.query(sql, []))
     await inOrder([begun, answer])
     return (await answer).rows[0] as Begun

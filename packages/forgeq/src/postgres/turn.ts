@@ -5,11 +5,12 @@ import { rememberMs } from '../core/retention.ts'
 import { stateCodes } from '../store/state-codes.ts'
 import type { Topic } from '../store/store.ts'
 import type { Batch } from './batch.ts'
-import type { Client, Result, Value } from './connect.ts'
+import type { Client, Result, Value } from './client.ts'
 import { explainLostCommit, isAnswer } from './failures.ts'
 import { enter, gateOf, look, type Gate, type GateRow } from './gate.ts'
 import type { Heads } from './heads.ts'
 import type { Names } from './names.ts'
+import type { Fresh } from './row.ts'
 import type { Statements } from './statements.ts'
 import { addTallies, tallied } from './tally.ts'
 
@@ -64,6 +65,10 @@ export class Turn {
   readonly names: Names
   readonly heads: Heads
   readonly hints: Set<Topic> = new Set()
+  /** What it has stored ready, for a claim that looks before that is written; `undefined` where none does. */
+  fresh: Fresh[] | undefined
+  /** It has put other jobs into lanes: what was read there before is not all. */
+  hasFilledLanes = false
   /** Earliest instant at which something of this transaction is due. */
   earliestDueAt: number = Infinity
   readonly #options: TurnOptions
@@ -144,10 +149,6 @@ export class Turn {
     else rows.push(row)
   }
 
-  async flush(): Promise<void> {
-    await inOrder(this.#write())
-  }
-
   /** Sees to it that so many sequence numbers are there. */
   async reserve(count: number): Promise<void> {
     if (this.#seq + count <= this.#lastSeq) return
@@ -176,6 +177,11 @@ export class Turn {
   async enter(queues: ReadonlyMap<number, boolean>): Promise<void> {
     const inTheirOrder = [...queues.keys()].sort((a, b) => a - b)
     await Promise.all(inTheirOrder.map((queue) => this.gate(queue, queues.get(queue))))
+  }
+
+  /** Whether it works on a queue together with others. */
+  isShared(queue: number): boolean {
+    return this.#locks.get(queue) === false
   }
 
   /** Whether all of these are entered: what was read since then still holds. */
@@ -252,8 +258,6 @@ export class Turn {
   async commit(): Promise<void> {
     this.#begin(await this.#options.begun)
     await this.reserve(this.#expiry.size)
-    // What has to be exact is known to be so before the commit is sent.
-    if ([...this.#waiting.keys()].some(({ isExact }) => isExact)) await this.flush()
     for (const [at, jobs] of this.#expiry) this.push(addExpiries, at, this.nextSeq(), `{${jobs.join(',')}}`)
     const asked = this.#atEnd.map((ask) => ask())
     // Last: whoever waits for a stripe waits only for the commit.
@@ -261,7 +265,7 @@ export class Turn {
       if (change !== 0) this.push(addTallies, Math.floor(key / 8), key % 8, change)
     }
     const written = this.#write()
-    const committed = this.#options.client.query('COMMIT')
+    const committed = this.#options.client.query(this.#options.statements.query('COMMIT', []))
     try {
       await inOrder([...asked, ...written, committed])
     } catch (error) {
@@ -278,10 +282,11 @@ export class Turn {
     return written
   }
 
-  async #writeRows({ sql, isExact }: Batch, rows: readonly (readonly Value[])[]): Promise<void> {
-    const columns = rows[0]!.map((_, i) => rows.map((row) => row[i]!))
-    const { rowCount } = await this.#query(sql, columns)
-    if (isExact && rowCount !== rows.length) throw new Again()
+  async #writeRows({ sql }: Batch, rows: readonly (readonly Value[])[]): Promise<void> {
+    await this.#query(
+      sql,
+      rows[0]!.map((_, i) => rows.map((row) => row[i]!)),
+    )
   }
 
   /** Sends what waits and then this, in one go. */

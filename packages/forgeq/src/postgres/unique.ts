@@ -1,7 +1,7 @@
 // Unique keys: which job holds one, taking and freeing it. A key is held by at most one job of a type: until that job frees
 // it, or until an instant, which may come after the job is gone.
 import { untilDone, untilStart, type HeldFor } from '../store/unique-hold.ts'
-import type { Batch } from './batch.ts'
+import { exactly, type Batch } from './batch.ts'
 import { rowOf, rowsAt } from './seek.ts'
 import type { Turn } from './turn.ts'
 
@@ -11,13 +11,12 @@ const holders = /* sql */ `
 // Whoever holds it beyond its time does not hold it; a job that is retried may still hold it itself. Of two transactions that
 // want a key one waits here, and starts anew when the other has it.
 const take: Batch = {
-  sql: /* sql */ `
+  sql: exactly(/* sql */ `
   INSERT INTO forgeq.uniq (type, key, job, until)
   SELECT k.type, k.key, k.job, k.until
   FROM unnest($1::int[], $2::text[], $3::uuid[], $4::bigint[], $5::bigint[]) AS k (type, key, job, until, now) ORDER BY 1, 2
   ON CONFLICT (type, key) DO UPDATE SET job = excluded.job, until = excluded.until
-  WHERE uniq.until <= ($5::bigint[])[1] OR uniq.job = excluded.job`,
-  isExact: true,
+  WHERE uniq.until <= ($5::bigint[])[1] OR uniq.job = excluded.job`),
 }
 // Only the job that holds the key frees it.
 const free: Batch = {

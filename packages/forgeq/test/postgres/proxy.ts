@@ -1,6 +1,7 @@
 // A way to a server that loses an answer when it is told to, or everything from then on.
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { Frontend } from './frontend.ts'
 
 /** What is dropped, so that whoever waits for it learns nothing: what goes to the server, what comes from it, or both. */
 export type Direction = 'there' | 'back' | 'both'
@@ -11,6 +12,8 @@ export class Proxy {
   #losing: string | undefined
   #drops: Direction | undefined
   #muting: string | undefined
+  /** Kinds of messages that went to the server, in order. */
+  readonly sent: string[] = []
 
   private constructor(target: { readonly host: string; readonly port: number }) {
     this.#server = createServer((client) => this.#carry(client, connect(target.port, target.host)))
@@ -68,7 +71,9 @@ export class Proxy {
   #carry(client: Socket, server: Socket): void {
     let lost: string | undefined
     let isMute = false
+    const frontend = new Frontend()
     client.on('data', (data) => {
+      this.sent.push(...frontend.read(data))
       if (this.#muting !== undefined && data.includes(this.#muting)) [isMute, this.#muting] = [true, undefined]
       if (this.#losing !== undefined && data.includes(this.#losing)) [lost, this.#losing] = [this.#losing, undefined]
       if (this.#drops === undefined || this.#drops === 'back') server.write(data)

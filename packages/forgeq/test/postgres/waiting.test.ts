@@ -160,3 +160,51 @@ test('a worker whose exchange waits for longer than its lease, while nobody can 
   const next = await store.exchange({ ...request, turn: 2 })
   assert.ok(!next.closed)
 })
+
+test('what one enqueue stores comes to the worker that waits as any claim would give it', async (t) => {
+  const scene = await open(t, ['default'])
+  const jobs = [5, 2, 5, 8, 2].map((priority) => jobIn('default', { policy: { ...policy, priority } }))
+  const unique = { key: 'k', until: 'start', onConflict: 'keep' } as const
+  const unknown = jobIn('default', { type: 'unknown', policy: { ...policy, priority: 0 } })
+  const once = jobIn('default', {
+    policy: { ...policy, priority: 2 },
+    unique,
+  })
+  const late = jobIn('default', { delayMs: 60_000 })
+  const { reply } = await waiting(scene)
+  await scene.store.enqueue([...jobs, unknown, once, late], { atomic: true })
+  const order = [jobs[1]!, jobs[4]!, once, jobs[0]!, jobs[2]!, jobs[3]!].map(({ id }) => id)
+  const { claimed } = await reply
+  assert.deepEqual(
+    claimed.map(({ job }) => job),
+    order,
+  )
+  const counts = (await scene.store.queues())[0]!.counts
+  assert.deepEqual([counts.running, counts.ready, counts.scheduled], [6, 1, 1])
+  const again = jobIn('default', { unique })
+  const free = [{ id: again.id, duplicate: false }]
+  assert.deepEqual(await scene.store.enqueue([again], { atomic: true }), free, 'the key is free')
+  assert.deepEqual(
+    (await scene.claim()).map(({ job, claim }) => [order.includes(job), claim]),
+    [[false, 1]],
+  )
+  for (const { id } of jobs) assert.equal((await scene.store.jobs([id]))[0]!.state, 'completed')
+})
+
+test('what a worker that waits has no slots for is claimed next', async (t) => {
+  const scene = await open(t, ['default'])
+  const jobs = Array.from({ length: 25 }, () => jobIn('default'))
+  const { reply } = await waiting(scene)
+  await scene.store.enqueue(jobs, { atomic: true })
+  const claimed = [...(await reply).claimed]
+  assert.equal(claimed.length, 10)
+  while (claimed.length < 25) {
+    const more = await scene.claim()
+    assert.ok(more.length > 0)
+    claimed.push(...more)
+  }
+  assert.deepEqual(
+    claimed.map(({ job }) => job),
+    jobs.map(({ id }) => id),
+  )
+})

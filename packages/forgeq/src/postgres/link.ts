@@ -1,6 +1,6 @@
 // What an open store has: its pool, the calls that run on it, and the hints that come of them.
 import { failpoint } from '../store/failpoint.ts'
-import type { StoreInfo, Topic } from '../store/store.ts'
+import type { Migration, StoreInfo, Topic } from '../store/store.ts'
 import { checkServer, longTransaction, type ServerFacts } from './checks.ts'
 import type { Ask, Pool, Pooled, Query, Result } from './client.ts'
 import { Deadline } from './deadline.ts'
@@ -8,7 +8,7 @@ import { Refused } from '../core/refusal.ts'
 import { Exchanges } from './exchanges.ts'
 import { explainFailure } from './failures.ts'
 import { Heads } from './heads.ts'
-import { checkSchema } from './migrate.ts'
+import { checkSchema, migrate, type Place } from './migrate.ts'
 import { Names } from './names.ts'
 import { Notifier, type Hears } from './notify.ts'
 import type { Answer, Calls, Method } from '../store/calling-store.ts'
@@ -50,6 +50,7 @@ const committed = (method: Method): void => failpoint(`${method}.after-commit`)
 export class Link {
   readonly #pool: Pool
   readonly #statements: Statements
+  readonly #place: Place
   readonly #facts: ServerFacts
   readonly #isPooled: boolean
   readonly #listeners: Listeners
@@ -66,6 +67,7 @@ export class Link {
     this.#pool = pool
     this.#isPooled = isPooled
     this.#statements = new Statements(options.schema, isPooled)
+    this.#place = { statements: this.#statements, schema: options.schema, steps: options.steps }
     this.#facts = facts
     this.#listeners = listeners
     this.#names = new Names(pool, this.#statements)
@@ -106,6 +108,15 @@ export class Link {
     return this.#isPooled
       ? { ...info, capabilities: ['shared'], problems: [...seen, pooledProblem] }
       : { ...info, capabilities: ['notify', 'shared'], problems: seen }
+  }
+
+  /** What a migration would do, over the connections that are there. */
+  async plan(): Promise<Migration> {
+    try {
+      return await migrate(this.#pool, this.#place, 'plan')
+    } catch (error) {
+      throw explainFailure(error)
+    }
   }
 
   /** Hears of other processes from now on, of these topics too. */

@@ -44,6 +44,8 @@ export class PostgresStore extends CallingStore<Link> {
   }
 
   migrate(mode: 'plan' | 'apply'): Promise<Migration> {
+    // Who asks whether it is ready asks often.
+    if (mode === 'plan' && this.#link !== undefined) return this.#link.plan()
     return this.#beside((pool, place) => migrate(pool, place, mode))
   }
 

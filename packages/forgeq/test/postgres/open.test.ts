@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { defineJob, ForgeQ, typed } from 'forgeq'
+import { api } from 'forgeq/server'
 import { ForgeError } from '#src/core/errors.js'
 import { postgres } from '#src/postgres/index.js'
 import { ManualClock } from '#src/store/clock.js'
@@ -11,6 +12,7 @@ import { openStore } from '#src/store/open.js'
 import { ManualTimers } from '#src/testing/manual-timers.js'
 import { testDatabase } from './database.ts'
 import { newJob } from './jobs.ts'
+import { Proxy } from './proxy.ts'
 import { Server } from './server.ts'
 
 const database = await testDatabase()
@@ -30,6 +32,22 @@ test('a plan makes nothing, and two who migrate at once make it once', async () 
     plan!.target,
   )
   await Promise.all(stores.map((store) => store.close()))
+})
+
+test('who asks again and again whether it is ready makes no connection for it', async (t) => {
+  const proxy = await Proxy.to(url)
+  t.after(() => proxy.close())
+  const forge = new ForgeQ({ store: postgres(proxy.urlOf(url), { schema: database.schema(), allowUnsafe: true }) })
+  t.after(() => forge.close())
+  const { fetch } = api({ forge })
+  const isReady = async (): Promise<void> => {
+    const response = await fetch(new Request('http://localhost/readyz'))
+    assert.equal(response.status, 200, await response.text())
+  }
+  await isReady()
+  const before = proxy.connections
+  for (let i = 0; i < 20; i++) await isReady()
+  assert.ok(proxy.connections - before <= 1, `${proxy.connections - before} connections`)
 })
 
 test('many who open an empty database at once all find it ready', async () => {

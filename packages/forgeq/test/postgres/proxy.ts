@@ -12,6 +12,8 @@ export class Proxy {
   #losing: string | undefined
   #drops: Direction | undefined
   #muting: string | undefined
+  /** How many connections were made. */
+  connections = 0
   /** Kinds of messages that went to the server, in order. */
   readonly sent: string[] = []
 
@@ -69,6 +71,7 @@ export class Proxy {
   }
 
   #carry(client: Socket, server: Socket): void {
+    this.connections++
     let lost: string | undefined
     let isMute = false
     const frontend = new Frontend()

@@ -43,7 +43,7 @@ export const ring = async (turn: Turn, limit: number, queues: readonly number[])
   for (const { queue, what } of others) {
     if (what.startsWith('k')) turn.touch(queue, what.slice(1))
     else if (what.startsWith('a')) turn.touch(queue, what.slice(what.indexOf(' ') + 1))
-    else await openQueueAgain(turn, await turn.gate(queue), what)
+    else await openQueueAgain(turn, await turn.gates.of(queue), what)
   }
   let room = limit - others.length
   for (const alarm of rows.filter(isReview)) {

@@ -112,7 +112,7 @@ const handOut = async (
     if (limit <= 0) continue
     const queue = turn.names.queue.find(want.queue)
     if (queue === undefined) continue
-    await claimFrom(hand, await turn.gate(queue), limit)
+    await claimFrom(hand, await turn.gates.of(queue), limit)
     if (isDone(hand)) break
   }
   return { claimed, more: isDone(hand), metKeys: hand.metKeys }

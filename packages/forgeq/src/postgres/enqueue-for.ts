@@ -18,6 +18,8 @@ export const enqueueFor = async (
   turn.fresh = []
   const reply = await exchange(turn, request, async () => {
     answers = await enqueue()
+    // The claim may take out again what was put in.
+    turn.seal()
   })
   if (!reply.closed && !reply.more) forgetHints(turn, answers!, new Set(reply.claimed.map(({ job }) => job)))
   return { answers: answers!, reply }

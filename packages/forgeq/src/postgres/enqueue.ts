@@ -9,20 +9,19 @@ import type { Enqueued, NewJob } from '../store/records.ts'
 import { stateCodes } from '../store/state-codes.ts'
 import { packHold } from '../store/unique-hold.ts'
 import { workOf, type Work } from '../store/work.ts'
-import { exactly, type Batch } from './batch.ts'
+import type { Batch } from './batch.ts'
 import type { Gate } from './gate.ts'
 import { putKeysRight } from './keys.ts'
 import { rememberReplacement, replacementsOf, replaceWork, waitingJob, type Replacement } from './replace.ts'
 import type { Turn } from './turn.ts'
 import { holdersOf, nameOf, takeUnique } from './unique.ts'
 
-// The test for the id and the insert are one step.
+// The test for the id and the insert are one step: an id that came in between fails the transaction, which starts anew.
 const addJob: Batch = {
-  sql: exactly(/* sql */ `
+  sql: /* sql */ `
   INSERT INTO forgeq.job (id, seq, type, queue, priority, policy, created_at, run_at, expire_at, tags, uniq, uniq_for, key, payload)
   SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::int[], $5::int[], $6::text[], $7::bigint[], $8::bigint[], $9::bigint[],
-    $10::text[], $11::text[], $12::bigint[], $13::text[], $14::text[])
-  ON CONFLICT (id) DO NOTHING`),
+    $10::text[], $11::text[], $12::bigint[], $13::text[], $14::text[])`,
 }
 const addDeadline: Batch = {
   sql: /* sql */ `INSERT INTO forgeq.deadline (at, job) SELECT * FROM unnest($1::bigint[], $2::uuid[])`,
@@ -88,14 +87,14 @@ const gatesOf = async (turn: Turn, jobs: readonly NewJob[]): Promise<ReadonlyMap
     const queue = turn.names.queue.id(policy.queue)
     keyed.set(queue, key !== undefined || keyed.get(queue) === true)
   }
-  await turn.enter(keyed)
+  await turn.gates.enter(keyed)
   const gates = new Map<string, Gate>()
   for (const [queue, hasKeys] of keyed) {
-    let gate = await turn.gate(queue)
+    let gate = await turn.gates.of(queue)
     if (hasKeys && !gate.hasKeys) {
       await turn.run(noteKeys, queue)
-      turn.forgetGate(queue)
-      gate = await turn.gate(queue)
+      turn.gates.forget(queue)
+      gate = await turn.gates.of(queue)
     }
     gates.set(gate.name, gate)
   }

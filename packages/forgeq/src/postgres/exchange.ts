@@ -27,7 +27,8 @@ const beginTurn = /* sql */ `
     INSERT INTO forgeq.exchange (worker, turn) SELECT w.id, $2 FROM w
     WHERE NOT EXISTS (SELECT 1 FROM forgeq.exchange e WHERE e.worker = w.id AND e.turn > $2 OFFSET 0) ON CONFLICT DO NOTHING RETURNING 1)
   SELECT NOT EXISTS (SELECT 1 FROM begun) AS "isRepeat", ${rarityColumns}`
-interface Begun extends Rarities {
+
+interface NewTurn extends Rarities {
   readonly isRepeat: boolean
 }
 
@@ -49,10 +50,11 @@ export const exchange = async (
   const { settlements, notes } = request
   const pages = new Pages(turn)
   // Asked together, in the order in which all lock: the worker, then queues.
-  const [worker, begun, settling] = await Promise.all([
+  const [worker, settling, begun] = await Promise.all([
     openWorker(turn, request.worker),
-    turn.one<Begun>(beginTurn, request.worker, request.turn),
     readSettling(turn, settlements, queuesOf(turn, request)),
+    // What it reads of jobs is read with the queues entered.
+    turn.one<NewTurn>(beginTurn, request.worker, request.turn),
     pages.askAhead(request),
     beside?.(),
   ])
@@ -72,6 +74,7 @@ export const exchange = async (
   await putKeysRight(turn)
   // Only who settles a crash makes suspects.
   const rare = settlements.some(({ outcome }) => outcome === 'crash') ? await rarities(turn) : begun!
+  turn.gates.noteSuspects(rare.suspects)
   const suspects = await suspectsWait(turn, worker.types, request, rare)
   const claimer = { id: worker.id, turn: request.turn, types: new Set(worker.types) }
   const { claimed, more, metKeys } = isRepeat

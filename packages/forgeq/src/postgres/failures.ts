@@ -62,8 +62,16 @@ export const hasNoRoom = (error: unknown): boolean => ['53300', 'EMFILE', 'ENFIL
 export const isRefusedSetting = (error: unknown): boolean =>
   codeOf(error) === '08P01' && /startup parameter/.test((error as Error).message)
 
-/** The server rolled back what was done because of others: the same transaction may succeed at once. */
-export const isCollision = (error: unknown): boolean => ['40001', '40P01', '55P03'].includes(codeOf(error) ?? '')
+/** A prepared statement whose columns are others by now, or that is not there any more. */
+export const isStale = (error: unknown): boolean =>
+  codeOf(error) === '26000' || (error as { routine?: unknown }).routine === 'RevalidateCachedQuery'
+
+/**
+ * The server rolled back what was done because of others: the same transaction may succeed at once, and finds what they have
+ * stored (23505: a job of the same id), or have made of the tables.
+ */
+export const isCollision = (error: unknown): boolean =>
+  ['40001', '40P01', '55P03', '23505'].includes(codeOf(error) ?? '') || isStale(error)
 
 /** A driver's error as STORE_UNAVAILABLE with the next step; what is ours as it is. */
 export const explainFailure = (error: unknown): unknown => {

@@ -2,6 +2,7 @@
 // flush of the server for all of them. The driver's own pipeline ends each with a Sync and asks each time what its columns
 // are, for several times the CPU.
 import type { Result } from './client.ts'
+import { isStale } from './failures.ts'
 
 /** What `pg` lets a query class do with a connection. */
 interface Wire {
@@ -56,6 +57,8 @@ export interface Asked {
   readonly reject: (error: unknown) => void
 }
 
+type Answer = { readonly result: Result } | { readonly error: unknown }
+
 export interface GroupOptions {
   readonly prepared: Prepared
   /** The connection is free again. */
@@ -70,11 +73,12 @@ export class Group implements Submittable {
   readonly #ended: () => void
   readonly #isLate: () => void
   readonly #asked: Asked[] = []
-  readonly #results: Result[] = []
+  readonly #answers: Answer[] = []
   #columns: readonly Column[] | undefined
   #rows: Record<string, unknown>[] = []
   /** A value that could not be read. */
   #unreadable: unknown
+  #isCommitted = false
   #isOver = false
 
   constructor({ prepared, ended, isLate }: GroupOptions) {
@@ -97,19 +101,22 @@ export class Group implements Submittable {
     const { columns, unsure } = this.#prepared
     const parsed = new Set<string>()
     wire.stream.cork()
-    for (const { text, name, values } of this.#asked) {
-      const isKnown = name !== '' && columns.has(name)
-      if (!isKnown && !parsed.has(name)) {
-        if (unsure.delete(name)) wire.close({ type: 'S', name })
-        wire.parse({ text, name })
-        if (name !== '') parsed.add(name)
+    try {
+      for (const { text, name, values } of this.#asked) {
+        const isKnown = name !== '' && columns.has(name)
+        if (!isKnown && !parsed.has(name)) {
+          if (unsure.delete(name)) wire.close({ type: 'S', name })
+          wire.parse({ text, name })
+          if (name !== '') parsed.add(name)
+        }
+        wire.bind({ statement: name, values })
+        if (!isKnown) wire.describe({ type: 'P', name: '' })
+        wire.execute({})
       }
-      wire.bind({ statement: name, values })
-      if (!isKnown) wire.describe({ type: 'P', name: '' })
-      wire.execute({})
+      wire.sync()
+    } finally {
+      wire.stream.uncork()
     }
-    wire.sync()
-    wire.stream.uncork()
     return null
   }
 
@@ -137,25 +144,32 @@ export class Group implements Submittable {
     const { name } = this.#current
     if (name !== '') this.#prepared.columns.set(name, this.#columns ?? this.#prepared.columns.get(name) ?? [])
     const count = /\d+$/.exec(text)
-    this.#results.push({ rows: this.#rows, rowCount: count === null ? null : Number(count[0]) })
+    const result = { rows: this.#rows, rowCount: count === null ? null : Number(count[0]) }
+    this.#answers.push(this.#unreadable === undefined ? { result } : { error: this.#unreadable })
+    if (text === 'COMMIT') this.#isCommitted = true
     this.#rows = []
     this.#columns = undefined
+    this.#unreadable = undefined
   }
 
   handleReadyForQuery(): void {
-    if (this.#unreadable !== undefined) return this.handleError(this.#unreadable)
-    for (const [i, { resolve }] of this.#asked.entries()) resolve(this.#results[i]!)
+    for (const [i, asked] of this.#asked.entries()) tell(asked, this.#answers[i]!)
     this.#end()
   }
 
-  /** The server skips what follows a statement that failed. */
+  /**
+   * The server skips what follows a statement that failed. What fails behind the last of them is the commit of what had no
+   * begin; or the connection, when the server goes away as soon as it has committed.
+   */
   handleError(error: unknown): void {
-    const failedAt = this.#results.length
-    for (const [i, { name, resolve, reject }] of this.#asked.entries()) {
-      // One that failed behind the last of them is the commit of what had no begin.
-      if (i < failedAt && failedAt < this.#asked.length) resolve(this.#results[i]!)
-      else reject(error)
-      if (i >= failedAt && !this.#prepared.columns.has(name)) this.#prepared.unsure.add(name)
+    const { columns, unsure } = this.#prepared
+    const failedAt = this.#answers.length
+    const isAnswered = failedAt < this.#asked.length || this.#isCommitted
+    if (isStale(error) && failedAt < this.#asked.length) columns.delete(this.#current.name)
+    for (const [i, asked] of this.#asked.entries()) {
+      if (i < failedAt && isAnswered) tell(asked, this.#answers[i]!)
+      else asked.reject(error)
+      if (i >= failedAt && asked.name !== '' && !columns.has(asked.name)) unsure.add(asked.name)
     }
     this.#end()
   }
@@ -169,6 +183,11 @@ export class Group implements Submittable {
   }
 
   get #current(): Asked {
-    return this.#asked[this.#results.length]!
+    return this.#asked[this.#answers.length]!
   }
+}
+
+const tell = ({ resolve, reject }: Asked, answer: Answer): void => {
+  if ('result' in answer) resolve(answer.result)
+  else reject(answer.error)
 }

@@ -39,7 +39,7 @@ export const holdBack = async (
   const longest = await turn.one<{ until: number }>(addHold, job.queue, what, turn.now + forMs)
   // A key sets its alarm itself, when somebody waits for it.
   if (scope === 'key') return turn.touch(job.queue, job.key!)
-  turn.forgetGate(job.queue)
+  turn.gates.forget(job.queue)
   setAlarm(turn, job.queue, scope === 'type' ? what : queueAlarm, longest!.until)
 }
 

@@ -121,7 +121,7 @@ export interface KeyState extends Touched {
 export const keyStates = async (turn: Turn, keys: readonly Touched[]): Promise<readonly KeyState[]> => {
   if (keys.length === 0) return []
   const gates = new Map<number, Gate>()
-  for (const { queue } of keys) if (!gates.has(queue)) gates.set(queue, await turn.gate(queue))
+  for (const { queue } of keys) if (!gates.has(queue)) gates.set(queue, await turn.gates.of(queue))
   const rows = await turn.all<StateRow>(
     states,
     keys.map(({ queue }) => queue),
@@ -246,7 +246,7 @@ const placeOf = (turn: Turn, to: Spot, token: Spot | null, since: number): numbe
 export const putKeysRight = async (turn: Turn): Promise<void> => {
   await putRight(turn, turn.takeTouched(), turn.callSeq)
   for (const queue of turn.takeFreed()) {
-    const { limits, name } = await turn.gate(queue)
+    const { limits, name } = await turn.gates.of(queue)
     if (limits.concurrency !== null) turn.hint(`ready:${name}`)
   }
 }
@@ -278,13 +278,13 @@ export const parkFromLine = (turn: Turn, { queue, limits }: Gate, key: string, j
 
 /** A job of the key stopped running. It has the turn already, unless its queue was not ordered when it started. */
 export const goesOn = async (turn: Turn, { queue, key }: Touched, job: string): Promise<void> => {
-  if ((await turn.gate(queue)).limits.perKey.ordered) turn.push(giveTurn, queue, key, job)
+  if ((await turn.gates.of(queue)).limits.perKey.ordered) turn.push(giveTurn, queue, key, job)
   turn.touch(queue, key)
 }
 
 /** A job with a key has ended, whatever became of it: it has no turn any more. */
 export const endOfKeyed = async (turn: Turn, { queue, key }: Touched, job: string): Promise<void> => {
-  if (!(await turn.gate(queue)).limits.perKey.ordered) return
+  if (!(await turn.gates.of(queue)).limits.perKey.ordered) return
   if ((await turn.run(endTurn, queue, key, job)) > 0) turn.touch(queue, key)
 }
 

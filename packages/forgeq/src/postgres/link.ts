@@ -82,7 +82,8 @@ export class Link {
       all: () => listeners.all(),
       has: (topic) => listeners.has(topic),
     }
-    this.#notifier = new Notifier(options.url, `forgeq ${options.schema}`, pool, hears)
+    const channel = `forgeq ${options.schema}`
+    this.#notifier = new Notifier({ url: options.url, channel, pool, statements, hears })
   }
 
   static async open(options: LinkOptions, listeners: Listeners, making: () => void): Promise<Link> {

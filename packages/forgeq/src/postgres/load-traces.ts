@@ -72,7 +72,7 @@ const addTrace = (turn: Turn, trace: Trace): void => {
     case 'hold': {
       const [queue, what] = where(trace)
       turn.push(setHold, queue, what, trace.until)
-      turn.forgetGate(queue)
+      turn.gates.forget(queue)
       break
     }
     case 'alarm':

@@ -87,7 +87,7 @@ const addDone: Batch = {
 
 export const load = async (turn: Turn, images: Images): Promise<readonly Loaded[]> => {
   const { jobs, traces } = images
-  await turn.enter(new Map(queuesIn(images).map((name) => [turn.names.queue.id(name), true])))
+  await turn.gates.enter(new Map(queuesIn(images).map((name) => [turn.names.queue.id(name), true])))
   const ids = jobs.map(({ id }) => id)
   const there = new Set((await turn.all<{ id: string }>(known, ids)).map(({ id }) => id))
   const verdicts = await compare(turn, jobs, there)

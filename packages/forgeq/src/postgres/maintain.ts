@@ -45,7 +45,7 @@ export const promote = async (turn: Turn, limit: number): Promise<Promoted> => {
   const after = turn.heads.later
   const alarmed = await alarmedQueues(turn, limit)
   const due = (await turn.all<{ queue: number }>(dueQueues, turn.now, limit, after)).map(({ queue }) => queue)
-  await turn.enter(
+  await turn.gates.enter(
     new Map([...due.map((queue) => [queue, false] as const), ...alarmed.map((queue) => [queue, true] as const)]),
   )
   const expired = await expire(turn, limit)

@@ -6,7 +6,7 @@ import { Awaited, idEnded } from './awaited.ts'
 import { breakOff, type Listener, type Pool, type Query, type Result } from './client.ts'
 import { makeListener } from './connect.ts'
 import { Deadline } from './deadline.ts'
-import { quoteName } from './statements.ts'
+import { quoteName, type Statements } from './statements.ts'
 
 /** Between two messages: what comes in this time goes together. */
 const gatherMs = 10
@@ -44,6 +44,14 @@ export interface Hears {
   has(topic: Topic): boolean
 }
 
+export interface NotifierOptions {
+  readonly url: string
+  readonly channel: string
+  readonly pool: Pool
+  readonly statements: Statements
+  readonly hears: Hears
+}
+
 // Of the session that listens, no other: it is there, both ways, and the server knows that it listens.
 const isListening = /* sql */ `SELECT 1 FROM pg_listening_channels() AS c WHERE c = $1`
 
@@ -51,6 +59,7 @@ export class Notifier {
   readonly #url: string
   readonly #channel: string
   readonly #pool: Pool
+  readonly #statements: Statements
   readonly #hears: Hears
   /** Marks messages of this process, which has heard them already. */
   readonly #self = crypto.randomUUID()
@@ -67,10 +76,11 @@ export class Notifier {
   #sentAt = -Infinity
   #isClosed = false
 
-  constructor(url: string, channel: string, pool: Pool, hears: Hears) {
+  constructor({ url, channel, pool, statements, hears }: NotifierOptions) {
     this.#url = url
     this.#channel = channel
     this.#pool = pool
+    this.#statements = statements
     this.#hears = hears
     this.#awaited = new Awaited({
       all: () => hears.all(),
@@ -104,8 +114,12 @@ export class Notifier {
     this.#sendSoon()
   }
 
+  /** At once where nothing was sent just now: not even the shortest timer is as short as what follows. */
   #sendSoon(): void {
-    this.#sendTimer ??= setTimeout(() => this.#send(), Math.max(0, this.#sentAt + gatherMs - performance.now()))
+    if (this.#sendTimer !== undefined) return
+    const leftMs = this.#sentAt + gatherMs - performance.now()
+    if (leftMs <= 0) this.#send()
+    else this.#sendTimer = setTimeout(() => this.#send(), leftMs)
   }
 
   /** Hears what other processes tell from now on, until it is closed; tells them what is waited for in this one. */
@@ -184,7 +198,8 @@ export class Notifier {
       messages.push({ from: this.#self, topics: topics.slice(i, i + topicsPerMessage), dueAt })
     }
     const payloads = messages.map((message) => JSON.stringify(message))
-    this.#sending = this.#pool.query({ text: notify, values: [this.#channel, payloads] }).catch(() => undefined)
+    const query = this.#statements.query(notify, [this.#channel, payloads])
+    this.#sending = this.#pool.query(query).catch(() => undefined)
   }
 
   #hear(payload: string | undefined): void {

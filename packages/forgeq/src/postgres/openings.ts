@@ -21,7 +21,7 @@ export const openingNow = async (turn: Turn, gate: Gate): Promise<Opening> => {
 export const isOpenTo = async (turn: Turn, name: string, types: readonly number[], sql: string): Promise<boolean> => {
   const queue = turn.names.queue.find(name)
   if (queue === undefined) return false
-  const gate = await turn.gate(queue)
+  const gate = await turn.gates.of(queue)
   const free = types.filter((type) => !gate.holds.types.has(type))
   for (const { from, to } of (await openingNow(turn, gate)).parts) {
     const { first, after, last } = turn.heads.segments(queue, { from, to })

@@ -48,7 +48,7 @@ const settingsOf = async (
   turn: Turn,
   queue: number,
 ): Promise<Omit<QueueRecord, 'queue' | 'counts' | 'oldestReadyAt'>> => {
-  const { isPaused, isAccepting, limits, holds } = await turn.gate(queue)
+  const { isPaused, isAccepting, limits, holds } = await turn.gates.of(queue)
   return {
     paused: isPaused,
     accepting: isAccepting,

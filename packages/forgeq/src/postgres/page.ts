@@ -65,12 +65,14 @@ export class Pages {
 
   /**
    * Asks now for what the claim of this exchange begins with, where that depends on nothing that it does before: it settles
-   * what has completed, and the queue is nobody's alone. Jobs that it locks and then does not claim stay what they are.
+   * what has completed, and the queue was wide open and without suspects when this process looked last. Others pass over what
+   * it locks, so it must not lock what it is not going to claim.
    */
   askAhead({ wants, slots, settlements, suspects: how = 'together' }: ExchangeRequest): Promise<unknown> | undefined {
     const want = wants.find((one) => one.slots > 0)
     const queue = want === undefined ? undefined : this.turn.names.queue.find(want.queue)
-    if (want === undefined || queue === undefined || slots === 0 || !this.turn.isShared(queue)) return undefined
+    if (want === undefined || queue === undefined || slots === 0 || !this.turn.gates.mayReadAhead(queue))
+      return undefined
     if (settlements.some((one) => one.outcome !== 'complete' || (one.followUps ?? []).length > 0)) return undefined
     const wanted = Math.min(want.slots, slots, pageRows)
     const of = how === 'together' ? all : others
@@ -86,8 +88,9 @@ export class Pages {
     const ahead = this.#ahead
     this.#ahead = undefined
     const isAhead = ahead !== undefined && isSame(ahead.ask, ask) && !this.turn.hasFilledLanes
-    const rows = isAhead ? withFresh(await ahead.rows, this.turn.fresh, ask) : await this.#read(ask)
-    if (rows[0] !== undefined) this.turn.passTo(rows[0].now)
+    const read = await (isAhead ? ahead.rows : this.#read(ask))
+    if (read[0] !== undefined) this.turn.passTo(read[0].now)
+    const rows = isAhead ? withFresh(read, this.turn.fresh, ask) : read
     return { rows, isLast: rows.length < ask.wanted }
   }
 

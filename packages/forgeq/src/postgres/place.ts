@@ -79,10 +79,10 @@ export const placesOf = async (turn: Turn, ids: readonly string[]): Promise<Read
 export const placesAlone = async (turn: Turn, ids: readonly string[]): Promise<ReadonlyMap<string, Placed>> => {
   const before = await placesOf(turn, ids)
   if (before.size === 0) return before
-  await turn.enter(new Map([...before.values()].map(({ queue }) => [queue, true])))
+  await turn.gates.enter(new Map([...before.values()].map(({ queue }) => [queue, true])))
   const places = await placesOf(turn, ids)
   // One may have moved to another queue meanwhile.
-  await turn.enter(new Map([...places.values()].map(({ queue }) => [queue, true])))
+  await turn.gates.enter(new Map([...places.values()].map(({ queue }) => [queue, true])))
   return places
 }
 

@@ -19,13 +19,13 @@ export const reviewFrom = (turn: Turn, queue: number, key: string): void => {
 /** Whoever claims or enqueues is out of the queue while this runs, and sees it afterwards. */
 export const setQueue = async (turn: Turn, name: string, settings: QueueSettings): Promise<void> => {
   const queue = turn.names.queue.id(name)
-  const before = await turn.gate(queue, true)
+  const before = await turn.gates.of(queue, true)
   const limits = changeLimits(before.limits, settings)
   const { paused = before.isPaused, accepting = before.isAccepting } = settings
   const text = JSON.stringify(limits)
   await turn.run(save, queue, paused, accepting, text === JSON.stringify(noLimits) ? null : text)
-  turn.forgetGate(queue)
-  const gate = await turn.gate(queue)
+  turn.gates.forget(queue)
+  const gate = await turn.gates.of(queue)
   if (settings.rate) await alarmIfClosed(turn, gate, 'q')
   for (const level of Object.keys(settings.rates ?? {})) await alarmIfClosed(turn, gate, `l${Number(level)}`)
   if (settings.perKey !== undefined) {

@@ -37,7 +37,7 @@ export const readSettling = async (
 ): Promise<Settling> => {
   const ids = [...new Set(settlements.map(({ job }) => job))]
   const settled = new Map<string, Verdict>()
-  const entered = turn.enter(queues)
+  const entered = turn.gates.enter(queues)
   if (ids.length === 0) {
     await entered
     return { jobs: new Map(), settled }
@@ -46,8 +46,8 @@ export const readSettling = async (
   // Which queues they are in is known only now, and whether they are marked cancelled only once those are entered.
   const [jobs] = await Promise.all([placesOf(turn, ids), entered])
   const theirs = queuesOf(jobs, held)
-  if (turn.isIn(theirs)) return { jobs, settled }
-  await turn.enter(theirs)
+  if (turn.gates.areIn(theirs)) return { jobs, settled }
+  await turn.gates.enter(theirs)
   return { jobs: await placesOf(turn, ids), settled }
 }
 

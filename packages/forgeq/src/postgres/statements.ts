@@ -20,6 +20,7 @@ export class Statements {
   }
 
   query(sql: string, values: readonly Value[]): Query {
+    // Who looks at a server, or at what is sent to it, sees what kind of statement it is.
     let known = this.#known.get(sql)
     if (known === undefined) {
       known = {

@@ -1,8 +1,9 @@
 // Values as the text that the server reads.
 import type { Value } from './client.ts'
 
-export const textOf = (value: Value): string | null => {
-  if (value === null || typeof value === 'string') return value
+export const textOf = (value: Value | undefined): string | null => {
+  if (value === null || value === undefined) return null
+  if (typeof value === 'string') return value
   return typeof value === 'object' ? arrayText(value) : String(value)
 }
 
@@ -12,8 +13,8 @@ const arrayText = (values: readonly Value[]): string => {
   return `{${text}}`
 }
 
-const elementText = (value: Value): string => {
-  if (value === null) return 'NULL'
+const elementText = (value: Value | undefined): string => {
+  if (value === null || value === undefined) return 'NULL'
   if (typeof value === 'string') return `"${hasSpecial.test(value) ? value.replaceAll(special, '\\$&') : value}"`
   return typeof value === 'object' ? arrayText(value) : String(value)
 }

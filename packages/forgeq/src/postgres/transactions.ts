@@ -6,10 +6,12 @@ import type { Client, Pool, Pooled } from './client.ts'
 import { settingsHere } from './connect.ts'
 import type { Deadline } from './deadline.ts'
 import { explainFailure, isCancelled, isCollision } from './failures.ts'
+import type { Seen } from './gates.ts'
 import type { Heads } from './heads.ts'
 import type { Names } from './names.ts'
 import type { Statements } from './statements.ts'
-import { Again, inOrder, Turn, type Begun } from './turn.ts'
+import { Again } from './again.ts'
+import { inOrder, Turn, type Begun } from './turn.ts'
 
 /**
  * What power loss of the server must not take back: `all`, or `nothing` of it, for beats, promotions and the like, which are
@@ -45,7 +47,7 @@ export class Transactions {
   readonly #heads: Heads
   readonly #isAwaited: (id: string) => boolean
   readonly #settings: string
-  readonly #ruled = new Set<number>()
+  readonly #seen: Seen = { ruled: new Set(), narrow: new Set(), suspects: false }
   readonly #used = new WeakSet<Pooled>()
 
   constructor({ pool, isPooled, statements, names, heads, isAwaited }: Transacting) {
@@ -101,7 +103,7 @@ export class Transactions {
       const turn = this.#turn(client, promised, begun)
       try {
         if (!asksFirst) await begun
-        await turn.enter(queues)
+        await turn.gates.enter(queues)
         const value = await work(turn)
         await turn.commit()
         client.release()
@@ -132,7 +134,7 @@ export class Transactions {
       heads: this.#heads,
       begun,
       isLook: promised === 'look',
-      ruled: this.#ruled,
+      seen: this.#seen,
       isAwaited: this.#isAwaited,
     })
   }

@@ -1,28 +1,19 @@
-// One transaction in progress: its time, its sequence numbers, the queues it may work on, and what it owes at the end
+// One transaction in progress: its time, its sequence numbers, and what it owes at the end
 // (tallies, expiries, hints). Writes wait until something is read and then go out with it, a statement for all rows of a kind:
 // a trip to the server costs more than most statements.
 import { rememberMs } from '../core/retention.ts'
 import { stateCodes } from '../store/state-codes.ts'
 import type { Topic } from '../store/store.ts'
+import { Again } from './again.ts'
 import type { Batch } from './batch.ts'
 import type { Client, Result, Value } from './client.ts'
 import { explainLostCommit, isAnswer } from './failures.ts'
-import { enter, gateOf, look, type Gate, type GateRow } from './gate.ts'
+import { Gates, type Seen } from './gates.ts'
 import type { Heads } from './heads.ts'
 import type { Names } from './names.ts'
 import type { Fresh } from './row.ts'
 import type { Statements } from './statements.ts'
 import { addTallies, tallied } from './tally.ts'
-
-/** Rolls the transaction back to run it again from its start: with these queues locked first, `true` for alone. */
-export class Again extends Error {
-  readonly queues: ReadonlyMap<number, boolean>
-
-  constructor(queues: ReadonlyMap<number, boolean> = new Map()) {
-    super('the transaction has to start anew')
-    this.queues = queues
-  }
-}
 
 /** A key whose token may be wrong. */
 export interface Touched {
@@ -43,9 +34,8 @@ export interface TurnOptions {
   readonly begun: Promise<Begun>
   /** Only looks, so it locks nothing. */
   readonly isLook: boolean
-  /** Queues known to be ruled; shared by the turns of a process. */
-  readonly ruled: Set<number>
-  /** Where lanes begin; shared, too. */
+  readonly seen: Seen
+  /** Where lanes begin; shared by the turns of a process, too. */
   readonly heads: Heads
   readonly isAwaited: (id: string) => boolean
 }
@@ -64,6 +54,7 @@ const addExpiries: Batch = {
 export class Turn {
   readonly names: Names
   readonly heads: Heads
+  readonly gates: Gates
   readonly hints: Set<Topic> = new Set()
   /** What it has stored ready, for a claim that looks before that is written; `undefined` where none does. */
   fresh: Fresh[] | undefined
@@ -72,9 +63,8 @@ export class Turn {
   /** Earliest instant at which something of this transaction is due. */
   earliestDueAt: number = Infinity
   readonly #options: TurnOptions
-  readonly #gates = new Map<number, Promise<Gate>>()
-  readonly #locks = new Map<number, boolean>()
   readonly #waiting = new Map<Batch, (readonly Value[])[]>()
+  readonly #sealed: [Batch, (readonly Value[])[]][] = []
   /** In the order in which they were touched. */
   readonly #touched = new Map<string, Touched>()
   readonly #freed = new Set<number>()
@@ -94,6 +84,7 @@ export class Turn {
     this.#options = options
     this.names = options.names
     this.heads = options.heads
+    this.gates = new Gates(this, options.seen, options.isLook)
     // Who waits for an answer hears of a failure.
     options.begun.then((begun) => this.#begin(begun)).catch(() => undefined)
   }
@@ -161,41 +152,15 @@ export class Turn {
     return this.#seq++
   }
 
-  /**
-   * What lets jobs of a queue out. From here on nobody else changes its settings; in a ruled queue, or `alone`, nobody else
-   * works on its jobs at all.
-   */
-  gate(queue: number, alone = false): Promise<Gate> {
-    const known = this.#gates.get(queue)
-    if (known !== undefined && (!alone || this.#locks.get(queue) === true)) return known
-    const gate = this.#options.isLook ? this.#look(queue) : this.#enter(queue, alone)
-    this.#gates.set(queue, gate)
-    return gate
-  }
-
-  /** Enters queues in the one order that all transactions keep. */
-  async enter(queues: ReadonlyMap<number, boolean>): Promise<void> {
-    const inTheirOrder = [...queues.keys()].sort((a, b) => a - b)
-    await Promise.all(inTheirOrder.map((queue) => this.gate(queue, queues.get(queue))))
-  }
-
-  /** Whether it works on a queue together with others. */
-  isShared(queue: number): boolean {
-    return this.#locks.get(queue) === false
-  }
-
-  /** Whether all of these are entered: what was read since then still holds. */
-  isIn(queues: ReadonlyMap<number, boolean>): boolean {
-    return [...queues].every(([queue, alone]) => this.#locks.has(queue) && (!alone || this.#locks.get(queue) === true))
-  }
-
-  forgetGate(queue: number): void {
-    this.#gates.delete(queue)
-  }
-
   /** Something about this key changed: its token has to be put right before the call ends. */
   touch(queue: number, key: string): void {
     this.#touched.set(`${queue} ${key}`, { queue, key })
+  }
+
+  /** What is written from here on is written behind what waits. */
+  seal(): void {
+    this.#sealed.push(...this.#waiting)
+    this.#waiting.clear()
   }
 
   takeTouched(): readonly Touched[] {
@@ -277,9 +242,8 @@ export class Turn {
 
   /** Sends the rows that wait, kinds in the order in which their first row came. */
   #write(): Promise<void>[] {
-    const written = [...this.#waiting].map(([batch, rows]) => this.#writeRows(batch, rows))
-    this.#waiting.clear()
-    return written
+    this.seal()
+    return this.#sealed.splice(0).map(([batch, rows]) => this.#writeRows(batch, rows))
   }
 
   async #writeRows({ sql }: Batch, rows: readonly (readonly Value[])[]): Promise<void> {
@@ -315,39 +279,6 @@ export class Turn {
     this.#now = begun.now
     this.#seq = begun.seq
     this.#lastSeq = begun.seq + seqsPerTurn
-  }
-
-  async #look(queue: number): Promise<Gate> {
-    const row = await this.one<GateRow>(look, queue, this.now)
-    // Its name became known after this look began.
-    if (row === undefined) throw new Again()
-    return gateOf(queue, row)
-  }
-
-  async #enter(queue: number, alone: boolean): Promise<Gate> {
-    const { ruled } = this.#options
-    const isAlone = this.#locks.get(queue)
-    const wantsAlone = alone || ruled.has(queue) || isAlone === true
-    // A lock is never made stronger, nor taken out of order: two who do so would wait for each other.
-    const isInOrder =
-      isAlone === undefined ? [...this.#locks.keys()].every((other) => other < queue) : !wantsAlone || isAlone
-    if (!isInOrder) throw this.#again(queue, wantsAlone)
-    // It is there before anything that is asked from here on.
-    this.#locks.set(queue, wantsAlone)
-    const row = (await this.one<GateRow & { readonly now: number }>(enter, queue, wantsAlone))!
-    this.passTo(row.now)
-    const gate = gateOf(queue, row)
-    this.names.queue.remember(queue, gate.name)
-    if (!gate.isRuled) ruled.delete(queue)
-    else if (!wantsAlone) {
-      ruled.add(queue)
-      throw this.#again(queue, true)
-    }
-    return gate
-  }
-
-  #again(queue: number, alone: boolean): Again {
-    return new Again(new Map(this.#locks).set(queue, alone || this.#locks.get(queue) === true))
   }
 }
 

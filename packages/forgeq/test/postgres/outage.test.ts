@@ -59,6 +59,16 @@ test('an enqueue whose answer is lost at the commit may have been done, and is a
   await store.close()
 })
 
+test('a server that goes away as soon as it has committed has answered', async () => {
+  const store = postgres(proxy.urlOf(url), { schema: database.schema(), allowUnsafe: true })
+  await store.open()
+  const job = newJob()
+  proxy.endAfter('COMMIT')
+  assert.deepEqual(await store.enqueue([job], { atomic: true }), [{ id: job.id, duplicate: false }])
+  assert.deepEqual(await store.enqueue([job], { atomic: true }), [{ id: job.id, duplicate: true }])
+  await store.close()
+})
+
 test('an exchange whose answer is lost at the commit is sent again and loses nothing', async () => {
   const store = postgres(proxy.urlOf(url), { schema: database.schema(), allowUnsafe: true })
   const job = newJob()

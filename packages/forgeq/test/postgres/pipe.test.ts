@@ -9,6 +9,7 @@ import { textOf } from '#src/postgres/text.js'
 import { ByHand } from './by-hand.ts'
 import { testDatabase } from './database.ts'
 import { newJob } from './jobs.ts'
+import { gatherStatements } from './plans.ts'
 import { Proxy } from './proxy.ts'
 
 const database = await testDatabase()
@@ -76,6 +77,19 @@ test('a statement that could not be prepared can be asked again', () =>
     assert.deepEqual(await settled(client, later), [[{ n: 2 }]])
   }))
 
+test('a statement whose table has changed since, or that is forgotten, fails once', () =>
+  using(async (client) => {
+    const all = named('all', 'SELECT * FROM pipe_changing')
+    await client.query('CREATE TEMP TABLE pipe_changing (a int); INSERT INTO pipe_changing VALUES (1)')
+    assert.deepEqual(await settled(client, all), [[{ a: 1 }]])
+    await client.query('ALTER TABLE pipe_changing ADD COLUMN b int')
+    assert.deepEqual(await settled(client, all), ['0A000'])
+    assert.deepEqual(await settled(client, all), [[{ a: 1, b: null }]])
+    await client.query('DEALLOCATE ALL')
+    assert.deepEqual(await settled(client, all), ['26000'])
+    assert.deepEqual(await settled(client, all), [[{ a: 1, b: null }]])
+  }))
+
 test('a statement without a begin fails where its commit does', () =>
   using(async (client) => {
     await client.query('CREATE TEMP TABLE pipe_one (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)')
@@ -121,6 +135,34 @@ test('a connection that does not answer in time is given up, for a text as for s
     client.release(new Error('broken'))
   }
   assert.deepEqual((await pool.query(named('', 'SELECT 1 AS n'))).rows, [{ n: 1 }])
+})
+
+test('a store goes on when a migration changes what a statement gives', async (t) => {
+  const scene = await ByHand.open(t, database)
+  const { store, schema } = scene
+  const enqueue = (): Promise<unknown> => store.enqueue([newJob()], { atomic: true })
+  await enqueue()
+  await database.client.query(`ALTER TABLE ${schema}.job ALTER COLUMN payload TYPE varchar`)
+  for (let i = 0; i < 3; i++) await enqueue()
+  assert.equal((await scene.claim()).length, 4)
+})
+
+test('nobody reads the head of a queue that is closed', async (t) => {
+  const scene = await ByHand.open(t, database, { slots: 1 })
+  const { store } = scene
+  for (let i = 0; i < 5; i++) await store.enqueue([newJob()], { atomic: true })
+  const statements = gatherStatements()
+  const heads = (): number => [...statements].filter((sql) => sql.includes('WITH head')).length
+  assert.equal((await scene.claim()).length, 1)
+  await store.setQueue('default', { paused: true })
+  // It settles, and learns that the queue is closed.
+  await scene.claim()
+  ;(statements as Set<string>).clear()
+  for (let i = 0; i < 3; i++) assert.deepEqual(await scene.claim(), [])
+  assert.equal(heads(), 0)
+  await store.setQueue('default', { paused: false })
+  assert.equal((await scene.claim()).length, 1)
+  assert.equal(heads(), 1)
 })
 
 test('an enqueue, an exchange and an enqueue for a worker that waits take two trips', async (t) => {

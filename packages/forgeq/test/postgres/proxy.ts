@@ -3,6 +3,11 @@ import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { Frontend } from './frontend.ts'
 
+const words = Buffer.from('SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0')
+const head = Buffer.from('E\0\0\0\0')
+head.writeInt32BE(words.length + 4, 1)
+const shutDown = Buffer.concat([head, words])
+
 /** What is dropped, so that whoever waits for it learns nothing: what goes to the server, what comes from it, or both. */
 export type Direction = 'there' | 'back' | 'both'
 
@@ -12,6 +17,7 @@ export class Proxy {
   #losing: string | undefined
   #drops: Direction | undefined
   #muting: string | undefined
+  #ending: string | undefined
   /** How many connections were made. */
   connections = 0
   /** Kinds of messages that went to the server, in order. */
@@ -45,6 +51,11 @@ export class Proxy {
   /** The next command of this name arrives and is done, and nobody is told; its connection stays open. */
   muteAfter(command: string): void {
     this.#muting = command
+  }
+
+  /** The next command of this name is done and answered, and then the server says that it ends the connection. */
+  endAfter(command: string): void {
+    this.#ending = command
   }
 
   /** From now on connections stay open, new ones too, and say nothing. */
@@ -83,6 +94,12 @@ export class Proxy {
     })
     server.on('data', (data) => {
       if (isMute || (this.#drops !== undefined && this.#drops !== 'there')) return undefined
+      if (this.#ending !== undefined && data.includes(`${this.#ending}\0`)) {
+        const answered = data.subarray(0, data.indexOf(`${this.#ending}\0`) + this.#ending.length + 1)
+        this.#ending = undefined
+        server.destroy()
+        return client.end(Buffer.concat([answered, shutDown]))
+      }
       if (lost === undefined) return client.write(data)
       // The server names the command that it has done.
       if (!data.includes(lost)) return undefined

@@ -24,19 +24,28 @@ interface Asking {
   passTo(now: number): void
 }
 
+export interface GatesOptions {
+  readonly seen: Seen
+  /** Nothing is locked. */
+  readonly isLook: boolean
+  readonly learnt: ReadonlyMap<number, boolean>
+}
+
 export class Gates {
   readonly #asking: Asking
   readonly #seen: Seen
   readonly #isLook: boolean
+  /** What an attempt before has found out that it needs: entered with the first, `true` for alone. */
+  #learnt: ReadonlyMap<number, boolean>
   readonly #gates = new Map<number, Promise<Gate>>()
   /** Whether it is alone in them. */
   readonly #locks = new Map<number, boolean>()
 
-  /** `isLook`: nothing is locked. */
-  constructor(asking: Asking, seen: Seen, isLook: boolean) {
+  constructor(asking: Asking, { seen, isLook, learnt }: GatesOptions) {
     this.#asking = asking
     this.#seen = seen
     this.#isLook = isLook
+    this.#learnt = learnt
   }
 
   /**
@@ -44,6 +53,7 @@ export class Gates {
    * works on its jobs at all.
    */
   of(queue: number, alone = false): Promise<Gate> {
+    if (this.#learnt.size > 0) return this.enter(new Map([[queue, alone]])).then(() => this.of(queue, alone))
     const known = this.#gates.get(queue)
     if (known !== undefined && (!alone || this.#locks.get(queue) === true)) return known
     const gate = this.#isLook ? this.#look(queue) : this.#enter(queue, alone)
@@ -53,8 +63,10 @@ export class Gates {
 
   /** Enters queues in the one order that all transactions keep. */
   async enter(queues: ReadonlyMap<number, boolean>): Promise<void> {
-    const inTheirOrder = [...queues.keys()].sort((a, b) => a - b)
-    await Promise.all(inTheirOrder.map((queue) => this.of(queue, queues.get(queue))))
+    const all = joined(this.#learnt, queues)
+    this.#learnt = new Map()
+    const inTheirOrder = [...all.keys()].sort((a, b) => a - b)
+    await Promise.all(inTheirOrder.map((queue) => this.of(queue, all.get(queue))))
   }
 
   /** Whether all of these are entered: what was read since then still holds. */
@@ -110,4 +122,10 @@ export class Gates {
   #again(queue: number, alone: boolean): Again {
     return new Again(new Map(this.#locks).set(queue, alone || this.#locks.get(queue) === true))
   }
+}
+
+const joined = (one: ReadonlyMap<number, boolean>, other: ReadonlyMap<number, boolean>): Map<number, boolean> => {
+  const all = new Map(one)
+  for (const [queue, alone] of other) all.set(queue, alone || all.get(queue) === true)
+  return all
 }

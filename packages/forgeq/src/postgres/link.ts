@@ -1,4 +1,5 @@
 // What an open store has: its pool, the calls that run on it, and the hints that come of them.
+import { ForgeError } from '../core/errors.ts'
 import { failpoint } from '../store/failpoint.ts'
 import type { Migration, StoreInfo, Topic } from '../store/store.ts'
 import { checkServer, longTransaction, type ServerFacts } from './checks.ts'
@@ -8,7 +9,7 @@ import { Refused } from '../core/refusal.ts'
 import { Exchanges } from './exchanges.ts'
 import { explainFailure } from './failures.ts'
 import { Heads } from './heads.ts'
-import { checkSchema, migrate, type Place } from './migrate.ts'
+import { checkSchema, knownVersion, migrate, type Place } from './migrate.ts'
 import { Names } from './names.ts'
 import { Notifier, type Hears } from './notify.ts'
 import type { Answer, Calls, Method } from '../store/calling-store.ts'
@@ -26,6 +27,8 @@ export interface LinkOptions {
   readonly allowUnsafe: boolean
   /** The migrations that this code knows. */
   readonly steps: readonly Step[]
+  /** How old it may be, in milliseconds, what is known of the schema's version: it may be migrated while it is worked on. */
+  readonly versionMs: number
 }
 
 /** Those who listen in this process. */
@@ -61,6 +64,10 @@ export class Link {
   readonly #memory: Memory
   readonly #running = new Set<Promise<unknown>>()
   readonly #exchanges = new Exchanges((method, operation, args) => this.#call(method, operation, args))
+  readonly #versionMs: number
+  #versionAt = performance.now()
+  /** This code is too old by now. */
+  #refusal: ForgeError | undefined
   #isClosed = false
 
   private constructor({ pool, isPooled }: Way, options: LinkOptions, facts: ServerFacts, listeners: Listeners) {
@@ -68,6 +75,7 @@ export class Link {
     this.#isPooled = isPooled
     this.#statements = new Statements(options.schema, isPooled)
     this.#place = { statements: this.#statements, schema: options.schema, steps: options.steps }
+    this.#versionMs = options.versionMs
     this.#facts = facts
     this.#listeners = listeners
     this.#names = new Names(pool, this.#statements)
@@ -127,7 +135,9 @@ export class Link {
   }
 
   async call<M extends Method>(method: M, args: readonly unknown[]): Promise<Answer<M>> {
+    if (this.#refusal !== undefined) throw this.#refusal
     const answer = (await this.#track(this.#route(method, args))) as Answer<M>
+    if (performance.now() > this.#versionAt + this.#versionMs && !this.#isClosed) this.#lookAtVersion()
     if (this.#heads.isDue && !this.#isClosed) this.#lookAtHeads()
     return answer
   }
@@ -143,6 +153,14 @@ export class Link {
   /** Nobody waits for it: without what it finds, lanes are read from the start. */
   #lookAtHeads(): void {
     this.#track(this.#heads.look(this.#askForHeads)).catch(() => this.#heads.forget())
+  }
+
+  #lookAtVersion(): void {
+    this.#versionAt = performance.now()
+    this.#track(knownVersion(this.#pool, this.#place)).catch((error: unknown) => {
+      // Any other failure is met by who has work to do.
+      if (ForgeError.is(error, 'MIGRATION_NEEDED')) this.#refusal = error
+    })
   }
 
   /** Closing waits for it. */

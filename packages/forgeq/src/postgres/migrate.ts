@@ -63,7 +63,7 @@ const planFrom = (version: number, steps: readonly Step[]): Migration => ({
 })
 
 /** Of a schema that code of this version may use; MIGRATION_NEEDED for one that is too new for it. */
-const knownVersion = async (client: Client, place: Place): Promise<number> => {
+export const knownVersion = async (client: Client, place: Place): Promise<number> => {
   const { version, beside } = await standingOf(client, place)
   const known = place.steps.length
   if (version <= known || beside <= known) return version

@@ -30,14 +30,15 @@ export class PostgresStore extends CallingStore<Link> {
   readonly #keepAlive: KeepAlive
   #link: Link | undefined
 
-  /** `steps`: for tests, those that other versions of the code know. */
-  constructor(url: string, options: PostgresOptions, steps: readonly Step[] = migrations) {
+  /** For tests `steps`, those that other versions of the code know, and how often they look for newer ones. */
+  constructor(url: string, options: PostgresOptions, steps: readonly Step[] = migrations, versionMs: number = 30_000) {
     super()
     this.#options = {
       url,
       schema: options.schema ?? 'forgeq',
       allowUnsafe: options.allowUnsafe ?? process.env['FORGEQ_ALLOW_VOLATILE'] === '1',
       steps,
+      versionMs,
     }
     const { schema, allowUnsafe } = this.#options
     this.#keepAlive = new KeepAlive({ url, schema, allowUnsafe })

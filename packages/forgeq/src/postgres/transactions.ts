@@ -100,10 +100,9 @@ export class Transactions {
       this.#used.add(client)
       const unwatch = deadline.watch(client)
       const begun = this.#begin(client, promised)
-      const turn = this.#turn(client, promised, begun)
+      const turn = this.#turn(client, promised, begun, queues)
       try {
         if (!asksFirst) await begun
-        await turn.gates.enter(queues)
         const value = await work(turn)
         await turn.commit()
         client.release()
@@ -126,7 +125,7 @@ export class Transactions {
     }
   }
 
-  #turn(client: Client, promised: Promised, begun: Promise<Begun>): Turn {
+  #turn(client: Client, promised: Promised, begun: Promise<Begun>, learnt: ReadonlyMap<number, boolean>): Turn {
     return new Turn({
       client,
       statements: this.#statements,
@@ -135,6 +134,7 @@ export class Transactions {
       begun,
       isLook: promised === 'look',
       seen: this.#seen,
+      learnt,
       isAwaited: this.#isAwaited,
     })
   }

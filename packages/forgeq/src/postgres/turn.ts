@@ -8,7 +8,7 @@ import { Again } from './again.ts'
 import type { Batch } from './batch.ts'
 import type { Client, Result, Value } from './client.ts'
 import { explainLostCommit, isAnswer } from './failures.ts'
-import { Gates, type Seen } from './gates.ts'
+import { Gates, type GatesOptions } from './gates.ts'
 import type { Heads } from './heads.ts'
 import type { Names } from './names.ts'
 import type { Fresh } from './row.ts'
@@ -26,15 +26,12 @@ export interface Begun {
   readonly seq: number
 }
 
-export interface TurnOptions {
+export interface TurnOptions extends GatesOptions {
   readonly client: Client
   readonly statements: Statements
   readonly names: Names
   /** When it began, and the first of its sequence numbers: known before anything else is answered. */
   readonly begun: Promise<Begun>
-  /** Only looks, so it locks nothing. */
-  readonly isLook: boolean
-  readonly seen: Seen
   /** Where lanes begin; shared by the turns of a process, too. */
   readonly heads: Heads
   readonly isAwaited: (id: string) => boolean
@@ -84,7 +81,7 @@ export class Turn {
     this.#options = options
     this.names = options.names
     this.heads = options.heads
-    this.gates = new Gates(this, options.seen, options.isLook)
+    this.gates = new Gates(this, options)
     // Who waits for an answer hears of a failure.
     options.begun.then((begun) => this.#begin(begun)).catch(() => undefined)
   }

@@ -2,6 +2,7 @@
 // are interrupted, made by two at once, or made while others work.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { complete } from '#src/conformance/endings.js'
 import { ForgeError } from '#src/core/errors.js'
 import { migrations, type Step } from '#src/postgres/schema.js'
@@ -81,6 +82,37 @@ test('a schema that is two versions ahead is refused, unless its migrations say 
   await before.open()
   await beside.enqueue([newJob()], { atomic: true })
   await closeAll(...made, old, before, beside)
+})
+
+test('a store that is open goes on beside the next version, and stops soon after the one that it cannot stand', async () => {
+  const schema = database.schema()
+  const [lookMs, options] = [50, { schema, allowUnsafe: true }]
+  const running = new PostgresStore(database.url, options, migrations, lookMs)
+  const enqueue = (): Promise<unknown> => running.enqueue([newJob()], { atomic: true })
+  await enqueue()
+  const [next, far] = [code(schema, adds), code(schema, adds, also)]
+  await next.migrate('apply')
+  for (let i = 0; i < 3; i++) {
+    await sleep(2 * lookMs)
+    await enqueue()
+  }
+  await far.migrate('apply')
+  let stored = 4
+  const refused = async (): Promise<unknown> => {
+    for (;;) {
+      await sleep(lookMs)
+      try {
+        await enqueue()
+        stored++
+      } catch (error) {
+        return error
+      }
+    }
+  }
+  assert.ok(isNeeded(/upgrade forgeq/)(await refused()))
+  assert.ok(stored < 10, 'it is seen at the next look')
+  assert.equal((await far.queues())[0]!.counts.ready, stored)
+  await closeAll(running, next, far)
 })
 
 test('what was migrated before versions could work side by side lets the version before in', async () => {

@@ -1,6 +1,6 @@
 // Runs built tests with node's own runner: node scripts/test.mjs [--quick | --postgres-18] [--test-...] [part of a path ...].
-// Quick leaves out what starts processes or servers: process/, cli/, docs/, the PostgreSQL store and the examples. The other one
-// runs what needs PostgreSQL, on version 18 from npm, whatever else there is.
+// Quick leaves out what starts processes or servers (process/, cli/, docs/, the PostgreSQL store, the examples), and most of what
+// runs the same cases once more. The other one runs what needs PostgreSQL, on version 18 from npm, whatever else there is.
 // Files are listed here because `node --test` takes no globs on Node 20 and no folder on 22.
 import { spawn } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
@@ -36,6 +36,7 @@ if (files.length === 0) {
 }
 
 const env = { ...process.env }
+if (quick) env['FORGEQ_TEST_QUICK'] = '1'
 if (embedded) {
   delete env['FORGEQ_TEST_POSTGRES_URL']
   env['FORGEQ_TEST_POSTGRES_BIN'] = embeddedPostgres()

@@ -39,8 +39,8 @@ const poolSize = 6
 const connectMs = 5_000
 /** Until it is believed that there is no room for another connection, although there is one of ours. */
 const roomMs = 1_500
-/** A process that stands still inside a transaction must not keep a queue to itself. */
-const idleMs = 10_000
+/** A process that stands still inside a transaction must not keep a queue to itself. Less than the shortest lease. */
+const idleMs = 4_000
 /** Until a server that does not say goodbye is left without. */
 const endMs = 3_000
 /** Each statement is bounded by the server: one that takes longer waits for something that hangs. */

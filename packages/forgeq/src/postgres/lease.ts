@@ -35,11 +35,15 @@ const addWorker = /* sql */ `
 const setTypes = /* sql */ `
   UPDATE forgeq.type t SET announced = true, queue = a.queue, priority = a.priority, policy = a.policy, schema = a.schema
   FROM unnest($1::int[], $2::text[], $3::int[], $4::text[], $5::text[]) AS a (id, queue, priority, policy, schema) WHERE t.id = a.id`
-// Whoever speaks for a worker does so one at a time: its exchanges and beats, who closes it, who rescues what it held.
-const workersByUid = /* sql */ `
+// Whoever speaks for a worker does so one at a time: its beats, who closes it, who rescues what it held; its exchanges, of which
+// only the last one may still be under way when it is sent again, meet in the row of their turn.
+const workersByUid = (lock: string): string => /* sql */ `
   SELECT w.* FROM (
     SELECT id FROM (SELECT id FROM forgeq.worker WHERE uid = ANY ($1::text[]) OFFSET 0) f ORDER BY id OFFSET 0) k CROSS JOIN LATERAL (
-    SELECT id, uid, closed, types, lease_ms, expires_at FROM forgeq.worker WHERE id = k.id FOR NO KEY UPDATE) w`
+    SELECT id, uid, closed, types, lease_ms, expires_at FROM forgeq.worker WHERE id = k.id ${lock}) w`
+const lockWorkers = workersByUid('FOR NO KEY UPDATE')
+// An exchange may wait long for a queue. Nobody can close its worker meanwhile, but it can be beaten for.
+const holdWorker = workersByUid('FOR KEY SHARE')
 const extend = /* sql */ `UPDATE forgeq.worker SET beat_at = $2, expires_at = $3, facts = coalesce($4, facts) WHERE id = $1`
 const cancelled = /* sql */ `SELECT job, claim FROM forgeq.cancel WHERE worker = $1`
 const slotsToSet = /* sql */ `
@@ -55,9 +59,10 @@ const openLeases = /* sql */ `
 // exchange just now lives, and is left alone.
 const closeExpired = /* sql */ `
   UPDATE forgeq.worker SET closed = true WHERE ${rowsOf(`
-    SELECT ctid FROM forgeq.worker WHERE NOT closed AND left_at IS NULL AND expires_at <= $1 FOR NO KEY UPDATE SKIP LOCKED`)}`
+    SELECT ctid FROM forgeq.worker WHERE NOT closed AND left_at IS NULL AND expires_at <= $1 FOR UPDATE SKIP LOCKED`)}`
 const close = /* sql */ `
-  UPDATE forgeq.worker SET closed = true, ended = coalesce(ended, $2) WHERE uid = $1 AND left_at IS NULL`
+  UPDATE forgeq.worker SET closed = true, ended = coalesce(ended, $2) WHERE ${rowsOf(`
+    SELECT ctid FROM forgeq.worker WHERE uid = $1 AND left_at IS NULL FOR UPDATE`)}`
 // A closed worker gets nothing any more: once it holds nothing it never will.
 const markLeft = /* sql */ `
   WITH gone AS (UPDATE forgeq.worker SET left_at = $1 WHERE ${rowsOf(`
@@ -110,15 +115,17 @@ export const register = async (turn: Turn, worker: Registration): Promise<{ read
   return { now: turn.now }
 }
 
-/** The worker's record, locked; `undefined` when it is closed or unknown. */
-export const openWorker = async (turn: Turn, uid: string): Promise<WorkerRow | undefined> => {
-  const row = await turn.one<WorkerRow>(workersByUid, [uid])
+/** The worker's record, for an exchange: it stays open until that is over. `undefined` when it is closed or unknown. */
+export const openWorker = (turn: Turn, uid: string): Promise<WorkerRow | undefined> => recordOf(turn, uid, holdWorker)
+
+const recordOf = async (turn: Turn, uid: string, how: string): Promise<WorkerRow | undefined> => {
+  const row = await turn.one<WorkerRow>(how, [uid])
   return row === undefined || row.closed ? undefined : row
 }
 
 const prolong = /* sql */ `UPDATE forgeq.worker SET expires_at = $2 WHERE id = $1`
 
-/** While a transaction has the worker's record nobody can beat for it: when its lease ran out meanwhile, it has a new one. */
+/** Nobody closed it while it waited, whether or not somebody beat for it: when its lease ran out meanwhile, it has a new one. */
 export const makeUpFor = async (turn: Turn, worker: WorkerRow): Promise<void> => {
   if (worker.expires_at > turn.beganAt && worker.expires_at <= turn.now) {
     await turn.run(prolong, worker.id, turn.now + worker.lease_ms)
@@ -140,7 +147,7 @@ export const beat = async (
   const lease = await turn.one<{ lease_ms: number }>(leaseOf, uid)
   if (lease === undefined) return { closed: true }
   await noteLife(turn, lease.lease_ms)
-  const worker = await openWorker(turn, uid)
+  const worker = await recordOf(turn, uid, lockWorkers)
   if (worker === undefined) return { closed: true }
   const text = facts === null ? null : JSON.stringify(facts)
   await turn.run(extend, worker.id, turn.now, turn.now + worker.lease_ms, text)
@@ -215,7 +222,7 @@ export const settleLost = async (
   settlements: readonly (Settlement & { readonly worker: string })[],
 ): Promise<Verdict[]> => {
   const uids = [...new Set(settlements.map(({ worker }) => worker))]
-  const rows = await turn.all<WorkerRow>(workersByUid, uids)
+  const rows = await turn.all<WorkerRow>(lockWorkers, uids)
   const workers = new Map(rows.filter(({ closed }) => closed).map((row) => [row.uid, row]))
   const settling = await readSettling(turn, settlements)
   const verdicts: Verdict[] = []

@@ -130,6 +130,68 @@ test('an enqueue of jobs for later leaves the worker waiting', async (t) => {
   )
 })
 
+/** An exchange that waits for its queue, and what lets it in. */
+const heldUp = async (t: TestContext, scene: ByHand) => {
+  await scene.store.setQueue('default', { concurrency: 5 })
+  await scene.store.enqueue([jobIn('default')], { atomic: true })
+  await scene.claim()
+  await scene.store.enqueue([jobIn('default')], { atomic: true })
+  const other = new pg.Client(database.url)
+  await other.connect()
+  t.after(() => other.end())
+  await other.query('BEGIN')
+  await other.query(`SELECT ${scene.schema}.enter(id, true) FROM ${scene.schema}.queue`)
+  const claiming = scene.claim()
+  while ((await client.query(waitsForLock(scene))).rows.length === 0) await sleep(10)
+  return { claiming, letIn: () => other.query('ROLLBACK') }
+}
+
+const waitsForLock = ({ schema }: ByHand): string =>
+  `SELECT 1 FROM pg_stat_activity WHERE wait_event = 'advisory' AND query LIKE '%${schema}%'`
+
+test('a worker whose exchange waits for a queue can be beaten for', async (t) => {
+  const scene = await open(t, ['default'])
+  const { claiming, letIn } = await heldUp(t, scene)
+  const beat = await scene.store.beat('w', null, [])
+  assert.equal(beat.closed, false)
+  await letIn()
+  assert.equal((await claiming).length, 1)
+})
+
+test('a worker is closed before or after its exchange, and what that claimed is found', async (t) => {
+  const scene = await open(t, ['default'])
+  const { claiming, letIn } = await heldUp(t, scene)
+  let hasLeft = false
+  const leaving = scene.store.leave('w').then(() => (hasLeft = true))
+  const isHeldUp = /* sql */ `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND wait_event <> 'advisory'
+    AND query LIKE '%${scene.schema}%closed = true%'`
+  while ((await client.query(isHeldUp)).rows.length === 0) await sleep(10)
+  assert.equal(hasLeft, false)
+  await letIn()
+  const [claimed] = await claiming
+  await leaving
+  const { jobs } = await scene.store.lost(10)
+  assert.ok(jobs.some(({ job }) => job === claimed!.job))
+  await assert.rejects(scene.exchange(), 'it is closed')
+})
+
+test('an exchange of a worker that is being closed waits for that, and gets nothing', async (t) => {
+  const scene = await open(t, ['default'])
+  await scene.store.enqueue([jobIn('default')], { atomic: true })
+  const other = new pg.Client(database.url)
+  await other.connect()
+  t.after(() => other.end())
+  await other.query('BEGIN')
+  await other.query(`UPDATE ${scene.schema}.worker SET closed = true
+    WHERE ctid = ANY (ARRAY(SELECT ctid FROM ${scene.schema}.worker WHERE uid = 'w' FOR UPDATE))`)
+  const refused = assert.rejects(scene.claim(), 'it is closed')
+  const isHeldUp = /* sql */ `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%${scene.schema}%worker%'`
+  while ((await client.query(isHeldUp)).rows.length === 0) await sleep(10)
+  await other.query('COMMIT')
+  await refused
+  assert.equal((await scene.store.queues())[0]!.counts.ready, 1)
+})
+
 test('a worker whose exchange waits for longer than its lease, while nobody can beat for it, is not closed for that', async (t) => {
   const scene = await open(t, ['default'])
   const { schema, store } = scene

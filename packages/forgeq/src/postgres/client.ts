@@ -20,8 +20,10 @@ export interface Result {
 /** Sends one statement that is a transaction of its own; `undefined` when it failed, for whatever reason. */
 export type Ask = (sql: string, ...values: Value[]) => Promise<Result | undefined>
 
-/** What ForgeQ uses of a connection. What is asked before the last answer came goes out together, and is answered in
- * order; where that is outside of a transaction, only one at a time, for all of it would be a transaction. */
+/**
+ * What ForgeQ uses of a connection. What is asked before the last answer came goes out together, and is answered in order:
+ * outside of a transaction only one statement at a time, for all of it would be one.
+ */
 export interface Client {
   query(query: Query | string): Promise<Result>
 }

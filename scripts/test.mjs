@@ -1,6 +1,6 @@
 // Runs built tests with node's own runner: node scripts/test.mjs [--quick | --postgres-18] [--test-...] [part of a path ...].
-// Quick leaves out what starts processes or servers (process/, cli/, docs/, the PostgreSQL store, the examples), and most of what
-// runs the same cases once more. The other one runs what needs PostgreSQL, on version 18 from npm, whatever else there is.
+// Quick leaves out what starts processes or servers (process/, cli/, docs/, the PostgreSQL store, the examples), whether the torture
+// finds what is broken for it, and most of what runs the same cases once more. The other one runs what needs PostgreSQL, on version 18 from npm, whatever else there is.
 // Files are listed here because `node --test` takes no globs on Node 20 and no folder on 22.
 import { spawn } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
@@ -26,7 +26,7 @@ const files = ['packages/forgeq/dist-test', 'examples/shop/dist']
   .flatMap((folder) => readdirSync(folder, { recursive: true }).map((name) => join(folder, name)))
   .filter((file) => file.endsWith('.test.js'))
   .map((file) => relative(root, file).split(sep).join('/'))
-  .filter((file) => !quick || !/dist-test\/(process|cli|docs)\/|postgres|^examples\//.test(file))
+  .filter((file) => !quick || !/dist-test\/(process|cli|docs|torture)\/|postgres|^examples\//.test(file))
   .filter((file) => !embedded || needsPostgres(file))
   .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
 

@@ -14,7 +14,7 @@ const asked: string[] = []
 const query = 'query'
 const original = Statements.prototype[query]
 Statements.prototype[query] = function (this: Statements, sql, values) {
-  if (/FROM forgeq.worker .*FOR NO KEY UPDATE/s.test(sql)) asked.push('worker')
+  if (/FROM forgeq.worker .*FOR KEY SHARE/s.test(sql)) asked.push('worker')
   if (sql.includes('forgeq.enter')) asked.push(`queue ${values.join()}`)
   return original.call(this, sql, values)
 }

@@ -28,7 +28,7 @@ export const noteHeld = (
   turn.push(note, holder.worker, holder.turn, queue, `{${lanes.join(',')}}`, `{${seqs.join(',')}}`, spots.length)
 }
 
-// The worker's row is locked by whoever ends its claims, so each row is counted down by one transaction at a time.
+// Whoever ends a claim has taken its row out of live before, exactly: so each row is counted down by one transaction at a time.
 const countDown: Batch = {
   sql: /* sql */ `
   WITH ended AS (

@@ -42,6 +42,8 @@ const workersByUid = (lock: string): string => /* sql */ `
     SELECT id FROM (SELECT id FROM forgeq.worker WHERE uid = ANY ($1::text[]) OFFSET 0) f ORDER BY id OFFSET 0) k CROSS JOIN LATERAL (
     SELECT id, uid, closed, types, lease_ms, expires_at FROM forgeq.worker WHERE id = k.id ${lock}) w`
 const lockWorkers = workersByUid('FOR NO KEY UPDATE')
+// Notes are written under it: exchanges settle what they belong to.
+const lockAlone = workersByUid('FOR UPDATE')
 // An exchange may wait long for a queue. Nobody can close its worker meanwhile, but it can be beaten for.
 const holdWorker = workersByUid('FOR KEY SHARE')
 const extend = /* sql */ `UPDATE forgeq.worker SET beat_at = $2, expires_at = $3, facts = coalesce($4, facts) WHERE id = $1`
@@ -61,8 +63,8 @@ const closeExpired = /* sql */ `
   UPDATE forgeq.worker SET closed = true WHERE ${rowsOf(`
     SELECT ctid FROM forgeq.worker WHERE NOT closed AND left_at IS NULL AND expires_at <= $1 FOR UPDATE SKIP LOCKED`)}`
 const close = /* sql */ `
-  UPDATE forgeq.worker SET closed = true, ended = coalesce(ended, $2) WHERE ${rowsOf(`
-    SELECT ctid FROM forgeq.worker WHERE uid = $1 AND left_at IS NULL FOR UPDATE`)}`
+  UPDATE forgeq.worker SET closed = true, ended = coalesce(ended, $2)
+  WHERE id = ANY (ARRAY(SELECT id FROM forgeq.worker WHERE uid = $1 AND left_at IS NULL FOR UPDATE))`
 // A closed worker gets nothing any more: once it holds nothing it never will.
 const markLeft = /* sql */ `
   WITH gone AS (UPDATE forgeq.worker SET left_at = $1 WHERE ${rowsOf(`
@@ -123,7 +125,7 @@ const recordOf = async (turn: Turn, uid: string, how: string): Promise<WorkerRow
   return row === undefined || row.closed ? undefined : row
 }
 
-const prolong = /* sql */ `UPDATE forgeq.worker SET expires_at = $2 WHERE id = $1`
+const prolong = /* sql */ `UPDATE forgeq.worker SET expires_at = greatest(expires_at, $2) WHERE id = $1`
 
 /** Nobody closed it while it waited, whether or not somebody beat for it: when its lease ran out meanwhile, it has a new one. */
 export const makeUpFor = async (turn: Turn, worker: WorkerRow): Promise<void> => {
@@ -147,7 +149,7 @@ export const beat = async (
   const lease = await turn.one<{ lease_ms: number }>(leaseOf, uid)
   if (lease === undefined) return { closed: true }
   await noteLife(turn, lease.lease_ms)
-  const worker = await recordOf(turn, uid, lockWorkers)
+  const worker = await recordOf(turn, uid, notes.length > 0 ? lockAlone : lockWorkers)
   if (worker === undefined) return { closed: true }
   const text = facts === null ? null : JSON.stringify(facts)
   await turn.run(extend, worker.id, turn.now, turn.now + worker.lease_ms, text)

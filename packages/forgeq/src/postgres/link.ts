@@ -41,6 +41,8 @@ export interface Listeners {
 
 /** To say how the store is: who asks wants to know soon. */
 const tellMs = 5_000
+/** While a migration is being made nobody can look, and nobody has to. */
+const versionLookMs = 2_000
 /** Calls that do not say how long they may take. */
 const callMs = 30_000
 
@@ -136,8 +138,13 @@ export class Link {
 
   async call<M extends Method>(method: M, args: readonly unknown[]): Promise<Answer<M>> {
     if (this.#refusal !== undefined) throw this.#refusal
-    const answer = (await this.#track(this.#route(method, args))) as Answer<M>
-    if (performance.now() > this.#versionAt + this.#versionMs && !this.#isClosed) this.#lookAtVersion()
+    let answer: Answer<M>
+    try {
+      answer = (await this.#track(this.#route(method, args))) as Answer<M>
+    } finally {
+      // Also when it failed, which may be for that.
+      if (performance.now() > this.#versionAt + this.#versionMs && !this.#isClosed) this.#lookAtVersion()
+    }
     if (this.#heads.isDue && !this.#isClosed) this.#lookAtHeads()
     return answer
   }
@@ -157,7 +164,8 @@ export class Link {
 
   #lookAtVersion(): void {
     this.#versionAt = performance.now()
-    this.#track(knownVersion(this.#pool, this.#place)).catch((error: unknown) => {
+    const looking = new Deadline(versionLookMs).wait(knownVersion(this.#pool, this.#place))
+    this.#track(looking).catch((error: unknown) => {
       // Any other failure is met by who has work to do.
       if (ForgeError.is(error, 'MIGRATION_NEEDED')) this.#refusal = error
     })

@@ -152,6 +152,8 @@ export const removeBodies = async (turn: Turn, ids: readonly string[]): Promise<
 }
 
 export const prune = async (turn: Turn, limit: number): Promise<Pruned> => {
+  // The queues that an attempt before has met: before any row is locked.
+  await turn.gates.enter(new Map())
   const batches = [
     ...(await turn.all<{ at: number; seq: number; jobs: readonly string[] }>(takeExpiries, turn.now, limit)),
   ]

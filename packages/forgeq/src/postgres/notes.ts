@@ -27,7 +27,7 @@ interface Size {
   bytes: number
 }
 
-/** Notes of stale claims are dropped; lines beyond the caps too, the first ones stay. The worker's row is locked. */
+/** Notes of stale claims are dropped; lines beyond the caps too, the first ones stay. No exchange of the worker is under way beside it. */
 export const addNotes = async (turn: Turn, worker: number, notes: readonly Note[]): Promise<void> => {
   if (notes.length === 0) return
   const places = await placesOf(turn, [...new Set(notes.map(({ job }) => job))])

@@ -19,5 +19,5 @@ export const rowsAt = (table: string, key: Readonly<Record<string, string>>, als
       CROSS JOIN LATERAL (SELECT ctid FROM forgeq.${table} WHERE ${isSame} AND ${also} OFFSET 0) r))`
 }
 
-/** Which rows to change: those that `query` finds and locks, by their `ctid`. */
+/** Which rows to change: those that `query` finds and locks, by their `ctid`. It skips what is locked: a row that was waited for is elsewhere. */
 export const rowsOf = (query: string): string => `ctid = ANY (ARRAY(${query}))`

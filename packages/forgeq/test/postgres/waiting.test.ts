@@ -167,12 +167,29 @@ test('a worker is closed before or after its exchange, and what that claimed is 
     AND query LIKE '%${scene.schema}%closed = true%'`
   while ((await client.query(isHeldUp)).rows.length === 0) await sleep(10)
   assert.equal(hasLeft, false)
+  assert.equal((await scene.store.beat('w', null, [])).closed, false)
   await letIn()
   const [claimed] = await claiming
   await leaving
   const { jobs } = await scene.store.lost(10)
   assert.ok(jobs.some(({ job }) => job === claimed!.job))
   await assert.rejects(scene.exchange(), 'it is closed')
+})
+
+test('a worker whose beat is under way is closed behind it', async (t) => {
+  const scene = await open(t, ['default'])
+  const other = new pg.Client(database.url)
+  await other.connect()
+  t.after(() => other.end())
+  await other.query('BEGIN')
+  await other.query(`UPDATE ${scene.schema}.worker SET beat_at = beat_at + 1 WHERE uid = 'w'`)
+  const leaving = scene.store.leave('w')
+  const isHeldUp = /* sql */ `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%${scene.schema}%closed = true%'`
+  while ((await client.query(isHeldUp)).rows.length === 0) await sleep(10)
+  await other.query('COMMIT')
+  await leaving
+  const { rows } = await client.query(`SELECT closed FROM ${scene.schema}.worker WHERE uid = 'w'`)
+  assert.deepEqual(rows, [{ closed: true }])
 })
 
 test('an exchange of a worker that is being closed waits for that, and gets nothing', async (t) => {

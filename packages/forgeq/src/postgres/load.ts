@@ -5,7 +5,7 @@ import { deadlineOf, lastOrder, verdictOn, workersIn, type Images, type JobImage
 import { packPolicy } from '../store/policy-text.ts'
 import { stateCodes } from '../store/state-codes.ts'
 import { packHold } from '../store/unique-hold.ts'
-import { exactly, type Batch } from './batch.ts'
+import type { Batch } from './batch.ts'
 import { imagesOf } from './dump.ts'
 import { addTraces, queuesIn } from './load-traces.ts'
 import type { Turn } from './turn.ts'
@@ -22,12 +22,11 @@ const addWorkers = /* sql */ `
 const workersByUid = /* sql */ `SELECT id, uid FROM forgeq.worker WHERE uid = ANY ($1::text[])`
 
 const addJob: Batch = {
-  sql: exactly(/* sql */ `
+  sql: /* sql */ `
   INSERT INTO forgeq.job (id, seq, type, queue, priority, policy, attempt_base, created_at, run_at, expire_at, tags, uniq, uniq_for, edited,
     key, payload)
   SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::int[], $5::int[], $6::text[], $7::int[], $8::bigint[], $9::bigint[],
-    $10::bigint[], $11::text[], $12::text[], $13::bigint[], $14::boolean[], $15::text[], $16::text[])
-  ON CONFLICT (id) DO NOTHING`),
+    $10::bigint[], $11::text[], $12::text[], $13::bigint[], $14::boolean[], $15::text[], $16::text[])`,
 }
 const addDeadline: Batch = {
   sql: /* sql */ `INSERT INTO forgeq.deadline (at, job) SELECT * FROM unnest($1::bigint[], $2::uuid[]) ON CONFLICT DO NOTHING`,

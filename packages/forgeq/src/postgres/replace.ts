@@ -4,7 +4,7 @@ import { rememberMs } from '../core/retention.ts'
 import { allows } from '../core/states.ts'
 import { stateName } from '../store/state-codes.ts'
 import { hasSameKey, staysInPlace, type Work } from '../store/work.ts'
-import { exactly, type Batch } from './batch.ts'
+import type { Batch } from './batch.ts'
 import { endOfKeyed } from './keys.ts'
 import { makeLater, makeReady, placesAlone, takeOut, type Placed } from './place.ts'
 import type { Turn } from './turn.ts'
@@ -45,9 +45,9 @@ export interface Replacement {
 }
 
 const addReplacement: Batch = {
-  sql: exactly(/* sql */ `
+  sql: /* sql */ `
   INSERT INTO forgeq.replacement (id, type, holder, expires_at)
-  SELECT * FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::bigint[]) ON CONFLICT (id) DO NOTHING`),
+  SELECT * FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::bigint[])`,
 }
 const replacements = /* sql */ `SELECT id, type, holder FROM forgeq.replacement WHERE id = ANY ($1::uuid[])`
 

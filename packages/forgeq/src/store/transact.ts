@@ -13,7 +13,7 @@ export interface Transaction {
 /**
  * No call of it begins, commits, rolls back or starts anew: that is the user's. What collides with others fails with the
  * database's own error for it (40001 on PostgreSQL), which whoever made the transaction knows how to repeat. Nobody is hinted:
- * what was enqueued is found by polls, at most 1 s after the commit.
+ * what was enqueued is found by polls, at most 1.4 s after the commit.
  */
 export interface Transact {
   /** In a transaction on a connection of the store, committed when `fn` has resolved. On SQLite `fn` is synchronous. */

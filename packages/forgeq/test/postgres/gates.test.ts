@@ -2,22 +2,19 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { postgres } from '#src/postgres/index.js'
-import { Statements } from '#src/postgres/statements.js'
 import { ByHand } from './by-hand.ts'
 import { testDatabase } from './database.ts'
 import { newJob } from './jobs.ts'
+import { watchStatements } from './watch-statements.ts'
 
 const database = await testDatabase()
 
 /** What is asked from now on, in order. */
 const asked: string[] = []
-const query = 'query'
-const original = Statements.prototype[query]
-Statements.prototype[query] = function (this: Statements, sql, values) {
+watchStatements((sql, values) => {
   if (/FROM forgeq.worker .*FOR KEY SHARE/s.test(sql)) asked.push('worker')
   if (sql.includes('forgeq.enter')) asked.push(`queue ${values.join()}`)
-  return original.call(this, sql, values)
-}
+})
 
 test('an exchange that finds a queue limited starts anew, and locks its worker before the queue again', async (t) => {
   const scene = await ByHand.open(t, database)

@@ -5,27 +5,23 @@ import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { longTransaction } from '#src/postgres/checks.js'
-import type { Query, Value } from '#src/postgres/client.js'
-import { Statements } from '#src/postgres/statements.js'
+import type { Query } from '#src/postgres/client.js'
 import type { Claimed } from '#src/store/records.js'
 import type { Store } from '#src/store/store.js'
 import { ByHand } from './by-hand.ts'
 import { testDatabase } from './database.ts'
 import { newJob } from './jobs.ts'
 import { pagesOf } from './plans.ts'
+import { watchStatements } from './watch-statements.ts'
 
 const database = await testDatabase()
 const { client } = database
 
 /** The last claim that was sent by anybody in this process. */
 let lastClaim: Query | undefined
-const method = 'query'
-const original = Statements.prototype[method]
-Statements.prototype[method] = function (this: Statements, sql: string, values: readonly Value[]) {
-  const query = original.call(this, sql, values)
+watchStatements((sql, _, query) => {
   if (sql.includes('WITH head') && sql.includes('sized')) lastClaim = query
-  return query
-}
+})
 
 /** How many pages it reads, from where it began or from the start of the lanes. */
 const pagesRead = ({ text, values = [] }: Query, fromStart: boolean): Promise<number> =>

@@ -3,16 +3,14 @@ import type { Value } from '#src/postgres/client.js'
 import { planning } from '#src/postgres/connect.js'
 import { Statements } from '#src/postgres/statements.js'
 import type { TestDatabase } from './database.ts'
+import { watchStatements } from './watch-statements.ts'
 
 /** The statements that stores send from now on and that have a plan, as they are in the code. */
 export function gatherStatements(): ReadonlySet<string> {
   const texts = new Set<string>()
-  const method = 'query'
-  const original = Statements.prototype[method]
-  Statements.prototype[method] = function (this: Statements, sql, values) {
+  watchStatements((sql) => {
     if (!/^(BEGIN|COMMIT)/.test(sql)) texts.add(sql)
-    return original.call(this, sql, values)
-  }
+  })
   return texts
 }
 

@@ -41,6 +41,20 @@ const waiting = async (scene: ByHand): Promise<{ readonly reply: Promise<Exchang
   return { reply }
 }
 
+/** A connection of somebody else. */
+const connected = async (t: TestContext): Promise<pg.Client> => {
+  const other = new pg.Client(database.url)
+  await other.connect()
+  t.after(() => other.end())
+  return other
+}
+
+/** Until a statement with these words waits for a lock. */
+const untilHeldUp = async ({ schema }: ByHand, words = ''): Promise<void> => {
+  const waits = /* sql */ `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%${schema}%${words}%'`
+  while ((await client.query(waits)).rows.length === 0) await sleep(10)
+}
+
 const rowsOf = async ({ schema }: ByHand, table: string): Promise<number> =>
   (await client.query(`SELECT 1 FROM ${schema}.${table}`)).rows.length
 
@@ -65,9 +79,7 @@ test('a job whose commit takes longer than its enqueue waits is run by the worke
 test('a queue that somebody keeps holds up no job of another one', async (t) => {
   const scene = await open(t, ['a', 'b'])
   await scene.store.setQueue('b', { maxDepth: 100 })
-  const other = new pg.Client(database.url)
-  await other.connect()
-  t.after(() => other.end())
+  const other = await connected(t)
   const { reply } = await waiting(scene)
   await other.query('BEGIN')
   await other.query(`SELECT ${scene.schema}.enqueue('work', '{}', '{"queue": "b"}'::jsonb)`)
@@ -136,18 +148,13 @@ const heldUp = async (t: TestContext, scene: ByHand) => {
   await scene.store.enqueue([jobIn('default')], { atomic: true })
   await scene.claim()
   await scene.store.enqueue([jobIn('default')], { atomic: true })
-  const other = new pg.Client(database.url)
-  await other.connect()
-  t.after(() => other.end())
+  const other = await connected(t)
   await other.query('BEGIN')
   await other.query(`SELECT ${scene.schema}.enter(id, true) FROM ${scene.schema}.queue`)
   const claiming = scene.claim()
-  while ((await client.query(waitsForLock(scene))).rows.length === 0) await sleep(10)
+  await untilHeldUp(scene)
   return { claiming, letIn: () => other.query('ROLLBACK') }
 }
-
-const waitsForLock = ({ schema }: ByHand): string =>
-  `SELECT 1 FROM pg_stat_activity WHERE wait_event = 'advisory' AND query LIKE '%${schema}%'`
 
 test('a worker whose exchange waits for a queue can be beaten for', async (t) => {
   const scene = await open(t, ['default'])
@@ -163,9 +170,7 @@ test('a worker is closed before or after its exchange, and what that claimed is 
   const { claiming, letIn } = await heldUp(t, scene)
   let hasLeft = false
   const leaving = scene.store.leave('w').then(() => (hasLeft = true))
-  const isHeldUp = /* sql */ `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND wait_event <> 'advisory'
-    AND query LIKE '%${scene.schema}%closed = true%'`
-  while ((await client.query(isHeldUp)).rows.length === 0) await sleep(10)
+  await untilHeldUp(scene, 'closed = true')
   assert.equal(hasLeft, false)
   assert.equal((await scene.store.beat('w', null, [])).closed, false)
   await letIn()
@@ -178,14 +183,11 @@ test('a worker is closed before or after its exchange, and what that claimed is 
 
 test('a worker whose beat is under way is closed behind it', async (t) => {
   const scene = await open(t, ['default'])
-  const other = new pg.Client(database.url)
-  await other.connect()
-  t.after(() => other.end())
+  const other = await connected(t)
   await other.query('BEGIN')
   await other.query(`UPDATE ${scene.schema}.worker SET beat_at = beat_at + 1 WHERE uid = 'w'`)
   const leaving = scene.store.leave('w')
-  const isHeldUp = /* sql */ `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%${scene.schema}%closed = true%'`
-  while ((await client.query(isHeldUp)).rows.length === 0) await sleep(10)
+  await untilHeldUp(scene, 'closed = true')
   await other.query('COMMIT')
   await leaving
   const { rows } = await client.query(`SELECT closed FROM ${scene.schema}.worker WHERE uid = 'w'`)
@@ -195,15 +197,12 @@ test('a worker whose beat is under way is closed behind it', async (t) => {
 test('an exchange of a worker that is being closed waits for that, and gets nothing', async (t) => {
   const scene = await open(t, ['default'])
   await scene.store.enqueue([jobIn('default')], { atomic: true })
-  const other = new pg.Client(database.url)
-  await other.connect()
-  t.after(() => other.end())
+  const other = await connected(t)
   await other.query('BEGIN')
   await other.query(`UPDATE ${scene.schema}.worker SET closed = true
     WHERE ctid = ANY (ARRAY(SELECT ctid FROM ${scene.schema}.worker WHERE uid = 'w' FOR UPDATE))`)
   const refused = assert.rejects(scene.claim(), 'it is closed')
-  const isHeldUp = /* sql */ `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%${scene.schema}%worker%'`
-  while ((await client.query(isHeldUp)).rows.length === 0) await sleep(10)
+  await untilHeldUp(scene, 'worker')
   await other.query('COMMIT')
   await refused
   assert.equal((await scene.store.queues())[0]!.counts.ready, 1)
@@ -219,9 +218,7 @@ test('a worker whose exchange waits for longer than its lease, while nobody can 
   const wants = [{ queue: 'default', slots: 5 }]
   const request = { worker: 'short', turn: 1, settlements: [], wants, slots: 5, notes: [] }
   await store.enqueue([jobIn('default')], { atomic: true })
-  const holder = new pg.Client(database.url)
-  await holder.connect()
-  t.after(() => holder.end())
+  const holder = await connected(t)
   await holder.query('BEGIN')
   await holder.query(`SELECT ${schema}.enter(id, true) FROM ${schema}.queue`)
   const exchanged = store.exchange(request)

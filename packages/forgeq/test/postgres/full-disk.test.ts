@@ -65,18 +65,14 @@ for (const full of ['tables', 'log'] as const) {
     const { error, id } = refused
     t.diagnostic(`after ${stored.length} jobs of 0.8 MB: ${error.code}: ${error.message}`)
     assert.ok(['STORE_UNAVAILABLE', 'OUTCOME_UNKNOWN'].includes(error.code))
-    // Where it is the log of the server that has no room, the server stops; unless what it recovers from makes room, somebody
-    // has to make it and start the server.
-    const isUp = await store.queues().then(
-      () => true,
-      () => false,
-    )
     if (full === 'tables') {
-      assert.ok(isUp)
       assert.match(error.message, /disk is full/)
+      await store.queues()
     }
     execFileSync('mount', ['-o', 'remount,size=192m', disk])
-    if (!isUp) {
+    if (full === 'log') {
+      // A server without room for its log stops at once, recovers, and may stop again: backends of before and of in between
+      // answer for a moment. Once there is room somebody starts it.
       await server.stop()
       await server.start(settings)
     }

@@ -86,8 +86,9 @@ export class Exchanges {
     const wants = request.wants.filter(({ queue }) => queues.has(queue))
     let reply: Reply | undefined
     let end: End = 'look'
+    const { direct: _, ...inTransaction } = alone
     const both: AnyOperation = {
-      ...alone,
+      ...inTransaction,
       names: async (names) => {
         await exchange.names!(names, request)
         await enqueue.names!(names, ...args)

@@ -159,16 +159,17 @@ export class Group implements Submittable {
 
   /**
    * The server skips what follows a statement that failed. What fails behind the last of them is the commit of what had no
-   * begin; or the connection, when the server goes away as soon as it has committed.
+   * begin; or the connection, when the server goes away as soon as it has committed: which of them it does not say.
    */
   handleError(error: unknown): void {
     const { columns, unsure } = this.#prepared
     const failedAt = this.#answers.length
-    const isAnswered = failedAt < this.#asked.length || this.#isCommitted
-    if (isStale(error) && failedAt < this.#asked.length) columns.delete(this.#current.name)
+    const isBehind = failedAt === this.#asked.length
+    const failure = isBehind ? behind(error) : error
+    if (isStale(error) && !isBehind) columns.delete(this.#current.name)
     for (const [i, asked] of this.#asked.entries()) {
-      if (i < failedAt && isAnswered) tell(asked, this.#answers[i]!)
-      else asked.reject(error)
+      if (i < failedAt && (!isBehind || this.#isCommitted)) tell(asked, this.#answers[i]!)
+      else asked.reject(failure)
       if (i >= failedAt && asked.name !== '' && !columns.has(asked.name)) unsure.add(asked.name)
     }
     this.#end()
@@ -185,6 +186,12 @@ export class Group implements Submittable {
   get #current(): Asked {
     return this.#asked[this.#answers.length]!
   }
+}
+
+/** A failure that may have come behind a commit: it is no answer to what was asked (failures.ts). */
+const behind = (error: unknown): Error => {
+  const { message, code } = error as { message: string; code?: unknown }
+  return Object.assign(new Error(message, { cause: error }), { code })
 }
 
 const tell = ({ resolve, reject }: Asked, answer: Answer): void => {

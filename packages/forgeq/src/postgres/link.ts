@@ -5,9 +5,10 @@ import type { Migration, StoreInfo, Topic } from '../store/store.ts'
 import { checkServer, longTransaction, type ServerFacts } from './checks.ts'
 import type { Ask, Pool, Pooled, Query, Result } from './client.ts'
 import { Deadline } from './deadline.ts'
+import type { Direct } from './direct.ts'
 import { Refused } from '../core/refusal.ts'
 import { Exchanges } from './exchanges.ts'
-import { explainFailure } from './failures.ts'
+import { explainFailure, explainLostCommit, isAnswer } from './failures.ts'
 import { Heads } from './heads.ts'
 import { checkSchema, knownVersion, migrate, type Place } from './migrate.ts'
 import { Names } from './names.ts'
@@ -205,6 +206,12 @@ export class Link {
   async #call(method: Method, operation: AnyOperation, args: readonly unknown[]): Promise<unknown> {
     const deadline = new Deadline(operation.withinMs?.(...args) ?? callMs)
     const mayPeek = operation.mayPeek?.(this.#memory, ...args) ?? true
+    const direct = this.#isPooled ? undefined : operation.direct?.(this.#memory, ...args)
+    if (direct !== undefined) {
+      const answer = await this.#askDirectly(direct, deadline)
+      if (answer !== undefined) committed(method)
+      if (answer !== undefined) return answer
+    }
     // A statement alone is planned as the session says, and behind a pooler the session is nobody's.
     if (operation.quiet !== undefined && mayPeek && !this.#isPooled) {
       const ask: Ask = (sql, ...values) => this.#askAlone(this.#statements.query(sql, values), deadline)
@@ -247,6 +254,32 @@ export class Link {
     }
   }
 
+  /** `undefined` when it was refused: nothing is stored. */
+  async #askDirectly({ sql, values, hints, answer }: Direct<unknown>, deadline: Deadline): Promise<unknown> {
+    let client: Pooled
+    try {
+      client = await deadline.wait(this.#pool.connect(), (late) => late.release())
+    } catch (error) {
+      throw explainFailure(error)
+    }
+    const unwatch = deadline.watch(client)
+    try {
+      const { rows } = await client.query(this.#statements.query(sql, values))
+      client.release()
+      const answered = answer(rows)
+      if (answered !== undefined) this.#announce(hints, Infinity)
+      return answered
+    } catch (error) {
+      client.release(error as Error)
+      this.#heads.forget()
+      // The transaction tells what it was, or gets through.
+      if (isAnswer(error)) return undefined
+      throw explainLostCommit(error)
+    } finally {
+      unwatch()
+    }
+  }
+
   async #write(
     method: Method,
     operation: AnyOperation,
@@ -258,7 +291,7 @@ export class Link {
       const work = (turn: Turn): Promise<unknown> => operation.run(turn, this.#memory, ...args)
       const { value, turn } = await this.#transactions.run(operation.promises, work, deadline, operation.asksFirst)
       operation.after?.(this.#memory, value, turn)
-      this.#announce(turn)
+      this.#announce(turn.hints, turn.earliestDueAt)
       committed(method)
       return value
     } catch (error) {
@@ -273,11 +306,11 @@ export class Link {
     this.#memory.changes += 1
   }
 
-  #announce(turn: Turn): void {
+  #announce(hints: Iterable<Topic>, dueAt: number): void {
     this.#forgetQuiet()
-    this.#spread(turn.hints)
-    if (turn.earliestDueAt < Infinity) this.#hearDue(turn.earliestDueAt)
-    this.#notifier.tell(turn.hints, turn.earliestDueAt)
+    this.#spread(hints)
+    if (dueAt < Infinity) this.#hearDue(dueAt)
+    this.#notifier.tell(hints, dueAt)
   }
 
   #spread(topics: Iterable<Topic>): void {

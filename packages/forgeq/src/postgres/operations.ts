@@ -4,6 +4,7 @@ import type { Answer, Calls, Method } from '../store/calling-store.ts'
 import type { NewJob, Settlement } from '../store/records.ts'
 import { act } from './act.ts'
 import type { Ask } from './client.ts'
+import type { Direct } from './direct.ts'
 import { dump } from './dump.ts'
 import { enqueue } from './enqueue.ts'
 import { exchange, idleExchange } from './exchange.ts'
@@ -13,6 +14,7 @@ import { queuesIn, typesIn } from './load-traces.ts'
 import { nothingDue, nothingToPrune, promote, prune, quietPrune } from './maintain.ts'
 import type { Names } from './names.ts'
 import { queues, types, workers } from './overview.ts'
+import { putDirectly } from './put.ts'
 import { find, jobs } from './query.ts'
 import { quietBeat, quietExchange, quietLost, quietPromote, type QuietMemory } from './quiet.ts'
 import { setQueue } from './settings.ts'
@@ -36,6 +38,8 @@ export interface Operation<M extends Method> {
   mayPeek?(memory: Memory, ...args: Parameters<Calls[M]>): boolean
   /** That statement writes. */
   readonly quietWrites?: true
+  /** What does the call in a statement that commits by itself, where that is enough for it. */
+  direct?(memory: Memory, ...args: Parameters<Calls[M]>): Direct<Answer<M>> | undefined
   /** The answer in a statement or from memory, where all is quiet; else `undefined`. */
   quiet?(
     ask: Ask,
@@ -56,6 +60,7 @@ export interface Operation<M extends Method> {
 export interface AnyOperation extends Pick<Operation<Method>, 'promises' | 'quietWrites' | 'asksFirst'> {
   run(turn: Turn, memory: Memory, ...args: readonly unknown[]): Promise<unknown>
   mayPeek?(memory: Memory, ...args: readonly unknown[]): boolean
+  direct?(memory: Memory, ...args: readonly unknown[]): Direct<unknown> | undefined
   quiet?(ask: Ask, memory: Memory, ...args: readonly unknown[]): unknown
   peek?(turn: Turn, memory: Memory, ...args: readonly unknown[]): Promise<unknown>
   names?(names: Names, ...args: readonly unknown[]): Promise<void>
@@ -78,6 +83,7 @@ export const operations: { readonly [M in Method]: Operation<M> } = {
   enqueue: {
     promises: 'all',
     asksFirst: true,
+    direct: ({ names }, newJobs) => putDirectly(names, newJobs),
     names: (names, newJobs) => internOf(names, newJobs),
     run: (turn, _, newJobs, options) => enqueue(turn, newJobs, options),
     withinMs: (_, { withinMs }) => withinMs,

@@ -6,11 +6,13 @@ import { rowsOf } from './seek.ts'
 
 const stripes = 64
 const period = '(extract(epoch FROM clock_timestamp())::bigint / 10)'
+/** Of this session, now. */
+export const stripeHere: string = `-(${period} * ${stripes} + pg_backend_pid() % ${stripes})`
 
 export const addTallies: Batch = {
   sql: /* sql */ `
   INSERT INTO forgeq.tally (queue, state, stripe, n)
-  SELECT t.queue, t.state, -(${period} * ${stripes} + pg_backend_pid() % ${stripes}), t.n
+  SELECT t.queue, t.state, ${stripeHere}, t.n
   FROM unnest($1::int[], $2::int[], $3::bigint[]) AS t (queue, state, n)
   ON CONFLICT (queue, state, stripe) DO UPDATE SET n = tally.n + excluded.n`,
 }

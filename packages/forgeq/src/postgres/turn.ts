@@ -38,7 +38,7 @@ export interface TurnOptions extends GatesOptions {
 }
 
 /** As many as the sequence leaves between two of its numbers. */
-const seqsPerTurn = 4096
+export const seqsPerTurn = 4096
 const moreSeqs = /* sql */ `SELECT nextval('forgeq.turn') AS seq`
 const moment = /* sql */ `SELECT forgeq.moment() AS now`
 

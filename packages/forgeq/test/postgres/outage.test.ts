@@ -21,6 +21,11 @@ const cutAll = /* sql */ `
 const waiting = /* sql */ `
   SELECT pid FROM pg_stat_activity WHERE application_name = 'forgeq' AND wait_event_type = 'Lock' AND wait_event = 'advisory'`
 
+const untilOneWaits = async (): Promise<void> => {
+  // Within a transaction the server would show the same state of its connections again and again.
+  while ((await client.query(waiting)).rows.length === 0) await client.query('SELECT pg_stat_clear_snapshot()')
+}
+
 test('connections that broke while nobody used them are replaced unnoticed', async () => {
   const opened = await openStopped(database)
   const { store } = opened
@@ -36,18 +41,50 @@ test('a call whose connection breaks on the way has done nothing, and says so', 
   await store.enqueue([newJob()], { atomic: true })
   await client.query('BEGIN')
   await client.query(`SELECT ${schema}.enter(id, true) FROM ${schema}.queue`)
-  const job = newJob()
+  // In a transaction, for it is not due.
+  const job = { ...newJob(), delayMs: 60_000 }
   const call = assert.rejects(store.enqueue([job], { atomic: true }), (error) =>
     ForgeError.is(error, 'STORE_UNAVAILABLE'),
   )
-  // Within a transaction the server would show the same state of its connections again and again.
-  while ((await client.query(waiting)).rows.length === 0) await client.query('SELECT pg_stat_clear_snapshot()')
+  await untilOneWaits()
   await client.query(cutAll)
   await call
   await client.query('COMMIT')
   assert.deepEqual(await store.enqueue([job], { atomic: true }), [{ id: job.id, duplicate: false }])
   await store.close()
 })
+
+test('an enqueue in one statement whose connection breaks before it is done is made again', async () => {
+  const schema = database.schema()
+  const store = postgres(url, { schema, allowUnsafe: true })
+  await store.enqueue([newJob()], { atomic: true })
+  await client.query('BEGIN')
+  await client.query(`SELECT ${schema}.enter(id, true) FROM ${schema}.queue`)
+  const job = newJob()
+  const call = store.enqueue([job], { atomic: true })
+  await untilOneWaits()
+  await client.query(cutAll)
+  await untilOneWaits()
+  await client.query('COMMIT')
+  assert.deepEqual(await call, [{ id: job.id, duplicate: false }])
+  await store.close()
+})
+
+for (const [name, lose] of [
+  ['is lost', () => proxy.loseAnswerTo('.put(', 'SELECT 1')],
+  // The server says that a statement is done, and then commits it.
+  ['comes, but not to its end,', () => proxy.endAfter('.put(', 'SELECT 1')],
+] as const) {
+  test(`an enqueue in one statement whose answer ${name} is not known, and a duplicate when it was done`, async () => {
+    const store = postgres(proxy.urlOf(url), { schema: database.schema(), allowUnsafe: true })
+    await store.enqueue([newJob()], { atomic: true })
+    const job = newJob()
+    lose()
+    await assert.rejects(store.enqueue([job], { atomic: true }), (error) => ForgeError.is(error, 'OUTCOME_UNKNOWN'))
+    assert.deepEqual(await store.enqueue([job], { atomic: true }), [{ id: job.id, duplicate: true }])
+    await store.close()
+  })
+}
 
 test('an enqueue whose answer is lost at the commit may have been done, and is a duplicate when it was', async () => {
   const store = postgres(proxy.urlOf(url), { schema: database.schema(), allowUnsafe: true })

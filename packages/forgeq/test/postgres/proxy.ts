@@ -11,13 +11,19 @@ const shutDown = Buffer.concat([head, words])
 /** What is dropped, so that whoever waits for it learns nothing: what goes to the server, what comes from it, or both. */
 export type Direction = 'there' | 'back' | 'both'
 
+/** Words of what is asked, and of what the server says when it is done. */
+interface Lost {
+  readonly asked: string
+  readonly answer: string
+}
+
 export class Proxy {
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
-  #losing: string | undefined
+  #losing: Lost | undefined
   #drops: Direction | undefined
   #muting: string | undefined
-  #ending: string | undefined
+  #ending: Lost | undefined
   /** How many connections were made. */
   connections = 0
   /** Kinds of messages that went to the server, in order. */
@@ -43,9 +49,9 @@ export class Proxy {
     return there.href
   }
 
-  /** The next command of this name arrives and is done; its answer, and what is answered on the way, is lost with the connection. */
-  loseAnswerTo(command: string): void {
-    this.#losing = command
+  /** What is asked next in these words arrives and is done; its answer, and what is answered on the way, is lost with the connection. */
+  loseAnswerTo(asked: string, answer = asked): void {
+    this.#losing = { asked, answer }
   }
 
   /** The next command of this name arrives and is done, and nobody is told; its connection stays open. */
@@ -53,9 +59,9 @@ export class Proxy {
     this.#muting = command
   }
 
-  /** The next command of this name is done and answered, and then the server says that it ends the connection. */
-  endAfter(command: string): void {
-    this.#ending = command
+  /** What is asked next in these words is done and answered, and then the server says that it ends the connection. */
+  endAfter(asked: string, answer = asked): void {
+    this.#ending = { asked, answer }
   }
 
   /** From now on connections stay open, new ones too, and say nothing. */
@@ -84,19 +90,24 @@ export class Proxy {
   #carry(client: Socket, server: Socket): void {
     this.connections++
     let lost: string | undefined
+    let end: string | undefined
     let isMute = false
     const frontend = new Frontend()
     client.on('data', (data) => {
       this.sent.push(...frontend.read(data))
       if (this.#muting !== undefined && data.includes(this.#muting)) [isMute, this.#muting] = [true, undefined]
-      if (this.#losing !== undefined && data.includes(this.#losing)) [lost, this.#losing] = [this.#losing, undefined]
+      if (this.#losing !== undefined && data.includes(this.#losing.asked)) {
+        ;[lost, this.#losing] = [this.#losing.answer, undefined]
+      }
+      if (this.#ending !== undefined && data.includes(this.#ending.asked)) {
+        ;[end, this.#ending] = [this.#ending.answer, undefined]
+      }
       if (this.#drops === undefined || this.#drops === 'back') server.write(data)
     })
     server.on('data', (data) => {
       if (isMute || (this.#drops !== undefined && this.#drops !== 'there')) return undefined
-      if (this.#ending !== undefined && data.includes(`${this.#ending}\0`)) {
-        const answered = data.subarray(0, data.indexOf(`${this.#ending}\0`) + this.#ending.length + 1)
-        this.#ending = undefined
+      if (end !== undefined && data.includes(`${end}\0`)) {
+        const answered = data.subarray(0, data.indexOf(`${end}\0`) + end.length + 1)
         server.destroy()
         return client.end(Buffer.concat([answered, shutDown]))
       }

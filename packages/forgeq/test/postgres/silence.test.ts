@@ -12,6 +12,9 @@ const database = await testDatabase()
 const { url, client } = database
 const job = defineJob('work', { input: typed<number>() })
 
+/** It takes a transaction. */
+const later = { delay: '1m' } as const
+
 /** A store whose way can be cut, and one that always gets there. */
 const twoWays = async (): Promise<{
   readonly proxy: Proxy
@@ -54,22 +57,29 @@ test('one that goes silent before the commit has stored nothing, and after it th
   await forge.enqueue(job, 0)
   // Nothing arrives there, so nothing is stored.
   proxy.drop('there')
-  const lost = await timed(forge.enqueue(job, 1))
+  const lost = await timed(forge.enqueue(job, 1, later))
   assert.ok(ForgeError.is(lost.error, 'STORE_UNAVAILABLE'), String(lost.error))
   assert.ok(lost.ms < 3_000, `${lost.ms} ms`)
   const { id } = lost.error
   assert.deepEqual(await direct.jobs([id!]), [])
   proxy.heal()
   await forge.enqueue(job, 2)
-  // The transaction gets as far as its commit, whose answer does not come.
-  proxy.muteAfter('COMMIT')
-  const unknown = await timed(forge.enqueue(job, 3))
-  assert.ok(ForgeError.is(unknown.error, 'OUTCOME_UNKNOWN'), String(unknown.error))
-  assert.ok(unknown.ms < 3_000, `${unknown.ms} ms`)
-  assert.equal((await direct.jobs([unknown.error.id!])).length, 1)
-  proxy.heal()
-  const again = await forge.enqueue(job, 3, { id: unknown.error.id! })
-  assert.deepEqual([again.id, again.duplicate], [unknown.error.id, true])
+  // It gets as far as what commits it, whose answer does not come; the one statement is told to a new connection.
+  for (const [last, options] of [
+    ['COMMIT', later],
+    ['.put(', {}],
+  ] as const) {
+    proxy.muteAfter(last)
+    const unknown = await timed(forge.enqueue(job, 3, options))
+    assert.ok(ForgeError.is(unknown.error, 'OUTCOME_UNKNOWN'), String(unknown.error))
+    assert.ok(unknown.ms < 3_000, `${unknown.ms} ms`)
+    const id = unknown.error.id!
+    assert.equal((await direct.jobs([id])).length, 1)
+    proxy.heal()
+    const again = await forge.enqueue(job, 3, { ...options, id })
+    assert.deepEqual([again.id, again.duplicate], [id, true])
+    proxy.heal()
+  }
   await forge.close()
   await direct.close()
 })

@@ -1,0 +1,48 @@
+// Enqueues jobs without anything special about them as one statement that commits by itself (schema-put.ts).
+import { idTime, isId } from '../core/id.ts'
+import { packPolicy } from '../store/policy-text.ts'
+import type { Enqueued, NewJob } from '../store/records.ts'
+import type { Direct } from './direct.ts'
+import type { Names } from './names.ts'
+import { seqsPerTurn } from './turn.ts'
+
+const put = /* sql */ `
+  SELECT forgeq.put($1::int[], $2::uuid[], $3::int[], $4::int[], $5::int[], $6::text[], $7::text[], $8::text[], $9::bigint, $10::bigint)
+    AS "isDone"`
+
+const isPlain = (job: NewJob): boolean =>
+  job.unique === undefined &&
+  job.key === undefined &&
+  job.expireMs === undefined &&
+  job.runAt === undefined &&
+  job.delayMs === undefined &&
+  isId(job.id)
+
+/** `undefined` for what takes a transaction. */
+export const putDirectly = (names: Names, jobs: readonly NewJob[]): Direct<readonly Enqueued[]> | undefined => {
+  if (jobs.length === 0 || jobs.length > seqsPerTurn || !jobs.every(isPlain)) return undefined
+  const types = jobs.map(({ type }) => names.type.find(type))
+  const queues = jobs.map(({ policy }) => names.queue.find(policy.queue))
+  if (![...types, ...queues].every((number) => number !== undefined)) return undefined
+  const policies = new Map<NewJob['policy'], string | null>()
+  for (const { policy } of jobs) if (!policies.has(policy)) policies.set(policy, packPolicy(policy))
+  const times = jobs.map(({ id }) => idTime(id))
+  return {
+    sql: put,
+    values: [
+      [...new Set(queues)].sort((a, b) => a! - b!),
+      jobs.map(({ id }) => id),
+      types,
+      queues,
+      jobs.map(({ policy }) => policy.priority),
+      jobs.map(({ policy }) => policies.get(policy)!),
+      jobs.map(({ tags }) => (tags === undefined || tags.length === 0 ? null : JSON.stringify(tags))),
+      jobs.map(({ payload }) => payload),
+      times.reduce((a, b) => Math.min(a, b)),
+      times.reduce((a, b) => Math.max(a, b)),
+    ] as never,
+    hints: [...new Set(jobs.map(({ policy }) => `ready:${policy.queue}` as const))],
+    answer: ([row]) =>
+      (row as { isDone: boolean }).isDone ? jobs.map(({ id }) => ({ id, duplicate: false })) : undefined,
+  }
+}

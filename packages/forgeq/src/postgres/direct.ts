@@ -1,12 +1,32 @@
-// Calls that one statement can do, which commits by itself.
+// Calls that can be done without a transaction around them: by one statement, or by a few that go together.
 import type { Topic } from '../store/store.ts'
 import type { Value } from './client.ts'
 
 export interface Direct<T> {
-  readonly sql: string
-  readonly values: readonly Value[]
-  /** What is told once it is done. */
-  readonly hints: readonly Topic[]
-  /** `undefined`: it has written nothing, and a transaction has to do it. */
-  answer(rows: readonly unknown[]): T | undefined
+  /** Sent together they are done together, or none of them is. */
+  readonly statements: readonly { readonly sql: string; readonly values: readonly Value[] }[]
+  /**
+   * The call's answer by the rows of each, and what is told now that it stands. `undefined`: the call itself has written
+   * nothing, and a transaction has to do it.
+   */
+  answer(rows: readonly (readonly unknown[])[]): { readonly value: T; readonly hints: Iterable<Topic> } | undefined
+}
+
+/** Where one statement was not enough it is not tried again for so long: what was in its way is there for longer than that. */
+const restMs = 1_000
+const mostKinds = 1_000
+
+/** Kinds of calls that were refused a moment ago. */
+export class Refusals {
+  readonly #until = new Map<string, number>()
+
+  add(kind: string): void {
+    if (this.#until.size >= mostKinds) this.#until.clear()
+    this.#until.set(kind, performance.now() + restMs)
+  }
+
+  has(kind: string): boolean {
+    const until = this.#until.get(kind)
+    return until !== undefined && performance.now() < until
+  }
 }

@@ -21,12 +21,16 @@ export const enqueueFor = async (
     // The claim may take out again what was put in.
     turn.seal()
   })
-  if (!reply.closed && !reply.more) forgetHints(turn, answers!, new Set(reply.claimed.map(({ job }) => job)))
+  if (!reply.closed && !reply.more && areClaimed(answers!, reply)) forgetHints(turn)
   return { answers: answers!, reply }
 }
 
-/** When all that was stored was handed out there is nothing to tell others. */
-const forgetHints = (turn: Turn, answers: readonly Enqueued[], claimed: ReadonlySet<string>): void => {
-  if (!answers.every(({ id }) => claimed.has(id))) return
-  for (const topic of turn.hints) if (topic.startsWith('ready:')) turn.hints.delete(topic)
+/** Whether all that was stored was handed out: then there is nothing to tell others. */
+export const areClaimed = (answers: readonly Enqueued[], { claimed }: ExchangeReply): boolean => {
+  const jobs = new Set(claimed.map(({ job }) => job))
+  return answers.every(({ id }) => jobs.has(id))
+}
+
+const forgetHints = ({ hints }: Turn): void => {
+  for (const topic of hints) if (topic.startsWith('ready:')) hints.delete(topic)
 }

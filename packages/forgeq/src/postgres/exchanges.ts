@@ -3,7 +3,8 @@
 import { ForgeError } from '../core/errors.ts'
 import type { Answer, Calls, Method } from '../store/calling-store.ts'
 import type { ExchangeRequest } from '../store/records.ts'
-import { enqueueFor } from './enqueue-for.ts'
+import { areClaimed, enqueueFor } from './enqueue-for.ts'
+import { holdWorker } from './lease.ts'
 import { operations, type AnyOperation } from './operations.ts'
 import { Waits, type End } from './waits.ts'
 
@@ -27,9 +28,21 @@ export class Exchanges {
         this.#written.add(request as ExchangeRequest)
         return exchange.run(turn, memory, request)
       },
+      direct: (memory, request) => {
+        const direct = exchange.direct!(memory, request)
+        if (direct === undefined) return undefined
+        this.#written.add(request as ExchangeRequest)
+        const answer: typeof direct.answer = (rows) => {
+          const answered = direct.answer(rows)
+          if (answered === undefined) this.#written.delete(request as ExchangeRequest)
+          return answered
+        }
+        return { ...direct, answer }
+      },
     }
     this.#repeat = { ...this.#exchange }
     delete this.#repeat.quiet
+    delete this.#repeat.direct
     delete this.#repeat.peek
   }
 
@@ -86,20 +99,41 @@ export class Exchanges {
     const wants = request.wants.filter(({ queue }) => queues.has(queue))
     let reply: Reply | undefined
     let end: End = 'look'
-    const { direct: _, ...inTransaction } = alone
     const both: AnyOperation = {
-      ...inTransaction,
+      ...alone,
+      direct: (memory) => {
+        const [put, handOver] = [enqueue.direct!(memory, ...args), exchange.direct!(memory, { ...request, wants })]
+        if (put === undefined || handOver === undefined) return undefined
+        this.#written.add(request)
+        return {
+          // In the order in which all lock: the worker, then queues.
+          statements: [{ sql: holdWorker, values: [[request.worker]] }, ...put.statements, ...handOver.statements],
+          answer: ([, ...rows]) => {
+            const [stored, given] = [put.answer(rows), handOver.answer(rows.slice(1))]
+            if (given !== undefined) end = { reply: given.value }
+            if (stored === undefined) return undefined
+            const reply = given?.value
+            const isAll = reply?.closed === false && !reply.more && areClaimed(stored.value, reply)
+            return isAll ? { ...stored, hints: [] } : stored
+          },
+        }
+      },
       names: async (names) => {
         await exchange.names!(names, request)
         await enqueue.names!(names, ...args)
       },
       run: async (turn, memory) => {
         this.#written.add(request)
+        if (typeof end === 'object') return enqueue.run(turn, memory, ...args)
         const given = await enqueueFor(turn, { ...request, wants }, () => enqueue.run(turn, memory, ...args))
         reply = given.reply
         return given.answers
       },
-      after: () => (end = { reply: reply! }),
+      after: (memory, _answer, turn) => {
+        if (reply === undefined) return
+        exchange.after!(memory, reply, turn, request)
+        end = { reply }
+      },
     }
     try {
       return await this.#call('enqueue', both, args)

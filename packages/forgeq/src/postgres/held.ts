@@ -28,21 +28,24 @@ export const noteHeld = (
   turn.push(note, holder.worker, holder.turn, queue, `{${lanes.join(',')}}`, `{${seqs.join(',')}}`, spots.length)
 }
 
-// Whoever ends a claim has taken its row out of live before, exactly: so each row is counted down by one transaction at a time.
-const countDown: Batch = {
-  sql: /* sql */ `
-  WITH ended AS (
-    SELECT e.worker, e.turn, e.queue, count(*) AS n FROM unnest($1::int[], $2::bigint[], $3::int[]) AS e (worker, turn, queue)
-    GROUP BY 1, 2, 3),
+/** Takes off what has ended, in columns worker, turn, queue and n: each row once. */
+export const countDown = (ended: string): string => /* sql */ `
+  WITH ended AS (${ended}),
   found AS MATERIALIZED (
     SELECT h.place, h.open - e.n AS rest FROM ended e CROSS JOIN LATERAL (
       SELECT ctid AS place, open FROM forgeq.held WHERE worker = e.worker AND turn = e.turn AND queue = e.queue OFFSET 0) h),
   over AS (DELETE FROM forgeq.held WHERE ${rowsOf('SELECT place FROM found WHERE rest <= 0')})
   UPDATE forgeq.held h SET open = (SELECT f.rest FROM found f WHERE f.place = h.ctid)
-  WHERE ${rowsOf('SELECT place FROM found WHERE rest > 0')}`,
+  WHERE ${rowsOf('SELECT place FROM found WHERE rest > 0')}`
+
+// Whoever ends a claim has taken its row out of live before, exactly: so each row is counted down by one transaction at a time.
+const takeOff: Batch = {
+  sql: countDown(/* sql */ `
+    SELECT e.worker, e.turn, e.queue, count(*) AS n FROM unnest($1::int[], $2::bigint[], $3::int[]) AS e (worker, turn, queue)
+    GROUP BY 1, 2, 3`),
 }
 
 /** One of them does not run any more. */
 export const endHeld = (turn: Turn, worker: number, inTurn: number, queue: number): void => {
-  turn.push(countDown, worker, inTurn, queue)
+  turn.push(takeOff, worker, inTurn, queue)
 }

@@ -45,7 +45,7 @@ const lockWorkers = workersByUid('FOR NO KEY UPDATE')
 // Notes are written under it: exchanges settle what they belong to.
 const lockAlone = workersByUid('FOR UPDATE')
 // An exchange may wait long for a queue. Nobody can close its worker meanwhile, but it can be beaten for.
-const holdWorker = workersByUid('FOR KEY SHARE')
+export const holdWorker: string = workersByUid('FOR KEY SHARE')
 const extend = /* sql */ `UPDATE forgeq.worker SET beat_at = $2, expires_at = $3, facts = coalesce($4, facts) WHERE id = $1`
 const cancelled = /* sql */ `SELECT job, claim FROM forgeq.cancel WHERE worker = $1`
 const slotsToSet = /* sql */ `

@@ -2,10 +2,11 @@
 import { ForgeError } from '../core/errors.ts'
 import { failpoint } from '../store/failpoint.ts'
 import type { Migration, StoreInfo, Topic } from '../store/store.ts'
+import { Claims } from './claims.ts'
 import { checkServer, longTransaction, type ServerFacts } from './checks.ts'
 import type { Ask, Pool, Pooled, Query, Result } from './client.ts'
 import { Deadline } from './deadline.ts'
-import type { Direct } from './direct.ts'
+import { Refusals, type Direct } from './direct.ts'
 import { Refused } from '../core/refusal.ts'
 import { Exchanges } from './exchanges.ts'
 import { explainFailure, explainLostCommit, isAnswer } from './failures.ts'
@@ -20,7 +21,7 @@ import { reach, type Way } from './reach.ts'
 import type { Step } from './schema.ts'
 import { Statements } from './statements.ts'
 import { Transactions } from './transactions.ts'
-import type { Turn } from './turn.ts'
+import { inOrder, type Turn } from './turn.ts'
 
 export interface LinkOptions {
   readonly url: string
@@ -84,7 +85,18 @@ export class Link {
     this.#names = new Names(pool, this.#statements)
     const isAwaited = (id: string): boolean => listeners.has(`ended:${id}`) || this.#notifier.isAwaited(id)
     const [statements, names, heads] = [this.#statements, this.#names, this.#heads]
-    this.#memory = { lookedAt: 0, dueAt: Infinity, woken: new Set(), quiet: undefined, changes: 0, names, heads }
+    this.#memory = {
+      lookedAt: 0,
+      dueAt: Infinity,
+      woken: new Set(),
+      quiet: undefined,
+      changes: 0,
+      names,
+      heads,
+      claims: new Claims(),
+      refusals: new Refusals(),
+      isAwaited,
+    }
     this.#transactions = new Transactions({ pool, isPooled, statements, names, heads, isAwaited })
     const hears: Hears = {
       topics: (topics) => this.#spread(topics),
@@ -206,17 +218,17 @@ export class Link {
   async #call(method: Method, operation: AnyOperation, args: readonly unknown[]): Promise<unknown> {
     const deadline = new Deadline(operation.withinMs?.(...args) ?? callMs)
     const mayPeek = operation.mayPeek?.(this.#memory, ...args) ?? true
-    const direct = this.#isPooled ? undefined : operation.direct?.(this.#memory, ...args)
-    if (direct !== undefined) {
-      const answer = await this.#askDirectly(direct, deadline)
-      if (answer !== undefined) committed(method)
-      if (answer !== undefined) return answer
-    }
     // A statement alone is planned as the session says, and behind a pooler the session is nobody's.
     if (operation.quiet !== undefined && mayPeek && !this.#isPooled) {
       const ask: Ask = (sql, ...values) => this.#askAlone(this.#statements.query(sql, values), deadline)
       const answer = await operation.quiet(ask, this.#memory, ...args)
       if (answer !== undefined && operation.quietWrites === true) committed(method)
+      if (answer !== undefined) return answer
+    }
+    const direct = this.#isPooled ? undefined : operation.direct?.(this.#memory, ...args)
+    if (direct !== undefined) {
+      const answer = await this.#askDirectly(direct, deadline)
+      if (answer !== undefined) committed(method)
       if (answer !== undefined) return answer
     }
     try {
@@ -228,7 +240,7 @@ export class Link {
       const peek = (look: Turn): Promise<unknown> => operation.peek!(look, this.#memory, ...args)
       const { value, turn } = await this.#transactions.run('look', peek, deadline)
       if (value !== undefined) {
-        if (method !== 'lost') operation.after?.(this.#memory, value, turn)
+        if (method !== 'lost') operation.after?.(this.#memory, value, turn, ...args)
         return value
       }
     }
@@ -255,7 +267,7 @@ export class Link {
   }
 
   /** `undefined` when it was refused: nothing is stored. */
-  async #askDirectly({ sql, values, hints, answer }: Direct<unknown>, deadline: Deadline): Promise<unknown> {
+  async #askDirectly({ statements, answer }: Direct<unknown>, deadline: Deadline): Promise<unknown> {
     let client: Pooled
     try {
       client = await deadline.wait(this.#pool.connect(), (late) => late.release())
@@ -264,11 +276,12 @@ export class Link {
     }
     const unwatch = deadline.watch(client)
     try {
-      const { rows } = await client.query(this.#statements.query(sql, values))
+      const asked = statements.map(({ sql, values }) => client.query(this.#statements.query(sql, values)))
+      await inOrder(asked)
       client.release()
-      const answered = answer(rows)
-      if (answered !== undefined) this.#announce(hints, Infinity)
-      return answered
+      const answered = answer((await Promise.all(asked)).map(({ rows }) => rows))
+      if (answered !== undefined) this.#announce(answered.hints, Infinity)
+      return answered?.value
     } catch (error) {
       client.release(error as Error)
       this.#heads.forget()
@@ -290,7 +303,7 @@ export class Link {
     try {
       const work = (turn: Turn): Promise<unknown> => operation.run(turn, this.#memory, ...args)
       const { value, turn } = await this.#transactions.run(operation.promises, work, deadline, operation.asksFirst)
-      operation.after?.(this.#memory, value, turn)
+      operation.after?.(this.#memory, value, turn, ...args)
       this.#announce(turn.hints, turn.earliestDueAt)
       committed(method)
       return value

@@ -8,6 +8,7 @@ import type { Direct } from './direct.ts'
 import { dump } from './dump.ts'
 import { enqueue } from './enqueue.ts'
 import { exchange, idleExchange } from './exchange.ts'
+import { handOverDirectly, type Knowing } from './hand-over.ts'
 import { beat, leave, lost, nothingLost, register, setWorker, settleLost } from './lease.ts'
 import { load } from './load.ts'
 import { queuesIn, typesIn } from './load-traces.ts'
@@ -22,7 +23,7 @@ import type { Promised } from './transactions.ts'
 import type { Turn } from './turn.ts'
 
 /** What of this process an operation may know. `lookedAt`: when `lost` last committed, or a beat: the store was not away. */
-export interface Memory extends QuietMemory {
+export interface Memory extends QuietMemory, Knowing {
   /** When the next job is due, as far as those who promote know: only an earlier one is news to them. */
   dueAt: number
   /** Queues that got something to claim since somebody here asked for it: a look would only find that out again. */
@@ -51,7 +52,7 @@ export interface Operation<M extends Method> {
   /** Makes or learns the numbers of the names that the call uses, before its transaction begins. */
   names?(names: Names, ...args: Parameters<Calls[M]>): Promise<void>
   /** What this process knows once the answer stands. */
-  after?(memory: Memory, answer: Answer<M>, turn: Turn): void
+  after?(memory: Memory, answer: Answer<M>, turn: Turn, ...args: Parameters<Calls[M]>): void
   /** Within how long it is answered, or has failed. Default 30 s. */
   withinMs?(...args: Parameters<Calls[M]>): number | undefined
 }
@@ -64,7 +65,7 @@ export interface AnyOperation extends Pick<Operation<Method>, 'promises' | 'quie
   quiet?(ask: Ask, memory: Memory, ...args: readonly unknown[]): unknown
   peek?(turn: Turn, memory: Memory, ...args: readonly unknown[]): Promise<unknown>
   names?(names: Names, ...args: readonly unknown[]): Promise<void>
-  after?(memory: Memory, answer: unknown, turn: Turn): void
+  after?(memory: Memory, answer: unknown, turn: Turn, ...args: readonly unknown[]): void
   withinMs?(...args: readonly unknown[]): number | undefined
 }
 
@@ -83,7 +84,7 @@ export const operations: { readonly [M in Method]: Operation<M> } = {
   enqueue: {
     promises: 'all',
     asksFirst: true,
-    direct: ({ names }, newJobs) => putDirectly(names, newJobs),
+    direct: (memory, newJobs) => putDirectly(memory, newJobs),
     names: (names, newJobs) => internOf(names, newJobs),
     run: (turn, _, newJobs, options) => enqueue(turn, newJobs, options),
     withinMs: (_, { withinMs }) => withinMs,
@@ -106,7 +107,10 @@ export const operations: { readonly [M in Method]: Operation<M> } = {
     },
     quiet: (ask, memory, request) => quietExchange(ask, memory, request),
     peek: (turn, _, request) => idleExchange(turn, request),
+    direct: (memory, request) => handOverDirectly(memory, request),
     run: (turn, _, request) => exchange(turn, request),
+    after: ({ claims }, { closed }, { taken }, { worker }) =>
+      closed ? claims.forget(worker) : claims.add(worker, taken),
   },
   beat: {
     promises: 'nothing',
@@ -115,7 +119,11 @@ export const operations: { readonly [M in Method]: Operation<M> } = {
     run: (turn, _, worker, facts, notes) => beat(turn, worker, facts, notes),
     withinMs: () => beatMs,
   },
-  leave: { promises: 'all', run: (turn, _, worker, end) => leave(turn, worker, end) },
+  leave: {
+    promises: 'all',
+    run: (turn, _, worker, end) => leave(turn, worker, end),
+    after: ({ claims }, _answer, _turn, worker) => claims.forget(worker),
+  },
   lost: {
     promises: 'nothing',
     quiet: (_, memory) => quietLost(memory),

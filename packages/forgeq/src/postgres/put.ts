@@ -3,7 +3,7 @@ import { idTime, isId } from '../core/id.ts'
 import { packPolicy } from '../store/policy-text.ts'
 import type { Enqueued, NewJob } from '../store/records.ts'
 import type { Direct } from './direct.ts'
-import type { Names } from './names.ts'
+import type { Knowing } from './hand-over.ts'
 import { seqsPerTurn } from './turn.ts'
 
 const put = /* sql */ `
@@ -19,30 +19,46 @@ const isPlain = (job: NewJob): boolean =>
   isId(job.id)
 
 /** `undefined` for what takes a transaction. */
-export const putDirectly = (names: Names, jobs: readonly NewJob[]): Direct<readonly Enqueued[]> | undefined => {
+export const putDirectly = (
+  { names, refusals }: Pick<Knowing, 'names' | 'refusals'>,
+  jobs: readonly NewJob[],
+): Direct<readonly Enqueued[]> | undefined => {
   if (jobs.length === 0 || jobs.length > seqsPerTurn || !jobs.every(isPlain)) return undefined
   const types = jobs.map(({ type }) => names.type.find(type))
   const queues = jobs.map(({ policy }) => names.queue.find(policy.queue))
-  if (![...types, ...queues].every((number) => number !== undefined)) return undefined
+  const areKnown = (numbers: readonly (number | undefined)[]): numbers is readonly number[] =>
+    !numbers.includes(undefined)
+  if (!areKnown(types) || !areKnown(queues)) return undefined
+  const kind = `enqueue ${[...new Set(queues)].join(' ')}`
+  if (refusals.has(kind)) return undefined
   const policies = new Map<NewJob['policy'], string | null>()
   for (const { policy } of jobs) if (!policies.has(policy)) policies.set(policy, packPolicy(policy))
   const times = jobs.map(({ id }) => idTime(id))
   return {
-    sql: put,
-    values: [
-      [...new Set(queues)].sort((a, b) => a! - b!),
-      jobs.map(({ id }) => id),
-      types,
-      queues,
-      jobs.map(({ policy }) => policy.priority),
-      jobs.map(({ policy }) => policies.get(policy)!),
-      jobs.map(({ tags }) => (tags === undefined || tags.length === 0 ? null : JSON.stringify(tags))),
-      jobs.map(({ payload }) => payload),
-      times.reduce((a, b) => Math.min(a, b)),
-      times.reduce((a, b) => Math.max(a, b)),
-    ] as never,
-    hints: [...new Set(jobs.map(({ policy }) => `ready:${policy.queue}` as const))],
-    answer: ([row]) =>
-      (row as { isDone: boolean }).isDone ? jobs.map(({ id }) => ({ id, duplicate: false })) : undefined,
+    statements: [
+      {
+        sql: put,
+        values: [
+          [...new Set(queues)].sort((a, b) => a - b),
+          jobs.map(({ id }) => id),
+          types,
+          queues,
+          jobs.map(({ policy }) => policy.priority),
+          jobs.map(({ policy }) => policies.get(policy)!),
+          jobs.map(({ tags }) => (tags === undefined || tags.length === 0 ? null : JSON.stringify(tags))),
+          jobs.map(({ payload }) => payload),
+          times.reduce((a, b) => Math.min(a, b)),
+          times.reduce((a, b) => Math.max(a, b)),
+        ],
+      },
+    ],
+    answer: ([rows]) => {
+      if (!(rows![0] as { isDone: boolean }).isDone) {
+        refusals.add(kind)
+        return undefined
+      }
+      const hints = new Set(jobs.map(({ policy }) => `ready:${policy.queue}` as const))
+      return { value: jobs.map(({ id }) => ({ id, duplicate: false })), hints }
+    },
   }
 }

@@ -5,6 +5,7 @@
 // (`done`): three index entries in a whole life. What waits for a time or for its key is elsewhere, so a claim reads
 // `live` and the bodies it hands out, nothing else.
 import { expect } from './schema-expect.ts'
+import { handOver } from './schema-hand-over.ts'
 import { put } from './schema-put.ts'
 import { fewVersions } from './schema-versions.ts'
 import { enqueueFromSql } from './sql-enqueue.ts'
@@ -214,5 +215,5 @@ export const migrations: readonly Step[] = [
   { name: '002 enqueue from SQL', sql: enqueueFromSql },
   { name: '003 few versions of a row', sql: fewVersions },
   { name: '004 what must change is counted by the server', sql: expect },
-  { name: '005 plain jobs in one trip', sql: put },
+  { name: '005 plain jobs in one trip', sql: `${put}${handOver}` },
 ]

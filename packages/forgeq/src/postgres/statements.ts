@@ -25,10 +25,13 @@ export class Statements {
     if (known === undefined) {
       known = {
         text: this.text(sql),
-        ...(!this.#isPooled && { name: `forgeq_${this.#known.size}_${/\w+/.exec(sql)![0]}` }),
+        ...(!this.#isPooled && { name: `forgeq_${this.#known.size}_${kindOf(sql)}` }),
       }
       this.#known.set(sql, known)
     }
     return { ...known, values }
   }
 }
+
+/** The function that it calls, or what it does. */
+const kindOf = (sql: string): string => (/^\s*SELECT (?:\* FROM )?forgeq\.(\w+)\(/.exec(sql) ?? /(\w+)/.exec(sql)!)[1]!

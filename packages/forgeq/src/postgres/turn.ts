@@ -6,6 +6,7 @@ import { stateCodes } from '../store/state-codes.ts'
 import type { Topic } from '../store/store.ts'
 import { Again } from './again.ts'
 import type { Batch } from './batch.ts'
+import type { Held } from './claims.ts'
 import type { Client, Result, Value } from './client.ts'
 import { explainLostCommit, isAnswer } from './failures.ts'
 import { Gates, type GatesOptions } from './gates.ts'
@@ -55,6 +56,8 @@ export class Turn {
   readonly hints: Set<Topic> = new Set()
   /** What it has stored ready, for a claim that looks before that is written; `undefined` where none does. */
   fresh: Fresh[] | undefined
+  /** What it has claimed, as far as it is worth remembering. */
+  readonly taken: Held[] = []
   /** It has put other jobs into lanes: what was read there before is not all. */
   hasFilledLanes = false
   /** Earliest instant at which something of this transaction is due. */

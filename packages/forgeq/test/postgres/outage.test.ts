@@ -71,9 +71,9 @@ test('an enqueue in one statement whose connection breaks before it is done is m
 })
 
 for (const [name, lose] of [
-  ['is lost', () => proxy.loseAnswerTo('.put(', 'SELECT 1')],
+  ['is lost', () => proxy.loseAnswerTo('_put', 'SELECT 1')],
   // The server says that a statement is done, and then commits it.
-  ['comes, but not to its end,', () => proxy.endAfter('.put(', 'SELECT 1')],
+  ['comes, but not to its end,', () => proxy.endAfter('_put', 'SELECT 1')],
 ] as const) {
   test(`an enqueue in one statement whose answer ${name} is not known, and a duplicate when it was done`, async () => {
     const store = postgres(proxy.urlOf(url), { schema: database.schema(), allowUnsafe: true })
@@ -115,7 +115,7 @@ test('an exchange whose answer is lost at the commit is sent again and loses not
   await store.register(registration('w'))
   const wants = [{ queue: 'default', slots: 5 }]
   const request = { worker: 'w', turn: 1, settlements: [], wants, slots: 5, notes: [] }
-  proxy.loseAnswerTo('COMMIT')
+  proxy.loseNextCommit()
   await assert.rejects(store.exchange(request), (error) => ForgeError.is(error, 'OUTCOME_UNKNOWN'))
   const again = await store.exchange(request)
   assert.ok(!again.closed)
@@ -211,7 +211,7 @@ for (const [name, play] of Object.entries(lostCommits)) {
   test(`lost commit: ${name}: once, whether its answer came or not`, async () => {
     const store = postgres(proxy.urlOf(url), { schema: database.schema(), allowUnsafe: true })
     await store.open()
-    await play(store, () => proxy.loseAnswerTo('COMMIT'))
+    await play(store, () => proxy.loseNextCommit())
     await store.close()
   })
 }

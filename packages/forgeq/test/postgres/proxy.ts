@@ -17,10 +17,17 @@ interface Lost {
   readonly answer: string
 }
 
+/** Transactions, and statements that commit by themselves. */
+const commits: readonly Lost[] = [
+  { asked: 'COMMIT', answer: 'COMMIT' },
+  { asked: '_put', answer: 'SELECT ' },
+  { asked: '_hand_over', answer: 'SELECT ' },
+]
+
 export class Proxy {
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
-  #losing: Lost | undefined
+  #losing: readonly Lost[] = []
   #drops: Direction | undefined
   #muting: string | undefined
   #ending: Lost | undefined
@@ -51,7 +58,12 @@ export class Proxy {
 
   /** What is asked next in these words arrives and is done; its answer, and what is answered on the way, is lost with the connection. */
   loseAnswerTo(asked: string, answer = asked): void {
-    this.#losing = { asked, answer }
+    this.#losing = [{ asked, answer }]
+  }
+
+  /** The same for whatever commits next. */
+  loseNextCommit(): void {
+    this.#losing = commits
   }
 
   /** The next command of this name arrives and is done, and nobody is told; its connection stays open. */
@@ -96,9 +108,8 @@ export class Proxy {
     client.on('data', (data) => {
       this.sent.push(...frontend.read(data))
       if (this.#muting !== undefined && data.includes(this.#muting)) [isMute, this.#muting] = [true, undefined]
-      if (this.#losing !== undefined && data.includes(this.#losing.asked)) {
-        ;[lost, this.#losing] = [this.#losing.answer, undefined]
-      }
+      const losing = this.#losing.find(({ asked }) => data.includes(asked))
+      if (losing !== undefined) [lost, this.#losing] = [losing.answer, []]
       if (this.#ending !== undefined && data.includes(this.#ending.asked)) {
         ;[end, this.#ending] = [this.#ending.answer, undefined]
       }

@@ -64,10 +64,10 @@ test('one that goes silent before the commit has stored nothing, and after it th
   assert.deepEqual(await direct.jobs([id!]), [])
   proxy.heal()
   await forge.enqueue(job, 2)
-  // It gets as far as what commits it, whose answer does not come; the one statement is told to a new connection.
+  // It gets as far as what commits it, whose answer does not come.
   for (const [last, options] of [
     ['COMMIT', later],
-    ['.put(', {}],
+    ['_put', {}],
   ] as const) {
     proxy.muteAfter(last)
     const unknown = await timed(forge.enqueue(job, 3, options))

@@ -1,0 +1,142 @@
+// Exchanges in which nothing is out of the ordinary, as one statement that commits by itself (schema-hand-over.ts).
+import { lastLevel, levelOf, levels } from '../store/lanes.ts'
+import { claimedPolicy, unpackPolicy } from '../store/policy-text.ts'
+import type { Claimed, ExchangeReply, ExchangeRequest } from '../store/records.ts'
+import type { Topic } from '../store/store.ts'
+import type { Claims, Held } from './claims.ts'
+import type { Direct, Refusals } from './direct.ts'
+import type { Heads } from './heads.ts'
+import type { Names } from './names.ts'
+
+const handOver = /* sql */ `
+  SELECT * FROM forgeq.hand_over($1, $2::bigint, $3::int[],
+    $4::uuid[], $5::int[], $6::int[], $7::bigint[], $8::int[], $9::bigint[], $10::bigint[], $11::text[],
+    $12::int[], $13::int[], $14::int, $15::int[], $16::int[], $17::bigint[], $18::int[], $19::bigint)`
+
+/** What a worker with more slots has to ask for again. */
+const mostRows = 2_000
+
+interface Head {
+  readonly now: number
+  readonly due: number | null
+  readonly cancelled: readonly (readonly [job: string, claim: number])[] | null
+  readonly is_cut: boolean
+}
+
+interface Row {
+  readonly of_queue: number
+  readonly of_lane: number
+  readonly of_seq: number
+  readonly id: string
+  readonly type: string
+  readonly claim: number
+  readonly attempt: number
+  readonly payload: string
+  readonly created_at: number
+  readonly policy: string | null
+  readonly attempt_base: number
+  readonly is_unique: boolean
+}
+
+export interface Knowing {
+  readonly names: Names
+  readonly heads: Heads
+  readonly claims: Claims
+  readonly refusals: Refusals
+  readonly isAwaited: (id: string) => boolean
+}
+
+/** `undefined` for what takes a transaction. */
+export const handOverDirectly = (knowing: Knowing, request: ExchangeRequest): Direct<ExchangeReply> | undefined => {
+  const { names, heads, claims, refusals } = knowing
+  const { worker, turn, settlements, notes, slots } = request
+  // Whatever settles them, they are not held any longer.
+  const held = settlements.map(({ job }) => claims.take(worker, job))
+  const wants = slots === 0 ? [] : request.wants.filter((want) => want.slots > 0)
+  const kind = `exchange ${wants.map(({ queue }) => queue).join(' ')}`
+  if (notes.length > 0 || refusals.has(kind)) return undefined
+  const results: (string | null)[] = []
+  for (const [i, settlement] of settlements.entries()) {
+    if (settlement.outcome !== 'complete' || (settlement.followUps ?? []).length > 0) return undefined
+    if (held[i]?.claim !== settlement.claim) return undefined
+    results.push(settlement.result)
+  }
+  const theirs = held as readonly Held[]
+  const known = wants.flatMap((want) => {
+    const queue = names.queue.find(want.queue)
+    return queue === undefined ? [] : [{ ...want, number: queue }]
+  })
+  if (known.length + theirs.length === 0) return undefined
+  const parts = known.map(({ number }) => ({ number, ...heads.segments(number, levels(0, lastLevel)) }))
+  const entered = new Set([...known.map(({ number }) => number), ...theirs.map(({ queue }) => queue)])
+  const most = Math.min(slots, mostRows)
+  const values = [
+    worker,
+    turn,
+    [...entered].sort((a, b) => a - b),
+    theirs.map(({ job }) => job),
+    theirs.map(({ queue }) => queue),
+    theirs.map(({ lane }) => lane),
+    theirs.map(({ seq }) => seq),
+    theirs.map(({ claim }) => claim),
+    theirs.map((one) => one.turn),
+    theirs.map(({ keepMs }) => keepMs),
+    results,
+    known.map(({ number }) => number),
+    known.map((want) => Math.min(want.slots, most)),
+    known.length === 0 ? 0 : most,
+    parts.flatMap(({ number, first }) => first.map(() => number)),
+    parts.flatMap(({ first }) => first),
+    parts.flatMap(({ after }) => after),
+    parts.flatMap(({ last }) => last),
+    heads.later,
+  ]
+  const answer = ([head, ...rows]: readonly unknown[]) => {
+    if (head === undefined) {
+      refusals.add(kind)
+      return undefined
+    }
+    const { now, due, cancelled, is_cut: isCut } = head as Head
+    const taken = rows as readonly Row[]
+    claims.add(
+      worker,
+      taken.filter((row) => !row.is_unique).map((row) => heldOf(row, turn)),
+    )
+    for (const { of_queue, of_lane } of taken) heads.met(of_queue, of_lane)
+    const value: ExchangeReply = {
+      closed: false,
+      verdicts: settlements.map(() => 'applied'),
+      claimed: taken.map((row) => claimedOf(names, row)),
+      orders: (cancelled ?? []).map(([job, claim]) => ({ job, claim, order: 'cancel' })),
+      suspects: false,
+      more: isCut || (most < slots && taken.length === most),
+      nextDueAt: due,
+      now,
+    }
+    const hints = theirs.filter(({ job }) => knowing.isAwaited(job)).map(({ job }): Topic => `ended:${job}`)
+    return { value, hints }
+  }
+  return { statements: [{ sql: handOver, values }], answer: ([rows]) => answer(rows!) }
+}
+
+const heldOf = (row: Row, turn: number): Held => ({
+  job: row.id,
+  queue: row.of_queue,
+  lane: row.of_lane,
+  seq: row.of_seq,
+  claim: row.claim,
+  turn,
+  keepMs: unpackPolicy(row.policy).keepResultMs,
+})
+
+const claimedOf = (names: Names, row: Row): Claimed => ({
+  job: row.id,
+  claim: row.claim,
+  type: row.type,
+  payload: row.payload,
+  attempt: row.attempt,
+  attemptBase: row.attempt_base,
+  crashes: 0,
+  createdAt: row.created_at,
+  policy: claimedPolicy(row.policy, names.queue.name(row.of_queue), levelOf(row.of_lane), row.attempt_base),
+})

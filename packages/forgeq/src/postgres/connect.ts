@@ -73,12 +73,15 @@ export const settingsHere: string = Object.entries({ ...planning, ...bounds })
   .map(([name, value]) => `set_config('${name}', '${value}', true)`)
   .join(', ')
 
+/** What others have committed counts as soon as their lock is there, whatever the role says. */
+const isolation = { default_transaction_isolation: 'read\\ committed' }
+
 const int8 = 20
 
 /** What a connection is asked for at its start; a pooler knows nothing of sessions, and refuses what is meant for one. */
 const session: object = {
   ...bounds,
-  options: Object.entries(planning)
+  options: Object.entries({ ...planning, ...isolation })
     .map(([name, value]) => `-c ${name}=${value}`)
     .join(' '),
 }

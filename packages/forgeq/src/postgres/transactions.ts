@@ -21,6 +21,7 @@ import { inOrder, Turn, type Begun } from './turn.ts'
 export type Promised = 'all' | 'nothing' | 'look'
 
 const begin = /* sql */ `SELECT forgeq.moment() AS now, nextval('forgeq.turn') AS seq`
+const beginWork = /* sql */ `BEGIN ISOLATION LEVEL READ COMMITTED`
 const beginLook = /* sql */ `BEGIN ISOLATION LEVEL REPEATABLE READ`
 const light = /* sql */ `, set_config('synchronous_commit', 'off', true)`
 
@@ -141,7 +142,7 @@ export class Transactions {
 
   async #begin(client: Pooled, promised: Promised): Promise<Begun> {
     const sql = `${begin}${promised === 'all' ? '' : light}${this.#settings}`
-    const begun = client.query(this.#statements.query(promised === 'look' ? beginLook : 'BEGIN', []))
+    const begun = client.query(this.#statements.query(promised === 'look' ? beginLook : beginWork, []))
     const answer = client.query(this.#statements.query(sql, []))
     await inOrder([begun, answer])
     return (await answer).rows[0] as Begun

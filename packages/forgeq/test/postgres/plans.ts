@@ -1,4 +1,6 @@
 // Explains statements: which of them walk a table that grows with the number of jobs, whatever the planner believes.
+import assert from 'node:assert/strict'
+import pg from 'pg'
 import type { Value } from '#src/postgres/client.js'
 import { planning } from '#src/postgres/connect.js'
 import { Statements } from '#src/postgres/statements.js'
@@ -42,6 +44,44 @@ const takesTheFirst = (lines: readonly string[], i: number): boolean =>
   lines[i]!.includes('Index') &&
   !(lines[i + 1] ?? '').includes('Filter:')
 
+const walksIn = (lines: readonly string[]): string[] => {
+  const begins = (i: number): boolean => /(Index|TID) Cond/.test(lines[i + 1] ?? '') || takesTheFirst(lines, i)
+  const isWalk = (line: string, i: number): boolean => growing.test(line) && !few.test(line) && !begins(i)
+  return lines.filter((line, i) => isWalk(line, i) || isSortOfMany(lines, i))
+}
+
+/**
+ * The same for all that a statement makes functions ask, which is run for that and undone; and how many plans there were. It
+ * takes a server that has auto_explain.
+ */
+export async function walksInside(
+  { url }: TestDatabase,
+  text: string,
+  values: readonly Value[],
+): Promise<{ readonly plans: number; readonly walks: readonly string[] }> {
+  const client = new pg.Client(url)
+  const plans: string[][] = []
+  client.on('notice', ({ message = '' }) => {
+    const lines = message.split('\n')
+    plans.push(lines.slice(lines.findIndex((line) => line.includes('(cost='))))
+  })
+  await client.connect()
+  try {
+    await client.query(
+      `LOAD 'auto_explain'; SET auto_explain.log_min_duration = 0; SET auto_explain.log_level = notice`,
+    )
+    for (const [name, value] of Object.entries(planning)) await client.query(`SET ${name} = ${value}`)
+    await client.query('BEGIN; SET auto_explain.log_nested_statements = on')
+    plans.length = 0
+    const { rows } = await client.query(text, [...values])
+    assert.ok(rows.length > 0, 'it was refused')
+    await client.query('ROLLBACK')
+  } finally {
+    await client.end()
+  }
+  return { plans: plans.length, walks: plans.flatMap(walksIn) }
+}
+
 /** The lines of a plan, made with the settings of the store, that read a growing table without a place to begin at. */
 export async function walks({ client }: TestDatabase, schema: string, sql: string): Promise<string[]> {
   const parameters = new Set(sql.match(/\$\d+/g)).size
@@ -50,10 +90,7 @@ export async function walks({ client }: TestDatabase, schema: string, sql: strin
   await client.query(`PREPARE explained AS ${new Statements(schema, false).text(sql)}`)
   try {
     const { rows } = await client.query<{ 'QUERY PLAN': string }>(`EXPLAIN EXECUTE explained${values}`)
-    const lines = rows.map((row) => row['QUERY PLAN'])
-    const begins = (i: number): boolean => /(Index|TID) Cond/.test(lines[i + 1] ?? '') || takesTheFirst(lines, i)
-    const isWalk = (line: string, i: number): boolean => growing.test(line) && !few.test(line) && !begins(i)
-    return lines.filter((line, i) => isWalk(line, i) || isSortOfMany(lines, i))
+    return walksIn(rows.map((row) => row['QUERY PLAN']))
   } finally {
     await client.query('DEALLOCATE explained')
   }

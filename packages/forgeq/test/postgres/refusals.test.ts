@@ -124,6 +124,31 @@ test('a limit of the role for statements is not ours: the store has its own', as
   await store.close()
 })
 
+test('how far transactions are kept apart is not for the role to say: limits need to see what others have committed', async () => {
+  await client.query(`CREATE ROLE apart LOGIN; ALTER ROLE apart SET default_transaction_isolation = 'serializable'`)
+  await client.query('GRANT CREATE ON DATABASE postgres TO apart')
+  const url = server.url.replace('postgres@', 'apart@')
+  const store = open('apart', url)
+  await store.enqueue([newJob()], { atomic: true })
+  const note = /* sql */ `
+    CREATE TABLE apart.seen (isolation text);
+    GRANT INSERT ON apart.seen TO PUBLIC;
+    CREATE FUNCTION apart.see() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      INSERT INTO apart.seen VALUES (current_setting('transaction_isolation'));
+      RETURN NEW;
+    END $$;
+    CREATE TRIGGER see BEFORE INSERT ON apart.job FOR EACH ROW EXECUTE FUNCTION apart.see()`
+  await client.query(note)
+  // In one statement, and in a transaction.
+  await store.enqueue([newJob()], { atomic: true })
+  await store.enqueue([{ ...newJob(), delayMs: 60_000 }], { atomic: true })
+  assert.deepEqual((await client.query('SELECT isolation FROM apart.seen')).rows, [
+    { isolation: 'read committed' },
+    { isolation: 'read committed' },
+  ])
+  await store.close()
+})
+
 test('a transaction that waits for a lock is cancelled by hand: it is tried again', async () => {
   const store = open('cancelled')
   await store.enqueue([newJob()], { atomic: true })

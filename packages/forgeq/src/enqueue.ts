@@ -106,7 +106,7 @@ export class Enqueuer {
       return (await Promise.all(sent)).flat()
     } catch (error) {
       const stored = (await Promise.allSettled(sent)).flatMap((one) => (one.status === 'fulfilled' ? one.value : []))
-      throw stored.length === 0 ? error : tellProgress(error, stored.length, jobs.length)
+      throw tellProgress(error, stored.length, jobs.length)
     }
   }
 
@@ -208,8 +208,7 @@ export class Enqueuer {
 const notOpened = (): ForgeError =>
   new ForgeError('STORE_UNAVAILABLE', 'the store did not open in time; nothing was sent to it')
 
-const notAnswered = (): ForgeError =>
-  new ForgeError('OUTCOME_UNKNOWN', 'the store did not answer in time; enqueue again with the same id')
+const notAnswered = (): ForgeError => new ForgeError('OUTCOME_UNKNOWN', 'the store did not answer in time')
 
 function answer({ resolve, reject }: Waiting, enqueued: Enqueued): void {
   try {
@@ -231,11 +230,23 @@ function refuse(enqueued: Enqueued, at?: string): void {
 }
 
 /** Each caller learns the id of its own job. */
-const forJob = (error: unknown, id: string): unknown =>
-  ForgeError.is(error) ? new ForgeError(error.code, error.message, { cause: error, id }) : error
+const forJob = (error: unknown, id: string): unknown => {
+  if (!ForgeError.is(error)) return error
+  const isUnknown = error.code === 'OUTCOME_UNKNOWN'
+  const message = isUnknown ? `whether the job is stored is not known; enqueue it again with id ${id}` : error.message
+  return new ForgeError(error.code, message, { cause: error, id })
+}
 
-const tellProgress = (error: unknown, stored: number, all: number): unknown =>
-  ForgeError.is(error)
+const unknownProgress = (cause: ForgeError, stored: number, all: number): ForgeError => {
+  const known =
+    stored === 0 ? `whether the ${all} jobs are stored` : `${stored} of the ${all} jobs are stored, of the others it`
+  const advice = 'a call whose jobs have ids of their own can be made again, and makes no second job of any'
+  return new ForgeError('OUTCOME_UNKNOWN', `${known} is not known; ${advice}`, { cause })
+}
+
+const tellProgress = (error: unknown, stored: number, all: number): unknown => {
+  if (ForgeError.is(error, 'OUTCOME_UNKNOWN')) return unknownProgress(error, stored, all)
+  return ForgeError.is(error) && stored > 0
     ? new ForgeError(error.code, `${error.message} (${stored} of the ${all} jobs are stored)`, {
         cause: error,
         ...(error.id !== undefined && { id: error.id }),
@@ -243,3 +254,4 @@ const tellProgress = (error: unknown, stored: number, all: number): unknown =>
         ...(error.problems !== undefined && { problems: error.problems }),
       })
     : error
+}

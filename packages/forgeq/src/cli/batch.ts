@@ -96,13 +96,16 @@ interface Tally {
 
 const acceptedOf = ({ stored, replaced, duplicates }: Tally): number => stored + replaced + duplicates
 
-const stopped = (error: ForgeError, lines: readonly Line[], tally: Tally): ForgeError =>
-  new ForgeError(
-    error.code,
-    `${error.message}; stopped in lines ${lines[0]!.number} to ${lines.at(-1)!.number}, ${acceptedOf(tally)} jobs are ` +
-      'stored; lines that carry an id of their own can be sent again without making a second job',
-    { cause: error },
-  )
+const stopped = (error: ForgeError, lines: readonly Line[], tally: Tally): ForgeError => {
+  const where = `lines ${lines[0]!.number} to ${lines.at(-1)!.number}`
+  const stored = `${acceptedOf(tally)} jobs are stored`
+  const what =
+    error.code === 'OUTCOME_UNKNOWN'
+      ? `the store did not answer: whether the jobs of ${where} are stored is not known, where that is not said of a line; ${stored}`
+      : `${error.message}; stopped in ${where}, ${stored}`
+  const advice = 'lines that carry an id of their own can be sent again without making a second job'
+  return new ForgeError(error.code, `${what}; ${advice}`, { cause: error })
+}
 
 function inWords({ stored, replaced, duplicates, refused }: Tally): string {
   const parts = [`${stored.toLocaleString('en')} enqueued`]

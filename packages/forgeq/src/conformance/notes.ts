@@ -43,6 +43,21 @@ export const notesCases: readonly Case[] = area('notes', {
     ])
   },
 
+  'a line may hold any character, but NUL becomes U+FFFD': async (s) => {
+    const id = await s.add()
+    const worker = await s.worker()
+    const { job, claim } = await worker.claimOne()
+    const progress = { done: 1, label: 'a\0b' }
+    await s.store.beat(worker.id, null, [{ job, claim, progress, logs: [line('a\0b'), line('{"\\,\u2028"}')] }])
+    await worker.exchange({ notes: [{ job, claim, logs: [line('\0')] }] })
+    const { logs = [], progress: kept } = await s.job(id)
+    assert.deepEqual(kept, progress)
+    assert.deepEqual(
+      logs.map(({ message }) => message),
+      ['a\uFFFDb', '{"\\,\u2028"}', '\uFFFD'],
+    )
+  },
+
   'what a try says in the exchange that ends it is kept': async (s) => {
     const id = await s.add()
     const worker = await s.worker()

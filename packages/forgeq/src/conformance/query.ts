@@ -79,6 +79,20 @@ export const queryCases: readonly Case[] = area('query', {
     }
   },
 
+  'nothing is found by what no job can have': async (s) => {
+    await s.add()
+    for (const filter of [
+      { type: 'a\0' },
+      { queue: '\0' },
+      { tag: '\0' },
+      { type: '\ud800' },
+      { queue: 'x'.repeat(10_000) },
+    ]) {
+      assert.deepEqual((await s.store.find(filter, null, 10)).jobs, [])
+    }
+    assert.deepEqual(await s.store.jobs(['\0', '\ud800', '']), [])
+  },
+
   'a page with the last job has no cursor': async (s) => {
     await s.addMany(3)
     for (const filter of [{}, { state: 'ready' }] as const) {

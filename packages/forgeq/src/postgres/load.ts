@@ -5,6 +5,7 @@ import { deadlineOf, lastOrder, verdictOn, workersIn, type Images, type JobImage
 import { packPolicy } from '../store/policy-text.ts'
 import { stateCodes } from '../store/state-codes.ts'
 import { packHold } from '../store/unique-hold.ts'
+import { storable } from '../store/storable.ts'
 import type { Batch } from './batch.ts'
 import { imagesOf } from './dump.ts'
 import { addTraces, queuesIn } from './load-traces.ts'
@@ -146,7 +147,7 @@ const addPast = (turn: Turn, { id, attempts, progress, logs }: JobImage, workers
   let bytes = 0
   for (const [i, { at, claim, level, message }] of logs.entries()) {
     bytes += Buffer.byteLength(message)
-    turn.push(addLine, id, i + 1, at, claim, level, message)
+    turn.push(addLine, id, i + 1, at, claim, level, storable(message))
   }
   turn.push(addSize, id, logs.length, bytes)
 }

@@ -64,8 +64,9 @@ class Interned {
     this.#names.set(id, name)
   }
 
+  /** No name has a NUL, which the server would not even look for. */
   #unknown(names: Iterable<string>): string[] {
-    return [...new Set(names)].filter((name) => !this.#ids.has(name))
+    return [...new Set(names)].filter((name) => !this.#ids.has(name) && !name.includes('\0'))
   }
 }
 

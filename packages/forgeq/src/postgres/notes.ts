@@ -1,6 +1,7 @@
 // Progress and logs of running jobs, fenced like settlements and bounded per job.
 import { caps } from '../core/caps.ts'
 import type { Note } from '../store/records.ts'
+import { storable } from '../store/storable.ts'
 import type { Batch } from './batch.ts'
 import { placesOf } from './place.ts'
 import type { Turn } from './turn.ts'
@@ -53,7 +54,7 @@ const addLogs = async (turn: Turn, notes: readonly Note[]): Promise<void> => {
       if (size.lines >= caps.logLines || size.bytes + bytes > caps.logBytes) break
       size.lines++
       size.bytes += bytes
-      turn.push(addLine, note.job, size.lines, turn.now - line.ageMs, note.claim, line.level, line.message)
+      turn.push(addLine, note.job, size.lines, turn.now - line.ageMs, note.claim, line.level, storable(line.message))
     }
   }
   const all = [...known.values()]

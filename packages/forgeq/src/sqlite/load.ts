@@ -14,6 +14,7 @@ import {
 import { freshLane, laneOf } from '../store/lanes.ts'
 import { stateCodes } from '../store/state-codes.ts'
 import { packHold } from '../store/unique-hold.ts'
+import { storable } from '../store/storable.ts'
 import { imageById } from './dump.ts'
 import { announce } from './lease.ts'
 import type { Turn } from './turn.ts'
@@ -114,7 +115,7 @@ const addPast = (turn: Turn, seq: number, { attempts, progress, logs }: JobImage
   let bytes = 0
   for (const [i, { at, claim, level, message }] of logs.entries()) {
     bytes += Buffer.byteLength(message)
-    turn.sql(addLine).run(seq, i + 1, at, claim, level, message)
+    turn.sql(addLine).run(seq, i + 1, at, claim, level, storable(message))
   }
   turn.sql(addSize).run(seq, logs.length, bytes)
 }

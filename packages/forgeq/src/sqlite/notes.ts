@@ -1,6 +1,7 @@
 // Progress and logs of running jobs, fenced like settlements and bounded per job.
 import { caps } from '../core/caps.ts'
 import type { Note } from '../store/records.ts'
+import { storable } from '../store/storable.ts'
 import type { Turn } from './turn.ts'
 
 const heldBy = /* sql */ `
@@ -33,7 +34,7 @@ const addLogs = (turn: Turn, job: number, note: Note): void => {
     if (lines >= caps.logLines || bytes + size > caps.logBytes) break
     lines++
     bytes += size
-    turn.sql(addLine).run(job, lines, turn.now - line.ageMs, note.claim, line.level, line.message)
+    turn.sql(addLine).run(job, lines, turn.now - line.ageMs, note.claim, line.level, storable(line.message))
   }
   turn.sql(setSize).run(job, lines, bytes)
 }

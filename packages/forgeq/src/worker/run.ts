@@ -4,13 +4,15 @@ import type { Isolation } from '../core/policy.ts'
 import type { Handler } from '../job.ts'
 import { isolationOf } from './handler-module.ts'
 import type { Claimed, LogLine, NewJob, Note, Progress, Settlement } from '../store/records.ts'
+import { storable } from '../store/storable.ts'
 import { caps } from '../core/caps.ts'
 
 /** In characters: one huge line must not use up what is kept for all, nor fill the log of the process. */
 const longestLine = 16_384
 
+/** A line as it is kept, and told. */
 export const boundLine = (text: string): string =>
-  text.length > longestLine ? `${text.slice(0, longestLine - 1)}…` : text
+  storable(text.length > longestLine ? `${text.slice(0, longestLine - 1)}…` : text)
 
 interface Line {
   readonly level: LogLine['level']

@@ -182,6 +182,15 @@ test('enqueue: an id that another job has fails this job, not the worker', async
   assert.equal((await forge.admin.job(id))?.reason, 'exhausted')
 })
 
+test('a line has no NUL, which not every store could keep', async (t) => {
+  const forge = testForge()
+  t.after(() => forge.close())
+  const odd = defineJob('odd', { input: typed<string>() }, ({ input, log }) => log.info('got %s', input))
+  const { id } = await forge.enqueue(odd, 'a\0b')
+  assert.equal((await forge.drain([odd])).completed, 1)
+  assert.equal((await forge.admin.job(id, ['logs']))?.logs?.[0]?.message, 'got a\uFFFDb')
+})
+
 test('a huge line is cut, and leaves room for others', async (t) => {
   const forge = testForge()
   t.after(() => forge.close())

@@ -93,7 +93,8 @@ export class ForgeQ implements AsyncDisposable {
 
   /**
    * Stores many jobs: all inputs are checked before the first is sent, every 1000 are stored together or not at all.
-   * Errors as with `enqueue`; their problems begin with the place in the list: `[3].to`.
+   * Errors as with `enqueue`; their problems begin with the place in the list: `[3].to`. Of more than 1000 jobs some may be
+   * stored all the same: then the message says how many. After OUTCOME_UNKNOWN only jobs with an `id` can be sent again.
    */
   enqueueMany<In, Out>(
     job: Job<In, any, Out>,

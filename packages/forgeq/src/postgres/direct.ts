@@ -1,18 +1,19 @@
-// Calls that can be done without a transaction around them: by one statement, or by a few that go together.
+// Calls whose whole transaction is known beforehand, and so goes to the server in one message.
 import type { Topic } from '../store/store.ts'
 import type { Value } from './client.ts'
 
 export interface Direct<T> {
-  /** Sent together they are done together, or none of them is. */
+  /** What is not tried again for a while when the server refuses it. */
+  readonly kinds: readonly string[]
   readonly statements: readonly { readonly sql: string; readonly values: readonly Value[] }[]
   /**
    * The call's answer by the rows of each, and what is told now that it stands. `undefined`: the call itself has written
-   * nothing, and a transaction has to do it.
+   * nothing, and a longer transaction has to do it.
    */
   answer(rows: readonly (readonly unknown[])[]): { readonly value: T; readonly hints: Iterable<Topic> } | undefined
 }
 
-/** Where one statement was not enough it is not tried again for so long: what was in its way is there for longer than that. */
+/** Where that was not enough it is not tried again for so long: what was in its way is there for longer than that. */
 const restMs = 1_000
 const mostKinds = 1_000
 

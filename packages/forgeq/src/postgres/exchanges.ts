@@ -106,6 +106,7 @@ export class Exchanges {
         if (put === undefined || handOver === undefined) return undefined
         this.#written.add(request)
         return {
+          kinds: [...put.kinds, ...handOver.kinds],
           // In the order in which all lock: the worker, then queues.
           statements: [{ sql: holdWorker, values: [[request.worker]] }, ...put.statements, ...handOver.statements],
           answer: ([, ...rows]) => {

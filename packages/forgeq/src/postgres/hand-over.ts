@@ -93,7 +93,6 @@ export const handOverDirectly = (knowing: Knowing, request: ExchangeRequest): Di
   ]
   const answer = ([head, ...rows]: readonly unknown[]) => {
     if (head === undefined) {
-      refusals.add(kind)
       return undefined
     }
     const { now, due, cancelled, is_cut: isCut } = head as Head
@@ -116,7 +115,7 @@ export const handOverDirectly = (knowing: Knowing, request: ExchangeRequest): Di
     const hints = theirs.filter(({ job }) => knowing.isAwaited(job)).map(({ job }): Topic => `ended:${job}`)
     return { value, hints }
   }
-  return { statements: [{ sql: handOver, values }], answer: ([rows]) => answer(rows!) }
+  return { kinds: [kind], statements: [{ sql: handOver, values }], answer: ([rows]) => answer(rows!) }
 }
 
 const heldOf = (row: Row, turn: number): Held => ({

@@ -9,7 +9,7 @@ import { Deadline } from './deadline.ts'
 import { Refusals, type Direct } from './direct.ts'
 import { Refused } from '../core/refusal.ts'
 import { Exchanges } from './exchanges.ts'
-import { explainFailure, explainLostCommit, isAnswer } from './failures.ts'
+import { explainFailure } from './failures.ts'
 import { Heads } from './heads.ts'
 import { checkSchema, knownVersion, migrate, type Place } from './migrate.ts'
 import { Names } from './names.ts'
@@ -21,7 +21,7 @@ import { reach, type Way } from './reach.ts'
 import type { Step } from './schema.ts'
 import { Statements } from './statements.ts'
 import { Transactions } from './transactions.ts'
-import { inOrder, type Turn } from './turn.ts'
+import type { Turn } from './turn.ts'
 
 export interface LinkOptions {
   readonly url: string
@@ -225,7 +225,7 @@ export class Link {
       if (answer !== undefined && operation.quietWrites === true) committed(method)
       if (answer !== undefined) return answer
     }
-    const direct = this.#isPooled ? undefined : operation.direct?.(this.#memory, ...args)
+    const direct = operation.direct?.(this.#memory, ...args)
     if (direct !== undefined) {
       const answer = await this.#askDirectly(direct, deadline)
       if (answer !== undefined) committed(method)
@@ -267,29 +267,17 @@ export class Link {
   }
 
   /** `undefined` when it was refused: nothing is stored. */
-  async #askDirectly({ statements, answer }: Direct<unknown>, deadline: Deadline): Promise<unknown> {
-    let client: Pooled
+  async #askDirectly(direct: Direct<unknown>, deadline: Deadline): Promise<unknown> {
+    this.#forgetQuiet()
     try {
-      client = await deadline.wait(this.#pool.connect(), (late) => late.release())
-    } catch (error) {
-      throw explainFailure(error)
-    }
-    const unwatch = deadline.watch(client)
-    try {
-      const asked = statements.map(({ sql, values }) => client.query(this.#statements.query(sql, values)))
-      await inOrder(asked)
-      client.release()
-      const answered = answer((await Promise.all(asked)).map(({ rows }) => rows))
+      const results = await this.#transactions.atOnce(direct.statements, deadline)
+      const answered = results && direct.answer(results)
       if (answered !== undefined) this.#announce(answered.hints, Infinity)
+      else for (const kind of direct.kinds) this.#memory.refusals.add(kind)
       return answered?.value
     } catch (error) {
-      client.release(error as Error)
       this.#heads.forget()
-      // The transaction tells what it was, or gets through.
-      if (isAnswer(error)) return undefined
-      throw explainLostCommit(error)
-    } finally {
-      unwatch()
+      throw error
     }
   }
 

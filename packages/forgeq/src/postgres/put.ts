@@ -35,6 +35,7 @@ export const putDirectly = (
   for (const { policy } of jobs) if (!policies.has(policy)) policies.set(policy, packPolicy(policy))
   const times = jobs.map(({ id }) => idTime(id))
   return {
+    kinds: [kind],
     statements: [
       {
         sql: put,
@@ -54,7 +55,6 @@ export const putDirectly = (
     ],
     answer: ([rows]) => {
       if (!(rows![0] as { isDone: boolean }).isDone) {
-        refusals.add(kind)
         return undefined
       }
       const hints = new Set(jobs.map(({ policy }) => `ready:${policy.queue}` as const))

@@ -2,10 +2,11 @@
 // than it knew. Decides nothing about what is written.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ForgeError } from '../core/errors.ts'
-import type { Client, Pool, Pooled } from './client.ts'
+import type { Client, Pool, Pooled, Result, Value } from './client.ts'
 import { settingsHere } from './connect.ts'
 import type { Deadline } from './deadline.ts'
-import { explainFailure, isCancelled, isCollision } from './failures.ts'
+import type { Direct } from './direct.ts'
+import { explainFailure, explainLostCommit, isAnswer, isCancelled, isCollision } from './failures.ts'
 import type { Seen } from './gates.ts'
 import type { Heads } from './heads.ts'
 import type { Names } from './names.ts'
@@ -21,7 +22,8 @@ import { inOrder, Turn, type Begun } from './turn.ts'
 export type Promised = 'all' | 'nothing' | 'look'
 
 const begin = /* sql */ `SELECT forgeq.moment() AS now, nextval('forgeq.turn') AS seq`
-const beginWork = /* sql */ `BEGIN ISOLATION LEVEL READ COMMITTED`
+/** Through a pooler the session is nobody's. */
+const beginPooled = /* sql */ `BEGIN ISOLATION LEVEL READ COMMITTED`
 const beginLook = /* sql */ `BEGIN ISOLATION LEVEL REPEATABLE READ`
 const light = /* sql */ `, set_config('synchronous_commit', 'off', true)`
 
@@ -48,6 +50,7 @@ export class Transactions {
   readonly #heads: Heads
   readonly #isAwaited: (id: string) => boolean
   readonly #settings: string
+  readonly #beginWork: string
   readonly #seen: Seen = { ruled: new Set(), narrow: new Set(), suspects: false }
   readonly #used = new WeakSet<Pooled>()
 
@@ -58,6 +61,7 @@ export class Transactions {
     this.#heads = heads
     this.#isAwaited = isAwaited
     this.#settings = isPooled ? `, ${settingsHere}` : ''
+    this.#beginWork = isPooled ? beginPooled : 'BEGIN'
   }
 
   /**
@@ -86,6 +90,40 @@ export class Transactions {
         if (attempt > 2) await sleep(Math.min(Math.random() * pauseMs * attempt, deadline.leftMs))
       }
     }
+  }
+
+  /**
+   * A whole transaction in one message; the rows that its statements gave. `undefined` when the server refused it: nothing is
+   * stored, and a transaction of the other kind tells what it was, or gets through.
+   */
+  async atOnce(
+    statements: Direct<unknown>['statements'],
+    deadline: Deadline,
+  ): Promise<(readonly unknown[])[] | undefined> {
+    let client: Pooled
+    try {
+      client = await deadline.wait(this.#pool.connect(), (late) => late.release())
+    } catch (error) {
+      throw explainFailure(error)
+    }
+    this.#used.add(client)
+    const unwatch = deadline.watch(client)
+    const ask = (sql: string, values: readonly Value[] = []): Promise<Result> =>
+      client.query(this.#statements.query(sql, values))
+    const begun = [ask(this.#beginWork), ...(this.#settings === '' ? [] : [ask(`SELECT ${settingsHere}`)])]
+    const asked = statements.map(({ sql, values }) => ask(sql, values))
+    const committed = ask('COMMIT')
+    const [done, end] = await Promise.allSettled([inOrder([...begun, ...asked]), committed])
+    unwatch()
+    if (done.status === 'fulfilled' && end.status === 'fulfilled') {
+      client.release()
+      return (await Promise.all(asked)).map(({ rows }) => rows)
+    }
+    const [failed] = [done, end].filter((one) => one.status === 'rejected')
+    client.release(failed!.reason as Error)
+    this.#heads.forget()
+    if (failed === done && isAnswer(failed.reason)) return undefined
+    throw explainLostCommit(failed!.reason)
   }
 
   async #attempt<T>(
@@ -142,7 +180,7 @@ export class Transactions {
 
   async #begin(client: Pooled, promised: Promised): Promise<Begun> {
     const sql = `${begin}${promised === 'all' ? '' : light}${this.#settings}`
-    const begun = client.query(this.#statements.query(promised === 'look' ? beginLook : beginWork, []))
+    const begun = client.query(this.#statements.query(promised === 'look' ? beginLook : this.#beginWork, []))
     const answer = client.query(this.#statements.query(sql, []))
     await inOrder([begun, answer])
     return (await answer).rows[0] as Begun

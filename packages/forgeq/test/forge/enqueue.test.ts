@@ -198,9 +198,27 @@ test('once an answer was lost, the end is OUTCOME_UNKNOWN with the id, and the s
   const error = await enqueued
   assert.ok(ForgeError.is(error, 'OUTCOME_UNKNOWN'))
   assert.ok(error.id)
+  // Whoever sees only the text can go on, too.
+  assert.ok(error.message.includes(`enqueue it again with id ${error.id}`), error.message)
   tapped.tap('enqueue')
   const again = await forge.enqueue(plain, 1, { id: error.id })
   assert.deepEqual([again.id, again.duplicate], [error.id, true])
+})
+
+test('of many jobs whose answer was lost it is said how many are stored, and how to make the call so that it can be repeated', async (t) => {
+  const { forge, tapped, advance, close } = bench()
+  t.after(close)
+  let calls = 0
+  tapped.tap('enqueue', (next) => {
+    calls += 1
+    return calls === 1 ? next() : Promise.reject(new ForgeError('OUTCOME_UNKNOWN', 'the connection broke'))
+  })
+  const inputs = Array.from({ length: 1_500 }, (_, i) => i)
+  const enqueued = forge.enqueueMany(plain, inputs).catch((error: unknown) => error)
+  await advance(4_000)
+  const error = await enqueued
+  assert.ok(ForgeError.is(error, 'OUTCOME_UNKNOWN'))
+  assert.match(error.message, /^1000 of the 1500 jobs are stored, of the others it is not known; .* ids of their own/)
 })
 
 test('an id carries the time of the store, however wrong the clock of this process is', async (t) => {

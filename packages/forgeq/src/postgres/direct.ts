@@ -7,10 +7,12 @@ export interface Direct<T> {
   readonly kinds: readonly string[]
   readonly statements: readonly { readonly sql: string; readonly values: readonly Value[] }[]
   /**
-   * The call's answer by the rows of each, and what is told now that it stands. `undefined`: the call itself has written
+   * The call's answer by the rows of each, and what is told now that it stands: also when something new is due, if anything is. `undefined`: the call itself has written
    * nothing, and a longer transaction has to do it.
    */
-  answer(rows: readonly (readonly unknown[])[]): { readonly value: T; readonly hints: Iterable<Topic> } | undefined
+  answer(
+    rows: readonly (readonly unknown[])[],
+  ): { readonly value: T; readonly hints: Iterable<Topic>; readonly dueAt?: number } | undefined
 }
 
 /** Where that was not enough it is not tried again for so long: what was in its way is there for longer than that. */

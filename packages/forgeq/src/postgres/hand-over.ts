@@ -1,9 +1,11 @@
 // Exchanges in which nothing is out of the ordinary, as one statement that commits by itself (schema-hand-over.ts).
+import { caps } from '../core/caps.ts'
 import { lastLevel, levelOf, levels } from '../store/lanes.ts'
 import { claimedPolicy, unpackPolicy } from '../store/policy-text.ts'
-import type { Claimed, ExchangeReply, ExchangeRequest } from '../store/records.ts'
+import type { Claimed, ExchangeReply, ExchangeRequest, Settlement } from '../store/records.ts'
 import type { Topic } from '../store/store.ts'
 import type { Claims, Held } from './claims.ts'
+import type { Value } from './client.ts'
 import type { Direct, Refusals } from './direct.ts'
 import type { Heads } from './heads.ts'
 import type { Names } from './names.ts'
@@ -11,7 +13,7 @@ import type { Names } from './names.ts'
 const handOver = /* sql */ `
   SELECT * FROM forgeq.hand_over($1, $2::bigint, $3::int[],
     $4::uuid[], $5::int[], $6::int[], $7::bigint[], $8::int[], $9::bigint[], $10::bigint[], $11::text[],
-    $12::int[], $13::int[], $14::int, $15::int[], $16::int[], $17::bigint[], $18::int[], $19::bigint)`
+    $12::bigint[], $13::text[], $14::int[], $15::int[], $16::int, $17::int[], $18::int[], $19::bigint[], $20::int[], $21::bigint)`
 
 /** What a worker with more slots has to ask for again. */
 const mostRows = 2_000
@@ -55,12 +57,7 @@ export const handOverDirectly = (knowing: Knowing, request: ExchangeRequest): Di
   const wants = slots === 0 ? [] : request.wants.filter((want) => want.slots > 0)
   const kind = `exchange ${wants.map(({ queue }) => queue).join(' ')}`
   if (notes.length > 0 || refusals.has(kind)) return undefined
-  const results: (string | null)[] = []
-  for (const [i, settlement] of settlements.entries()) {
-    if (settlement.outcome !== 'complete' || (settlement.followUps ?? []).length > 0) return undefined
-    if (held[i]?.claim !== settlement.claim) return undefined
-    results.push(settlement.result)
-  }
+  if (settlements.some((settlement, i) => !isPlain(settlement) || held[i]?.claim !== settlement.claim)) return undefined
   const theirs = held as readonly Held[]
   const known = wants.flatMap((want) => {
     const queue = names.queue.find(want.queue)
@@ -81,7 +78,8 @@ export const handOverDirectly = (knowing: Knowing, request: ExchangeRequest): Di
     theirs.map(({ claim }) => claim),
     theirs.map((one) => one.turn),
     theirs.map(({ keepMs }) => keepMs),
-    results,
+    settlements.map((one) => (one.outcome === 'complete' ? one.result : null)),
+    ...retriesOf(settlements),
     known.map(({ number }) => number),
     known.map((want) => Math.min(want.slots, most)),
     known.length === 0 ? 0 : most,
@@ -112,10 +110,27 @@ export const handOverDirectly = (knowing: Knowing, request: ExchangeRequest): Di
       nextDueAt: due,
       now,
     }
-    const hints = theirs.filter(({ job }) => knowing.isAwaited(job)).map(({ job }): Topic => `ended:${job}`)
-    return { value, hints }
+    const ended = settlements.filter(({ outcome, job }) => outcome === 'complete' && knowing.isAwaited(job))
+    const delays = settlements.flatMap((one) => (one.outcome === 'retry' ? [one.delayMs] : []))
+    return { value, hints: ended.map(({ job }): Topic => `ended:${job}`), dueAt: now + Math.min(...delays) }
   }
   return { kinds: [kind], statements: [{ sql: handOver, values }], answer: ([rows]) => answer(rows!) }
+}
+
+/** A try that failed has its row in the history, of which only so many are kept. */
+const isPlain = (settlement: Settlement): boolean =>
+  settlement.outcome === 'complete'
+    ? (settlement.followUps ?? []).length === 0
+    : settlement.outcome === 'retry' && settlement.delayMs > 0 && settlement.claim <= caps.attemptsKept
+
+/** After which time each is tried again, and why; `null` when none is. */
+const retriesOf = (settlements: readonly Settlement[]): readonly [Value, Value] => {
+  const retries = settlements.map((one) => (one.outcome === 'retry' ? one : undefined))
+  if (retries.every((one) => one === undefined)) return [null, null]
+  return [
+    retries.map((one) => one?.delayMs ?? null),
+    retries.map((one) => (one === undefined ? null : JSON.stringify(one.error))),
+  ]
 }
 
 const heldOf = (row: Row, turn: number): Held => ({

@@ -272,7 +272,7 @@ export class Link {
     try {
       const results = await this.#transactions.atOnce(direct.statements, deadline)
       const answered = results && direct.answer(results)
-      if (answered !== undefined) this.#announce(answered.hints, Infinity)
+      if (answered !== undefined) this.#announce(answered.hints, answered.dueAt ?? Infinity)
       else for (const kind of direct.kinds) this.#memory.refusals.add(kind)
       return answered?.value
     } catch (error) {

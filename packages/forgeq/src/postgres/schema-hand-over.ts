@@ -1,5 +1,5 @@
 // An exchange in which nothing is out of the ordinary, in one statement that commits by itself: a trip to the server where a
-// transaction takes two (hand-over.ts). It does what exchange.ts does for jobs that complete and have neither keys nor unique
+// transaction takes two (hand-over.ts). It does what exchange.ts does for jobs that complete or are tried again later and have neither keys nor unique
 // keys, in queues that are open to all, while there are no suspects and nothing is parked. Anything else it refuses by an answer
 // without rows, having written nothing but a lease that ran out while it waited.
 import { byteLimit } from '../store/handout.ts'
@@ -12,15 +12,16 @@ import { countDown } from './held.ts'
 import { rarityColumns } from './suspects.ts'
 import { stripeHere } from './tally.ts'
 
-const { ready, running, completed } = stateCodes
+const { scheduled, ready, running, completed } = stateCodes
 
-// What it settles, in columns (`their_`): jobs, where they run, under which claim of which turn, how long they are kept, results.
+// What it settles, in columns (`their_`): jobs, where they run, under which claim of which turn, how long they
+// are kept, results; `their_delays` and `their_errors` of those that are tried again, NULL of those that have completed.
 // What it wants: `queues`, from each at most `most`, `slots` in all, from these segments of lanes. `entered`: all queues, in the one
 // order in which all enter them. The first row of the answer has no job: it tells what every answer tells.
 export const handOver: string = /* sql */ `
 CREATE FUNCTION forgeq.hand_over(uid text, number bigint, entered integer[],
   their_jobs uuid[], their_queues integer[], their_lanes integer[], their_seqs bigint[], their_claims integer[], their_turns bigint[],
-  their_keeps bigint[], their_results text[],
+  their_keeps bigint[], their_results text[], their_delays bigint[], their_errors text[],
   queues integer[], most integer[], slots integer, part_queues integer[], firsts integer[], afters bigint[], lasts integer[],
   due_after bigint)
 RETURNS TABLE (of_queue integer, of_lane integer, of_seq bigint, id uuid, type text, claim integer, attempt integer, payload text,
@@ -39,6 +40,9 @@ DECLARE
   s_starts bigint[];
   s_keeps bigint[];
   s_results text[];
+  s_delays bigint[];
+  s_errors text[];
+  s_queues integer[];
   n_open integer;
   n integer := cardinality(their_jobs);
   gone integer;
@@ -76,10 +80,10 @@ BEGIN
 
   IF n > 0 THEN
     SELECT array_agg(r.ctid), array_agg(k.job), array_agg(k.claim), array_agg(r.attempt), array_agg(r.started_at), array_agg(k.keep),
-      array_agg(k.result)
-    INTO places, s_jobs, s_claims, s_attempts, s_starts, s_keeps, s_results
-    FROM unnest(their_jobs, their_queues, their_lanes, their_seqs, their_claims, their_turns, their_keeps, their_results)
-      AS k (job, queue, lane, seq, claim, turn, keep, result) CROSS JOIN LATERAL (
+      array_agg(k.result), array_agg(k.delay), array_agg(k.error), array_agg(k.queue)
+    INTO places, s_jobs, s_claims, s_attempts, s_starts, s_keeps, s_results, s_delays, s_errors, s_queues
+    FROM unnest(their_jobs, their_queues, their_lanes, their_seqs, their_claims, their_turns, their_keeps, their_results, their_delays,
+      their_errors) AS k (job, queue, lane, seq, claim, turn, keep, result, delay, error) CROSS JOIN LATERAL (
       SELECT ctid, attempt, started_at FROM forgeq.live l WHERE l.queue = k.queue AND l.lane = k.lane AND l.seq = k.seq AND l.job = k.job
         AND l.worker = me.id AND l.claim = k.claim AND l.turn = k.turn AND l.crashes = 0 AND l.key IS NULL AND NOT l.cancelled OFFSET 0) r;
     IF places IS NULL OR cardinality(places) < n THEN RETURN; END IF;
@@ -123,12 +127,24 @@ BEGIN
       (job, state, claim, attempt, crashes, settler, started_at, finished_at, result_until, expires_at, reason, result)
     SELECT k.job, ${completed}, k.claim, k.attempt, 0, me.id, k.started_at, moment, moment + k.keep,
       moment + greatest(k.keep, ${rememberMs}), NULL, k.result
-    FROM unnest(s_jobs, s_claims, s_attempts, s_starts, s_keeps, s_results) AS k (job, claim, attempt, started_at, keep, result);
+    FROM unnest(s_jobs, s_claims, s_attempts, s_starts, s_keeps, s_results, s_delays)
+      AS k (job, claim, attempt, started_at, keep, result, delay) WHERE k.delay IS NULL;
     first_seq := nextval('forgeq.turn');
     INSERT INTO forgeq.expiry (at, seq, jobs)
     SELECT moment + k.keep, first_seq + row_number() OVER () - 1, k.jobs
-    FROM (SELECT greatest(k.keep, ${rememberMs}) AS keep, array_agg(k.job) AS jobs FROM unnest(s_jobs, s_keeps) AS k (job, keep)
-      GROUP BY 1) k;
+    FROM (SELECT greatest(k.keep, ${rememberMs}) AS keep, array_agg(k.job) AS jobs FROM unnest(s_jobs, s_keeps, s_delays) AS k (job, keep, delay)
+      WHERE k.delay IS NULL GROUP BY 1) k;
+    IF their_delays IS NOT NULL THEN
+      INSERT INTO forgeq.attempt (job, claim, attempt, outcome, worker, started_at, ended_at, error)
+      SELECT k.job, k.claim, k.attempt, 'retry', me.id, k.started_at, moment, k.error
+      FROM unnest(s_jobs, s_claims, s_attempts, s_starts, s_delays, s_errors) AS k (job, claim, attempt, started_at, delay, error)
+      WHERE k.delay IS NOT NULL;
+      -- Behind the numbers of expiries, of which there are no more than jobs.
+      INSERT INTO forgeq.later (run_at, seq, job, queue, claim, attempt, crashes, settler)
+      SELECT moment + k.delay, first_seq + n + k.i, k.job, k.queue, k.claim, k.attempt + 1, 0, me.id
+      FROM unnest(s_jobs, s_claims, s_attempts, s_queues, s_delays) WITH ORDINALITY AS k (job, claim, attempt, queue, delay, i)
+      WHERE k.delay IS NOT NULL;
+    END IF;
     ${countDown('SELECT me.id AS worker, e.turn, e.queue, count(*) AS n FROM unnest(their_turns, their_queues) AS e (turn, queue) GROUP BY 2, 3')};
   END IF;
   IF spots IS NOT NULL THEN
@@ -139,7 +155,9 @@ BEGIN
   END IF;
   INSERT INTO forgeq.tally (queue, state, stripe, n)
   SELECT t.queue, t.state, ${stripeHere}, sum(t.n) FROM (
-    SELECT q, ${running}, -1 FROM unnest(their_queues) AS q UNION ALL SELECT q, ${completed}, 1 FROM unnest(their_queues) AS q
+    SELECT q, ${running}, -1 FROM unnest(their_queues) AS q 
+    UNION ALL SELECT k.queue, CASE WHEN k.delay IS NULL THEN ${completed} ELSE ${scheduled} END, 1
+      FROM unnest(s_queues, s_delays) AS k (queue, delay)
     UNION ALL SELECT q, ${ready}, -1 FROM unnest(c_queues) AS q UNION ALL SELECT q, ${running}, 1 FROM unnest(c_queues) AS q
   ) AS t (queue, state, n) GROUP BY t.queue, t.state HAVING sum(t.n) <> 0 ORDER BY t.queue, t.state
   ON CONFLICT (queue, state, stripe) DO UPDATE SET n = tally.n + excluded.n;

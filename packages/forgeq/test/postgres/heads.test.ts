@@ -25,7 +25,7 @@ watchStatements((sql, _, query) => {
 })
 
 /** Of its parameters: its turn, what it settles, behind which numbers it reads lanes, and behind which time what is due. */
-const [turnAt, settledAt, aftersAt, dueAfterAt] = [1, [3, 4, 5, 6, 7, 8, 9, 10], 16, 18]
+const [turnAt, settledAt, aftersAt, dueAfterAt] = [1, [3, 4, 5, 6, 7, 8, 9, 10], 18, 20]
 const aftersOf = ({ values = [] }: Query): readonly number[] => values[aftersAt] as number[]
 
 /** How many pages it reads, from where it began or from the start of the lanes, when it is made once more and undone. */

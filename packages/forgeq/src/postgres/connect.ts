@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ForgeError } from '../core/errors.ts'
 import { breakOff, type Listener, type Pool, type Pooled, type Query, type Result } from './client.ts'
-import { hasNoRoom } from './failures.ts'
+import { explainRefusal, hasNoRoom } from './failures.ts'
 import { Pipe, type DriverClient } from './pipe.ts'
 
 interface DriverPool {
@@ -62,6 +62,14 @@ export const planning: Readonly<Record<string, string>> = {
   jit: 'off',
 }
 
+/** What a role or a database may say of sessions, and must not of ours. */
+const meaning: Readonly<Record<string, string>> = {
+  // What others have committed counts as soon as their lock is there.
+  default_transaction_isolation: 'read committed',
+  standard_conforming_strings: 'on',
+  array_nulls: 'on',
+}
+
 /** What a session is told when it begins; behind a pooler, each transaction. */
 const bounds: Readonly<Record<string, string>> = {
   statement_timeout: String(statementMs),
@@ -69,20 +77,17 @@ const bounds: Readonly<Record<string, string>> = {
 }
 
 /** All of it for the transaction that asks, as columns of its first statement. */
-export const settingsHere: string = Object.entries({ ...planning, ...bounds })
+export const settingsHere: string = Object.entries({ ...planning, ...bounds, ...meaning })
   .map(([name, value]) => `set_config('${name}', '${value}', true)`)
   .join(', ')
-
-/** What others have committed counts as soon as their lock is there, whatever the role says. */
-const isolation = { default_transaction_isolation: 'read\\ committed' }
 
 const int8 = 20
 
 /** What a connection is asked for at its start; a pooler knows nothing of sessions, and refuses what is meant for one. */
 const session: object = {
   ...bounds,
-  options: Object.entries({ ...planning, ...isolation })
-    .map(([name, value]) => `-c ${name}=${value}`)
+  options: Object.entries({ ...planning, ...meaning })
+    .map(([name, value]) => `-c ${name}=${value.replaceAll(' ', String.raw`\ `)}`)
     .join(' '),
 }
 
@@ -132,7 +137,7 @@ export const makePool = (url: string, isPooled: boolean): Pool => {
       try {
         return open.get(await pool.connect())!
       } catch (error) {
-        if (!hasNoRoom(error) || open.size === 0 || performance.now() > endsAt) throw error
+        if (!hasNoRoom(error) || open.size === 0 || performance.now() > endsAt) throw explainRefusal(error)
         await sleep(10 + Math.random() * 10)
       }
     }

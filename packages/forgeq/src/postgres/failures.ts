@@ -16,11 +16,11 @@ const reasons: Readonly<Record<string, string>> = {
   '57014':
     'a statement took longer than it may, or somebody cancelled it; is it overloaded, does somebody keep a lock?',
   '57P': 'it is starting or stopping',
-  '55P03': 'a lock was not to be had in time',
+  '55P03':
+    'a lock was not to be had in time: an open transaction holds the unique key, or what else is asked for; `forgeq status` names those that are open for long',
   '58': 'the server reports an input/output error',
   '28': 'it refuses the user or the password; check the URL',
   '3D000': 'the database of the URL does not exist; create it',
-  '42501': 'the user may not do this; it needs CREATE on the database, or the schema made by somebody who has it',
   ECONNREFUSED: 'nothing listens there; is it running, and is the URL right?',
   ECONNRESET: 'the connection broke',
   EPIPE: 'the connection broke',
@@ -55,6 +55,9 @@ export const isAnswer = (error: unknown): boolean => typeof (error as { severity
 /** A statement was cancelled, by its time or by somebody: the transaction may succeed when it is tried again. */
 export const isCancelled = (error: unknown): boolean => codeOf(error) === '57014'
 
+/** A lock was waited for as long as it may be. */
+export const isLate = (error: unknown): boolean => codeOf(error) === '55P03'
+
 /** The server, its limit for the user, or this process with its file descriptors has no room for another connection. */
 export const hasNoRoom = (error: unknown): boolean => ['53300', 'EMFILE', 'ENFILE'].includes(codeOf(error) ?? '')
 
@@ -73,9 +76,29 @@ export const isStale = (error: unknown): boolean =>
 export const isCollision = (error: unknown): boolean =>
   ['40001', '40P01', '55P03', '23505'].includes(codeOf(error) ?? '') || isStale(error)
 
+/** Whatever a server says that lets nobody in may change. */
+export const explainRefusal = (error: unknown): unknown =>
+  reasonOf(error) === undefined && isAnswer(error) && !isDenied(error)
+    ? new ForgeError('STORE_UNAVAILABLE', `PostgreSQL: ${(error as Error).message}`, { cause: error })
+    : error
+
+const isDenied = (error: unknown): boolean => codeOf(error) === '42501'
+
+/** A schema, a table, a column or a function that is not there. */
+const isMissing = (error: unknown): boolean => ['3F000', '42P01', '42703', '42883'].includes(codeOf(error) ?? '')
+
 /** A driver's error as STORE_UNAVAILABLE with the next step; what is ours as it is. */
 export const explainFailure = (error: unknown): unknown => {
   if (ForgeError.is(error)) return error
+  const { message } = error as Error
+  if (isDenied(error)) {
+    const grants = 'GRANT what docs/postgres.md lists under Roles, or let somebody with CREATE on the database migrate'
+    return new ForgeError('STORE_UNAVAILABLE', `PostgreSQL: ${message}; ${grants}`, { cause: error })
+  }
+  if (isMissing(error)) {
+    const advice = 'the schema was dropped or changed; `forgeq migrate --plan` tells how it differs'
+    return new ForgeError('MIGRATION_NEEDED', `PostgreSQL: ${message}; ${advice}`, { cause: error })
+  }
   const reason = reasonOf(error)
   if (reason !== undefined) return new ForgeError('STORE_UNAVAILABLE', `PostgreSQL: ${reason}`, { cause: error })
   return codeOf(error) === undefined

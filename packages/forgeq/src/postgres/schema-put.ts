@@ -39,4 +39,7 @@ BEGIN
   ON CONFLICT (queue, state, stripe) DO UPDATE SET n = tally.n + excluded.n;
   RETURN true;
 END $$;
+-- What is written in functions means the same to every caller.
+ALTER FUNCTION forgeq.enqueue(text, text, jsonb) SET standard_conforming_strings = on;
+ALTER FUNCTION forgeq.enqueue_many(text) SET standard_conforming_strings = on;
 `

@@ -6,7 +6,7 @@ import type { Client, Pool, Pooled, Result, Value } from './client.ts'
 import { settingsHere } from './connect.ts'
 import type { Deadline } from './deadline.ts'
 import type { Direct } from './direct.ts'
-import { explainFailure, explainLostCommit, isAnswer, isCancelled, isCollision } from './failures.ts'
+import { explainFailure, explainLostCommit, isAnswer, isCancelled, isCollision, isLate } from './failures.ts'
 import type { Seen } from './gates.ts'
 import type { Heads } from './heads.ts'
 import type { Names } from './names.ts'
@@ -30,6 +30,9 @@ const light = /* sql */ `, set_config('synchronous_commit', 'off', true)`
 /** Who collides so often does not have bad luck. */
 const attemptsLimit = 30
 const pauseMs = 10
+const latePauseMs = 100
+/** Who would wait again until the deadline, with the commit sent, would not know whether it was done. */
+const lateMs = 400
 /** What was cancelled is tried again for so long: at once it may succeed, but time that is too short does not get longer. */
 const cancelledMs = 5_000
 
@@ -83,11 +86,17 @@ export class Transactions {
         const isPassing = isCollision(error) || (isCancelled(error) && performance.now() < cancelledUntil)
         if (error instanceof Again) queues = new Map([...queues, ...error.queues])
         else if (!isPassing) throw explainFailure(error)
-        if (attempt === attemptsLimit || deadline.leftMs === 0) {
-          throw isCancelled(error) ? explainFailure(error) : tooOften(error)
+        const isTheEnd = deadline.leftMs <= (isLate(error) ? lateMs : 0)
+        if (attempt === attemptsLimit || isTheEnd) {
+          throw isCancelled(error) || isLate(error) ? explainFailure(error) : tooOften(error)
         }
-        // Those who stood in each other's way must not meet again.
-        if (attempt > 2) await sleep(Math.min(Math.random() * pauseMs * attempt, deadline.leftMs))
+        // Those who stood in each other's way must not meet again, and who waited for a lock lets others through.
+        const pause = isLate(error)
+          ? latePauseMs * (0.5 + Math.random())
+          : attempt > 2
+            ? Math.random() * pauseMs * attempt
+            : 0
+        if (pause > 0) await sleep(Math.min(pause, deadline.leftMs))
       }
     }
   }

@@ -8,15 +8,20 @@ import type { Turn } from './turn.ts'
 const holders = /* sql */ `
   SELECT u.type, u.key, u.job FROM unnest($1::int[], $2::text[]) AS k (type, key)
     CROSS JOIN ${rowOf('uniq', 'u', 'type = k.type AND key = k.key AND (until IS NULL OR until > $3)')}`
+/** Somebody's open transaction may hold a key for as long as it likes; queues that were entered are not kept from others meanwhile. */
+const waitMs = 100
 // Whoever holds it beyond its time does not hold it; a job that is retried may still hold it itself. Of two transactions that
-// want a key one waits here, and starts anew when the other has it.
+// want a key one waits here, and starts anew when the other has it, or is not through soon.
 const take: Batch = {
-  sql: exactly(/* sql */ `
+  sql: exactly(
+    /* sql */ `
   INSERT INTO forgeq.uniq (type, key, job, until)
   SELECT k.type, k.key, k.job, k.until
-  FROM unnest($1::int[], $2::text[], $3::uuid[], $4::bigint[], $5::bigint[]) AS k (type, key, job, until, now) ORDER BY 1, 2
+  FROM hasty CROSS JOIN unnest($1::int[], $2::text[], $3::uuid[], $4::bigint[], $5::bigint[]) AS k (type, key, job, until, now) ORDER BY 1, 2
   ON CONFLICT (type, key) DO UPDATE SET job = excluded.job, until = excluded.until
-  WHERE uniq.until <= ($5::bigint[])[1] OR uniq.job = excluded.job`),
+  WHERE uniq.until <= ($5::bigint[])[1] OR uniq.job = excluded.job`,
+    `hasty AS MATERIALIZED (SELECT set_config('lock_timeout', '${waitMs}', true))`,
+  ),
 }
 // Only the job that holds the key frees it.
 const free: Batch = {

@@ -149,6 +149,50 @@ test('how far transactions are kept apart is not for the role to say: limits nee
   await store.close()
 })
 
+test('a database that lets nobody in for a while is away, no more', async () => {
+  await client.query('CREATE DATABASE shut')
+  const store = open('shut', server.url.replace(/postgres$/, 'shut'))
+  await store.enqueue([newJob()], { atomic: true })
+  await client.query('ALTER DATABASE shut ALLOW_CONNECTIONS false')
+  await client.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'shut'`)
+  while ((await client.query(`SELECT 1 FROM pg_stat_activity WHERE datname = 'shut'`)).rows.length > 0);
+  for (const call of [() => store.enqueue([newJob()], { atomic: true }), () => store.queues()]) {
+    await assert.rejects(call, refusal(/not currently accepting connections/))
+  }
+  await client.query('ALTER DATABASE shut ALLOW_CONNECTIONS true')
+  await store.enqueue([newJob()], { atomic: true })
+  assert.equal((await store.queues())[0]!.counts.ready, 2)
+  await store.close()
+})
+
+test('a schema that is dropped under a store that is open is told of, with the next step', async () => {
+  const store = open('gone')
+  await store.enqueue([newJob()], { atomic: true })
+  await client.query('DROP SCHEMA gone CASCADE')
+  for (const call of [() => store.enqueue([newJob()], { atomic: true }), () => store.queues()]) {
+    await assert.rejects(
+      call,
+      (error) => ForgeError.is(error, 'MIGRATION_NEEDED') && /"gone.*forgeq migrate --plan/.test(error.message),
+    )
+  }
+  await store.close()
+})
+
+test('a user without rights is told which one is missing, and what to do', async () => {
+  const owner = open('owned')
+  await owner.enqueue([newJob()], { atomic: true })
+  await client.query(
+    'CREATE ROLE poor LOGIN; GRANT USAGE ON SCHEMA owned TO poor; GRANT SELECT ON ALL TABLES IN SCHEMA owned TO poor',
+  )
+  const store = open('owned', server.url.replace('postgres@', 'poor@'))
+  await assert.rejects(
+    store.enqueue([newJob()], { atomic: true }),
+    refusal(/permission denied for .*; GRANT what docs\/postgres.md/),
+  )
+  await store.close()
+  await owner.close()
+})
+
 test('a transaction that waits for a lock is cancelled by hand: it is tried again', async () => {
   const store = open('cancelled')
   await store.enqueue([newJob()], { atomic: true })

@@ -119,6 +119,18 @@ test('names in the schema of the caller do not get in the way', async (t) => {
   assert.equal((await jobs()).length, 1)
 })
 
+test('what they take does not depend on how the session reads literals', async (t) => {
+  const { sql, jobs } = await open(t)
+  const other = await connect()
+  await other.query('SET standard_conforming_strings = off; SET escape_string_warning = off')
+  const payload = `[[[{"a [[ b": "]]]", "c": [1, [2]]}]], "\\u005b"]`
+  await sql(`$$mail$$, $$${payload}$$`, other)
+  assert.deepEqual(
+    (await jobs()).map((job) => job.payload),
+    [payload],
+  )
+})
+
 test('a user may call them who may read and write the tables, and nobody else', async (t) => {
   const { schema, store, sql, jobs } = await open(t)
   const role = `${schema}_app`

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
+import { ForgeError } from '#src/core/errors.js'
 import { policy } from '#src/conformance/scene.js'
 import { postgres } from '#src/postgres/index.js'
 import { sqlite } from '#src/sqlite/index.js'
@@ -49,6 +50,30 @@ test('jobs exist if and only if the transaction commits', async (t) => {
   await client.query('COMMIT')
   assert.equal((await jobs()).length, 1)
   assert.deepEqual(await countsOf(store), { ready: 1, scheduled: 0 })
+})
+
+test('an open transaction that holds a unique key keeps a queue that takes turns from nobody else', async (t) => {
+  const { sql, store, job } = await open(t)
+  await store.setQueue('default', { concurrency: 5 })
+  await store.enqueue([job()], { atomic: true })
+  await client.query('BEGIN')
+  await sql(`'mail', '1', '{"unique": "u"}'`)
+  const unique = { key: 'u', until: 'done', onConflict: 'keep' } as const
+  const waiting = store.enqueue([job({ unique })], { atomic: true, withinMs: 4_000 })
+  const refusedLate = assert.rejects(
+    waiting,
+    (error) => ForgeError.is(error, 'STORE_UNAVAILABLE') && /unique key/.test(error.message),
+  )
+  const startedAt = performance.now()
+  for (let i = 0; i < 10; i++) await store.enqueue([job()], { atomic: true, withinMs: 2_000 })
+  const ms = performance.now() - startedAt
+  assert.equal((await claims(store, 5)).length, 5)
+  t.diagnostic(`ten enqueues took ${Math.round(ms)} ms`)
+  await refusedLate
+  assert.ok(ms < 4_000, `${ms} ms`)
+  const again = store.enqueue([job({ unique })], { atomic: true, withinMs: 10_000 })
+  await client.query('COMMIT')
+  assert.equal(((await again)[0] as { duplicate: boolean }).duplicate, true)
 })
 
 test('a trigger enqueues for each row that an application writes', async (t) => {

@@ -99,7 +99,7 @@ test('both ways leave the same rows', async () => {
     await Promise.all(opened.map(({ advance }) => advance(1_000)))
     return reply.claimed
   }
-  let held = [...(await exchange([], 10))]
+  const held = [...(await exchange([], 10))]
   assert.equal(held.length, 3)
   for (let round = 0; round < 6; round++) {
     const jobs = Array.from({ length: 12 }, (_, i) =>
@@ -120,5 +120,5 @@ test('both ways leave the same rows', async () => {
     const [short, long] = schemas.map((schema) => asked.get(`${schema} ${name}`) ?? 0)
     assert.ok(short! >= 7 && long! < short!, `${name}: ${short} and ${long}`)
   }
-  for (const { close } of opened) await close()
+  for (const one of opened) await one.close()
 })

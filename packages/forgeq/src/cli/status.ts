@@ -2,6 +2,7 @@
 import type { Command } from 'commander'
 import { canWork, describeCrashLoops, describeSilent } from '../core/crew.ts'
 import { states } from '../core/states.ts'
+import { describePaused } from '../core/closed-queue.ts'
 import { queueJson, workerJson } from '../server/view.ts'
 import type { QueueRecord } from '../store/queue-record.ts'
 import type { WorkerRecord } from '../store/worker-record.ts'
@@ -54,8 +55,8 @@ function warn(info: StoreInfo, queues: readonly QueueRecord[], workers: readonly
     ...describeCrashLoops(workers, info.now),
     ...queues.flatMap(warnOfIntake),
     ...describeSilent(workers, info.now),
-    ...queues.flatMap(({ queue, paused, counts, oldestReadyAt }) => {
-      if (paused) return [`Queue ${queue} is paused: \`forgeq queues resume ${queue}\` starts it.`]
+    ...queues.flatMap(({ queue, paused, accepting, counts, oldestReadyAt }) => {
+      if (paused) return [describePaused(queue, accepting)]
       if (counts.ready === 0 || served.has(queue)) return []
       return [
         `No worker serves queue ${queue} (${counts.ready.toLocaleString('en')} ready, the oldest ${when(oldestReadyAt, info.now)}).`,
@@ -67,7 +68,8 @@ function warn(info: StoreInfo, queues: readonly QueueRecord[], workers: readonly
 
 /** What new jobs are told. */
 function warnOfIntake(record: QueueRecord): string[] {
-  const { queue, accepting, limits } = record
+  const { queue, paused, accepting, limits } = record
+  if (!accepting && paused) return []
   if (!accepting) return [`Queue ${queue} takes no new jobs: \`forgeq queues limit ${queue} --accepting\` opens it.`]
   if (!isFull(record)) return []
   const most = limits.maxDepth?.toLocaleString('en')

@@ -6,6 +6,7 @@ import { canWork } from './crew.ts'
 import { formatMs } from './duration.ts'
 import type { State } from './states.ts'
 import { explainLimits, type LimitReason } from './why-limits.ts'
+import { describePaused } from './closed-queue.ts'
 
 export interface Explanation {
   readonly state: State
@@ -78,8 +79,7 @@ function explainReady(
 ): Answer {
   const { type, policy, crashes, line } = job
   const { queue } = policy
-  if (record?.paused)
-    return say('queue-paused', `Queue ${queue} is paused. \`forgeq queues resume ${queue}\` starts it.`)
+  if (record?.paused) return say('queue-paused', describePaused(queue, record.accepting))
   const limited = record && explainLimits(job, record, now)
   if (limited !== undefined) return say(...limited)
   if (live.length === 0)

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { ForgeQ } from 'forgeq'
-import { commandIn, startCommand, type Ran } from './command.ts'
+import { commandIn, runCommand, startCommand, type Ran } from './command.ts'
 import { drain } from './forge-in.ts'
 import { fail, greet } from './handlers/jobs.ts'
 
@@ -32,7 +32,7 @@ const settings = async (forge: ForgeQ): Promise<unknown> =>
 const stateOf = async (forge: ForgeQ, id: string): Promise<unknown> => (await forge.admin.job(id))?.state
 
 test('jobs, settings and types go to the target; the source keeps a copy that does nothing', async (t) => {
-  const { from, to, move } = scene(t)
+  const { folder, from, to, move } = scene(t)
   const { id: done } = await from.enqueue(greet, ada)
   const { id: dead } = await from.enqueue(fail, { message: 'no' })
   await drain(from)
@@ -52,6 +52,10 @@ test('jobs, settings and types go to the target; the source keeps a copy that do
   assert.deepEqual(past, await from.store.jobs(ids, ['attempts', 'logs']))
   assert.deepEqual(await to.store.types(), await from.store.types())
   await assert.rejects(from.enqueue(greet, ada), { code: 'QUEUE_CLOSED' })
+  // Whoever looks at the source is not told to open it.
+  const { stdout: status } = await runCommand(folder, ['status', '--store', source])
+  assert.match(status, /Queue greetings is paused and takes no new jobs, as `forgeq move` leaves/)
+  assert.doesNotMatch(status, /starts it/)
   await Promise.all([drain(from), drain(to)])
   assert.deepEqual([await stateOf(from, ready), await stateOf(to, ready)], ['ready', 'completed'])
 })

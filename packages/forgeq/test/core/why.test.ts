@@ -81,6 +81,14 @@ const cases: [string, Explanation['reason'], RegExp, Partial<JobRecord>, WorkerR
   ['ready, only an expired worker', 'no-worker', /start one/, {}, [{ ...worker, expiresAt: now }]],
   ['ready, paused', 'queue-paused', /queues resume mail/, {}, [worker], { ...queue, paused: true }],
   [
+    'ready, paused and closed, as after a move',
+    'queue-paused',
+    /forgeq move.* another store.*If that is not so/,
+    {},
+    [worker],
+    { ...queue, paused: true, accepting: false },
+  ],
+  [
     'ready, paused and held back',
     'queue-paused',
     /is paused/,

@@ -3,6 +3,7 @@
 import { caps } from '../core/caps.ts'
 import { isPending, type State, transitions } from '../core/states.ts'
 import type { KeyLine } from '../store/queue-record.ts'
+import { storable } from '../store/storable.ts'
 import type {
   AttemptRecord,
   Include,
@@ -184,7 +185,7 @@ export function write(job: ModelJob, note: Note, now: number): void {
   for (const { level, message, ageMs } of note.logs ?? []) {
     bytes += byteLength(message)
     if (job.logs.length === caps.logLines || bytes > caps.logBytes) break
-    job.logs.push({ at: now - ageMs, claim: job.claim, level, message })
+    job.logs.push({ at: now - ageMs, claim: job.claim, level, message: storable(message) })
   }
 }
 

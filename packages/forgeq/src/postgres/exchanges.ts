@@ -10,6 +10,9 @@ import { Waits, type End } from './waits.ts'
 
 type Reply = Answer<'exchange'>
 
+/** For `forgeq.hand_over`, which comes last. */
+const beginJoint = /* sql */ `SELECT set_config('forgeq_call.began', forgeq.moment()::text, true)`
+
 export class Exchanges {
   readonly #call: (method: Method, operation: AnyOperation, args: readonly unknown[]) => Promise<unknown>
   readonly #waits = new Waits()
@@ -102,16 +105,24 @@ export class Exchanges {
     const both: AnyOperation = {
       ...alone,
       direct: (memory) => {
+        // Each of the two adds to tallies in their order.
+        if (queues.size > 1) return undefined
         const [put, handOver] = [enqueue.direct!(memory, ...args), exchange.direct!(memory, { ...request, wants })]
         if (put === undefined || handOver === undefined) return undefined
         this.#written.add(request)
         return {
           kinds: [...put.kinds, ...handOver.kinds],
           // In the order in which all lock: the worker, then queues.
-          statements: [{ sql: holdWorker, values: [[request.worker]] }, ...put.statements, ...handOver.statements],
-          answer: ([, ...rows]) => {
+          statements: [
+            { sql: beginJoint, values: [] },
+            { sql: holdWorker, values: [[request.worker]] },
+            ...put.statements,
+            ...handOver.statements,
+          ],
+          answer: ([, , ...rows]) => {
             const [stored, given] = [put.answer(rows), handOver.answer(rows.slice(1))]
             if (given !== undefined) end = { reply: given.value }
+            else for (const kind of handOver.kinds) memory.refusals.add(kind)
             if (stored === undefined) return undefined
             const reply = given?.value
             const isAll = reply?.closed === false && !reply.more && areClaimed(stored.value, reply)

@@ -49,8 +49,12 @@ const reasonOf = (error: unknown): string | undefined => {
     : undefined
 }
 
-/** The server itself says so, so it has got everything up to there. */
-export const isAnswer = (error: unknown): boolean => typeof (error as { severity?: unknown }).severity === 'string'
+/**
+ * The server itself says so, so it has got everything up to there and nothing of what follows. A pooler speaks of connections
+ * (08), and what it has passed on may still be done.
+ */
+export const isAnswer = (error: unknown): boolean =>
+  typeof (error as { severity?: unknown }).severity === 'string' && codeOf(error)?.startsWith('08') !== true
 
 /** A statement was cancelled, by its time or by somebody: the transaction may succeed when it is tried again. */
 export const isCancelled = (error: unknown): boolean => codeOf(error) === '57014'

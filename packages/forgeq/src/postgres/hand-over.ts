@@ -1,4 +1,4 @@
-// Exchanges in which nothing is out of the ordinary, as one statement that commits by itself (schema-hand-over.ts).
+// Exchanges in which nothing is out of the ordinary, as one message with their commit (schema-hand-over.ts).
 import { caps } from '../core/caps.ts'
 import { lastLevel, levelOf, levels } from '../store/lanes.ts'
 import { claimedPolicy, unpackPolicy } from '../store/policy-text.ts'
@@ -64,6 +64,14 @@ export const handOverDirectly = (knowing: Knowing, request: ExchangeRequest): Di
     return queue === undefined ? [] : [{ ...want, number: queue }]
   })
   if (known.length + theirs.length === 0) return undefined
+  // What has no number yet may have one by now, which the long way asks for. Who is busy need not ask each time.
+  if (known.length < wants.length) {
+    const unknown = `unknown ${kind}`
+    if (theirs.length === 0 || !refusals.has(unknown)) {
+      refusals.add(unknown)
+      return undefined
+    }
+  }
   const parts = known.map(({ number }) => ({ number, ...heads.segments(number, levels(0, lastLevel)) }))
   const entered = new Set([...known.map(({ number }) => number), ...theirs.map(({ queue }) => queue)])
   const most = Math.min(slots, mostRows)

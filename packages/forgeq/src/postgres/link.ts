@@ -6,7 +6,7 @@ import { Claims } from './claims.ts'
 import { checkServer, longTransaction, type ServerFacts } from './checks.ts'
 import type { Ask, Pool, Pooled, Query, Result } from './client.ts'
 import { Deadline } from './deadline.ts'
-import { Refusals, type Direct } from './direct.ts'
+import { Refusals } from './direct.ts'
 import { Refused } from '../core/refusal.ts'
 import { Exchanges } from './exchanges.ts'
 import { explainFailure } from './failures.ts'
@@ -208,11 +208,13 @@ export class Link {
     }
   }
 
-  #route(method: Method, args: readonly unknown[]): Promise<unknown> {
+  async #route(method: Method, args: readonly unknown[]): Promise<unknown> {
     if (method === 'enqueue') return this.#exchanges.enqueue(args as Parameters<Calls['enqueue']>)
     if (method === 'exchange') return this.#exchanges.exchange(args[0] as ExchangeRequest)
     if (method === 'beat' || method === 'leave') this.#exchanges.endOf(args[0] as string)
-    return this.#call(method, operations[method], args)
+    const answer = await this.#call(method, operations[method], args)
+    if (method === 'beat' && (answer as Answer<'beat'>).closed) this.#memory.claims.forget(args[0] as string)
+    return answer
   }
 
   async #call(method: Method, operation: AnyOperation, args: readonly unknown[]): Promise<unknown> {
@@ -225,10 +227,10 @@ export class Link {
       if (answer !== undefined && operation.quietWrites === true) committed(method)
       if (answer !== undefined) return answer
     }
-    const direct = operation.direct?.(this.#memory, ...args)
-    if (direct !== undefined) {
-      const answer = await this.#askDirectly(direct, deadline)
-      if (answer !== undefined) committed(method)
+    // Without a pooler the look was quiet.
+    const looks = operation.peek !== undefined && mayPeek
+    if (!(this.#isPooled && looks)) {
+      const answer = await this.#goDirectly(method, operation, args, deadline)
       if (answer !== undefined) return answer
     }
     try {
@@ -236,12 +238,16 @@ export class Link {
     } catch (error) {
       throw explainFailure(error)
     }
-    if (operation.peek !== undefined && mayPeek) {
+    if (looks) {
       const peek = (look: Turn): Promise<unknown> => operation.peek!(look, this.#memory, ...args)
       const { value, turn } = await this.#transactions.run('look', peek, deadline)
       if (value !== undefined) {
         if (method !== 'lost') operation.after?.(this.#memory, value, turn, ...args)
         return value
+      }
+      if (this.#isPooled) {
+        const answer = await this.#goDirectly(method, operation, args, deadline)
+        if (answer !== undefined) return answer
       }
     }
     return this.#write(method, operation, args, deadline)
@@ -266,15 +272,26 @@ export class Link {
     }
   }
 
-  /** `undefined` when it was refused: nothing is stored. */
-  async #askDirectly(direct: Direct<unknown>, deadline: Deadline): Promise<unknown> {
+  /** `undefined` when that is not for this call, or was refused: then nothing that it answers with is stored. */
+  async #goDirectly(
+    method: Method,
+    operation: AnyOperation,
+    args: readonly unknown[],
+    deadline: Deadline,
+  ): Promise<unknown> {
+    const direct = operation.direct?.(this.#memory, ...args)
+    if (direct === undefined) return undefined
     this.#forgetQuiet()
     try {
       const results = await this.#transactions.atOnce(direct.statements, deadline)
       const answered = results && direct.answer(results)
-      if (answered !== undefined) this.#announce(answered.hints, answered.dueAt ?? Infinity)
-      else for (const kind of direct.kinds) this.#memory.refusals.add(kind)
-      return answered?.value
+      if (answered === undefined) {
+        for (const kind of direct.kinds) this.#memory.refusals.add(kind)
+        return undefined
+      }
+      this.#announce(answered.hints, answered.dueAt ?? Infinity)
+      committed(method)
+      return answered.value
     } catch (error) {
       this.#heads.forget()
       throw error

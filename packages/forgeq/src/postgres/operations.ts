@@ -39,7 +39,7 @@ export interface Operation<M extends Method> {
   mayPeek?(memory: Memory, ...args: Parameters<Calls[M]>): boolean
   /** That statement writes. */
   readonly quietWrites?: true
-  /** What does the call in a statement that commits by itself, where that is enough for it. */
+  /** What does the call in one message with its commit, where that is enough for it. */
   direct?(memory: Memory, ...args: Parameters<Calls[M]>): Direct<Answer<M>> | undefined
   /** The answer in a statement or from memory, where all is quiet; else `undefined`. */
   quiet?(

@@ -1,4 +1,4 @@
-// Enqueues jobs without anything special about them as one statement that commits by itself (schema-put.ts).
+// Enqueues of jobs without anything special about them, as one message with their commit (schema-put.ts).
 import { idTime, isId } from '../core/id.ts'
 import { packPolicy } from '../store/policy-text.ts'
 import type { Enqueued, NewJob } from '../store/records.ts'
@@ -7,7 +7,8 @@ import type { Knowing } from './hand-over.ts'
 import { seqsPerTurn } from './turn.ts'
 
 const put = /* sql */ `
-  SELECT forgeq.put($1::int[], $2::uuid[], $3::int[], $4::int[], $5::int[], $6::text[], $7::text[], $8::text[], $9::bigint, $10::bigint)
+  SELECT forgeq.put($1::int[], $2::uuid[], $3::int[], $4::int[], $5::int[], $6::text[], $7::text[], $8::text[], $9::bigint, $10::bigint,
+    $11::text[], $12::int[], $13::text[])
     AS "isDone"`
 
 const isPlain = (job: NewJob): boolean =>
@@ -29,8 +30,11 @@ export const putDirectly = (
   const areKnown = (numbers: readonly (number | undefined)[]): numbers is readonly number[] =>
     !numbers.includes(undefined)
   if (!areKnown(types) || !areKnown(queues)) return undefined
-  const kind = `enqueue ${[...new Set(queues)].join(' ')}`
-  if (refusals.has(kind)) return undefined
+  const entered = [...new Set(queues)].sort((a, b) => a - b)
+  const ids = jobs.map(({ id }) => id)
+  const kind = `enqueue ${entered.join(' ')}`
+  if (refusals.has(kind) || new Set(ids).size < ids.length) return undefined
+  const kinds = [...new Set(types)]
   const policies = new Map<NewJob['policy'], string | null>()
   for (const { policy } of jobs) if (!policies.has(policy)) policies.set(policy, packPolicy(policy))
   const times = jobs.map(({ id }) => idTime(id))
@@ -40,8 +44,8 @@ export const putDirectly = (
       {
         sql: put,
         values: [
-          [...new Set(queues)].sort((a, b) => a - b),
-          jobs.map(({ id }) => id),
+          entered,
+          ids,
           types,
           queues,
           jobs.map(({ policy }) => policy.priority),
@@ -50,6 +54,9 @@ export const putDirectly = (
           jobs.map(({ payload }) => payload),
           times.reduce((a, b) => Math.min(a, b)),
           times.reduce((a, b) => Math.max(a, b)),
+          entered.map((queue) => names.queue.name(queue)),
+          kinds,
+          kinds.map((type) => names.type.name(type)),
         ],
       },
     ],

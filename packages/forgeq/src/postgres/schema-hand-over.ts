@@ -1,5 +1,5 @@
-// An exchange in which nothing is out of the ordinary, in one statement that commits by itself: a trip to the server where a
-// transaction takes two (hand-over.ts). It does what exchange.ts does for jobs that complete or are tried again later and have neither keys nor unique
+// An exchange in which nothing is out of the ordinary, in one statement, with which begin and commit go: a trip to the
+// server where the long way takes two (hand-over.ts). It does what exchange.ts does for jobs that complete or are tried again later and have neither keys nor unique
 // keys, in queues that are open to all, while there are no suspects and nothing is parked. Anything else it refuses by an answer
 // without rows, having written nothing but a lease that ran out while it waited.
 import { byteLimit } from '../store/handout.ts'
@@ -12,6 +12,8 @@ import { countDown } from './held.ts'
 import { rarityColumns } from './suspects.ts'
 import { stripeHere } from './tally.ts'
 
+/** A wait that ends the short way. */
+const longWaitMs = 1_000
 const { scheduled, ready, running, completed } = stateCodes
 
 // What it settles, in columns (`their_`): jobs, where they run, under which claim of which turn, how long they
@@ -62,7 +64,8 @@ DECLARE
   is_plain boolean;
   cut_short boolean;
 BEGIN
-  began := forgeq.moment();
+  -- What goes before it in the same transaction may have waited, too.
+  began := coalesce(nullif(current_setting('forgeq_call.began', true), '')::bigint, forgeq.moment());
   SELECT w.id, w.types, w.lease_ms, w.expires_at INTO me FROM forgeq.worker w WHERE w.uid = hand_over.uid AND NOT w.closed FOR KEY SHARE;
   IF NOT FOUND THEN RETURN; END IF;
   SELECT count(*) INTO n_open FROM unnest(entered) AS e CROSS JOIN LATERAL forgeq.enter(e, false) AS q
@@ -72,7 +75,8 @@ BEGIN
   IF me.expires_at > began AND me.expires_at <= moment THEN
     UPDATE forgeq.worker SET expires_at = greatest(expires_at, moment + me.lease_ms) WHERE id = me.id;
   END IF;
-  IF n_open < cardinality(entered) THEN RETURN; END IF;
+  -- Who had to wait may be dead by now, and its commit is on its way: what asks in between goes on.
+  IF n_open < cardinality(entered) OR moment - began > ${longWaitMs} THEN RETURN; END IF;
   IF (SELECT r.suspects OR r.parked FROM (SELECT ${rarityColumns}) r)
     OR EXISTS (SELECT 1 FROM forgeq.exchange e WHERE e.worker = me.id AND e.turn >= hand_over.number OFFSET 0) THEN
     RETURN;
@@ -90,35 +94,40 @@ BEGIN
   END IF;
 
   IF slots > 0 THEN
-    SELECT array_agg(s.spot), array_agg(s.queue), array_agg(s.lane), array_agg(s.seq), array_agg(s.job),
-      array_agg((SELECT t.name FROM forgeq.type t WHERE t.id = s.type)),
-      array_agg(s.claim + 1), array_agg(s.attempt), array_agg(s.payload), array_agg(s.created_at), array_agg(s.policy),
-      array_agg(s.attempt_base), array_agg(s.uniq IS NOT NULL),
-      bool_and(s.key IS NULL AND s.crashes = 0 AND s.type = ANY (me.types) AND (s.claim > 0 OR s.expire_at IS NULL)
-        AND s.uniq_for IS DISTINCT FROM ${untilStart}), sum(octet_length(s.payload)) >= ${byteLimit}
-    INTO spots, c_queues, c_lanes, c_seqs, c_jobs, c_types, c_claims, c_attempts, c_payloads, c_created, c_policies, c_bases, c_unique,
-      is_plain, cut_short
-    FROM (
-      SELECT h.*, j.payload, j.created_at, j.expire_at, j.policy, j.attempt_base, j.uniq, j.uniq_for,
-        sum(octet_length(j.payload)) OVER (ROWS UNBOUNDED PRECEDING) - octet_length(j.payload) AS before
+    -- What is locked and not claimed others would pass over: undone, it is free at once.
+    BEGIN
+      SELECT array_agg(s.spot), array_agg(s.queue), array_agg(s.lane), array_agg(s.seq), array_agg(s.job),
+        array_agg((SELECT t.name FROM forgeq.type t WHERE t.id = s.type)),
+        array_agg(s.claim + 1), array_agg(s.attempt), array_agg(s.payload), array_agg(s.created_at), array_agg(s.policy),
+        array_agg(s.attempt_base), array_agg(s.uniq IS NOT NULL),
+        bool_and(s.key IS NULL AND s.crashes = 0 AND s.type = ANY (me.types) AND (s.claim > 0 OR s.expire_at IS NULL)
+          AND s.uniq_for IS DISTINCT FROM ${untilStart}), sum(octet_length(s.payload)) >= ${byteLimit}
+      INTO spots, c_queues, c_lanes, c_seqs, c_jobs, c_types, c_claims, c_attempts, c_payloads, c_created, c_policies, c_bases, c_unique,
+        is_plain, cut_short
       FROM (
-        SELECT l.* FROM unnest(queues, most) AS w (queue, most) CROSS JOIN LATERAL (
-          SELECT p.* FROM unnest(part_queues, firsts, afters, lasts) AS s (queue, first, after, last) CROSS JOIN LATERAL (
-            SELECT ctid AS spot, queue, lane, seq, job, type, claim, attempt, crashes, key FROM forgeq.live
-            WHERE queue = w.queue AND ${inSegment} AND worker IS NULL
-            ORDER BY queue, lane, seq LIMIT w.most FOR UPDATE SKIP LOCKED) p
-          WHERE s.queue = w.queue LIMIT w.most) l
-        LIMIT slots) h
-      CROSS JOIN LATERAL (SELECT * FROM forgeq.job WHERE id = h.job OFFSET 0) j) s
-    WHERE s.before < ${byteLimit};
-    IF NOT is_plain THEN RETURN; END IF;
+        SELECT h.*, j.payload, j.created_at, j.expire_at, j.policy, j.attempt_base, j.uniq, j.uniq_for,
+          sum(octet_length(j.payload)) OVER (ROWS UNBOUNDED PRECEDING) - octet_length(j.payload) AS before
+        FROM (
+          SELECT l.* FROM unnest(queues, most) AS w (queue, most) CROSS JOIN LATERAL (
+            SELECT p.* FROM unnest(part_queues, firsts, afters, lasts) AS s (queue, first, after, last) CROSS JOIN LATERAL (
+              SELECT ctid AS spot, queue, lane, seq, job, type, claim, attempt, crashes, key FROM forgeq.live
+              WHERE queue = w.queue AND ${inSegment} AND worker IS NULL
+              ORDER BY queue, lane, seq LIMIT w.most FOR UPDATE SKIP LOCKED) p
+            WHERE s.queue = w.queue LIMIT w.most) l
+          LIMIT slots) h
+        CROSS JOIN LATERAL (SELECT * FROM forgeq.job WHERE id = h.job OFFSET 0) j) s
+      WHERE s.before < ${byteLimit};
+      IF NOT is_plain THEN RAISE SQLSTATE 'FQ001'; END IF;
+    EXCEPTION WHEN SQLSTATE 'FQ001' THEN
+      RETURN;
+    END;
   END IF;
   moment := forgeq.moment();
 
   -- From here on it writes.
+  INSERT INTO forgeq.exchange (worker, turn) VALUES (me.id, hand_over.number);
   DELETE FROM forgeq.exchange WHERE worker = me.id AND turn = (
     SELECT e.turn FROM forgeq.exchange e WHERE e.worker = me.id AND e.turn < hand_over.number ORDER BY e.turn DESC LIMIT 1);
-  INSERT INTO forgeq.exchange (worker, turn) VALUES (me.id, hand_over.number);
   IF n > 0 THEN
     DELETE FROM forgeq.live WHERE ctid = ANY (places);
     GET DIAGNOSTICS gone = ROW_COUNT;

@@ -1,5 +1,5 @@
-// New jobs without anything special about them, in one statement that commits by itself: a trip to the server where a
-// transaction takes two (put.ts). It refuses by `false`, having written nothing, what only enqueue.ts can answer: jobs that are
+// New jobs without anything special about them, in one statement, with which begin and commit go: a trip to the server where the
+// long way takes two (put.ts). It refuses by `false`, having written nothing, what only enqueue.ts can answer: jobs that are
 // known, ids of another day, queues that are not open to all.
 import { caps } from '../core/caps.ts'
 import { freshLane, laneOf } from '../store/lanes.ts'
@@ -9,16 +9,19 @@ import { stripeHere } from './tally.ts'
 const fresh = laneOf(0, freshLane)
 const perLevel = laneOf(1, 0)
 
-// `entered`: the queues, in the one order in which all enter them. `oldest` and `newest`: when ids say that they were made.
+// `entered`: the queues, in the one order in which all enter them, and the types (`kinds`), each with the name that its number had:
+// it is another one where the schema was made anew. `oldest` and `newest`: when ids say that they were made.
 export const put: string = /* sql */ `
 CREATE FUNCTION forgeq.put(entered integer[], ids uuid[], types integer[], queues integer[], levels integer[], policies text[],
-  labels text[], payloads text[], oldest bigint, newest bigint) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+  labels text[], payloads text[], oldest bigint, newest bigint, queue_names text[], kinds integer[], kind_names text[]) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   moment bigint;
   number bigint;
 BEGIN
-  IF (SELECT count(*) FROM unnest(entered) AS e CROSS JOIN LATERAL forgeq.enter(e, false) AS q
-      WHERE q.accepting AND q.limits IS NULL AND NOT q.has_keys) < cardinality(entered) THEN
+  IF (SELECT count(*) FROM unnest(entered, queue_names) AS e (number, name) CROSS JOIN LATERAL forgeq.enter(e.number, false) AS q
+      WHERE q.name = e.name AND q.accepting AND q.limits IS NULL AND NOT q.has_keys) < cardinality(entered)
+    OR EXISTS (SELECT 1 FROM unnest(kinds, kind_names) AS k (number, name)
+      WHERE NOT EXISTS (SELECT 1 FROM forgeq.type t WHERE t.id = k.number AND t.name = k.name OFFSET 0)) THEN
     RETURN false;
   END IF;
   moment := forgeq.moment();

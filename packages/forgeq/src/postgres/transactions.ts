@@ -129,9 +129,12 @@ export class Transactions {
       return (await Promise.all(asked)).map(({ rows }) => rows)
     }
     const [failed] = [done, end].filter((one) => one.status === 'rejected')
+    if (failed === done && isAnswer(failed.reason)) {
+      if (!(await rollback(client))) this.#heads.forget()
+      return undefined
+    }
     client.release(failed!.reason as Error)
     this.#heads.forget()
-    if (failed === done && isAnswer(failed.reason)) return undefined
     throw explainLostCommit(failed!.reason)
   }
 
@@ -202,13 +205,15 @@ const failureOf = (begun: Promise<unknown>): Promise<{ readonly error: unknown }
     (error: unknown) => ({ error }),
   )
 
-const rollback = async (client: Pooled): Promise<void> => {
+/** Whether the connection goes on; what was open on one that does not ends with it. */
+const rollback = async (client: Pooled): Promise<boolean> => {
   try {
     await client.query('ROLLBACK')
     client.release()
+    return true
   } catch (error) {
-    // What was open on it ends with the connection.
     client.release(error as Error)
+    return false
   }
 }
 

@@ -70,6 +70,17 @@ test('an enqueue in one statement whose connection breaks before it is done is m
   await store.close()
 })
 
+test('an enqueue that a pooler gives up may still be done: that is not known', async () => {
+  const store = postgres(proxy.urlOf(url), { schema: database.schema(), allowUnsafe: true })
+  await store.enqueue([newJob()], { atomic: true })
+  const job = newJob()
+  proxy.giveUpAt('_put')
+  await assert.rejects(store.enqueue([job], { atomic: true }), (error) => ForgeError.is(error, 'OUTCOME_UNKNOWN'))
+  while ((await store.jobs([job.id])).length === 0);
+  assert.deepEqual(await store.enqueue([job], { atomic: true }), [{ id: job.id, duplicate: true }])
+  await store.close()
+})
+
 for (const [name, lose] of [
   ['is lost', () => proxy.loseAnswerTo('_put', 'SELECT 1')],
   // The server says that a statement is done, and then commits it.

@@ -3,10 +3,15 @@ import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { Frontend } from './frontend.ts'
 
-const words = Buffer.from('SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0')
-const head = Buffer.from('E\0\0\0\0')
-head.writeInt32BE(words.length + 4, 1)
-const shutDown = Buffer.concat([head, words])
+const fatal = (code: string, message: string): Buffer => {
+  const words = Buffer.from(`SFATAL\0VFATAL\0C${code}\0M${message}\0\0`)
+  const head = Buffer.from('E\0\0\0\0')
+  head.writeInt32BE(words.length + 4, 1)
+  return Buffer.concat([head, words])
+}
+const shutDown = fatal('57P01', 'terminating connection due to administrator command')
+/** What a pooler says in the name of a server that it has given up. */
+const givenUp = fatal('08P01', 'query_timeout')
 
 /** What is dropped, so that whoever waits for it learns nothing: what goes to the server, what comes from it, or both. */
 export type Direction = 'there' | 'back' | 'both'
@@ -31,6 +36,7 @@ export class Proxy {
   #drops: Direction | undefined
   #muting: string | undefined
   #ending: Lost | undefined
+  #givingUp: string | undefined
   /** How many connections were made. */
   connections = 0
   /** Kinds of messages that went to the server, in order. */
@@ -76,6 +82,11 @@ export class Proxy {
     this.#ending = { asked, answer }
   }
 
+  /** What is asked next in these words arrives, and before it is answered somebody in between says that the connection is over. */
+  giveUpAt(asked: string): void {
+    this.#givingUp = asked
+  }
+
   /** From now on connections stay open, new ones too, and say nothing. */
   drop(direction: Direction): void {
     this.#drops = direction
@@ -114,6 +125,10 @@ export class Proxy {
         ;[end, this.#ending] = [this.#ending.answer, undefined]
       }
       if (this.#drops === undefined || this.#drops === 'back') server.write(data)
+      if (this.#givingUp === undefined || !data.includes(this.#givingUp)) return
+      this.#givingUp = undefined
+      client.removeAllListeners('close').end(givenUp)
+      isMute = true
     })
     server.on('data', (data) => {
       if (isMute || (this.#drops !== undefined && this.#drops !== 'there')) return undefined

@@ -96,7 +96,7 @@ test('SIGTERM while the store does not answer: it ends by the deadline', async (
   await until(() => effects('start')[0], 'the start')
   await shut(t, folder, store)
   const toldAt = performance.now()
-  assert.deepEqual(await worker.ends('SIGTERM'), { code: 0, signal: null })
+  assert.deepEqual(await worker.ends('SIGTERM'), { code: 0, signal: null }, worker.printed())
   assert.ok(performance.now() - toldAt < 4_000, `it took ${performance.now() - toldAt} ms of 3 s`)
 })
 

@@ -98,9 +98,7 @@ export const handOverDirectly = (knowing: Knowing, request: ExchangeRequest): Di
     heads.later,
   ]
   const answer = ([head, ...rows]: readonly unknown[]) => {
-    if (head === undefined) {
-      return undefined
-    }
+    if (head === undefined) return undefined
     const { now, due, cancelled, is_cut: isCut } = head as Head
     const taken = rows as readonly Row[]
     claims.add(

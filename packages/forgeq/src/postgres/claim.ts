@@ -12,13 +12,13 @@ import {
   type Handout,
   type Wanted,
 } from '../store/handout.ts'
-import { claimedPolicy, unpackPolicy } from '../store/policy-text.ts'
+import { claimedPolicy } from '../store/policy-text.ts'
 import type { Claimed } from '../store/records.ts'
 import { stateCodes } from '../store/state-codes.ts'
 import { untilStart } from '../store/unique-hold.ts'
 import { neverClaimed } from '../store/ending.ts'
 import type { Batch } from './batch.ts'
-import type { Held } from './claims.ts'
+import { heldOf } from './claims.ts'
 import { finish } from './finish.ts'
 import type { Gate } from './gate.ts'
 import { noteHeld } from './held.ts'
@@ -148,7 +148,9 @@ const claimLanes = async (hand: Hand, gate: Gate, lanes: Lanes, target: number, 
       if (row.claim === 0 && row.expire_at !== null) turn.push(meetDeadline, row.expire_at, row.id)
       if (row.uniq_for === untilStart) releaseUnique(turn, row)
       claimed.push(claimedOf(gate.name, row))
-      if (row.key === null && row.uniq === null) turn.taken.push(heldOf(row, queue, worker.turn))
+      if (row.key === null && row.uniq === null) {
+        turn.taken.push(heldOf(row, { queue, claim: row.claim + 1, turn: worker.turn }))
+      }
     }
     spots.push(...taken)
     turn.tally(queue, stateCodes.ready, -taken.length)
@@ -229,11 +231,6 @@ const setAside = async (turn: Turn, gate: Gate, row: Row, fate: Exclude<Fate, 'r
     await finish(turn, { ...row, ...neverClaimed, queue, state: 'cancelled', reason: 'expired' })
   } else if (fate === 'park' && key === null) turn.push(park, queue, row.lane, row.seq)
   else if (fate === 'park' && key !== null) parkFromLine(turn, gate, key, id)
-}
-
-const heldOf = ({ id, lane, seq, claim, policy }: Row, queue: number, turn: number): Held => {
-  const { keepResultMs: keepMs } = unpackPolicy(policy)
-  return { job: id, queue, lane, seq, claim: claim + 1, turn, keepMs }
 }
 
 const claimedOf = (queue: string, row: Row): Claimed => ({

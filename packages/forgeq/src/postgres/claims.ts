@@ -1,5 +1,6 @@
 // Where the jobs are that workers of this process hold, so that nobody has to look for them when they complete (hand-over.ts).
 // It is a memory, not a record: what has become of them since is for the server to say.
+import { unpackPolicy } from '../store/policy-text.ts'
 
 /** A claim on a job that has no key and no unique key. */
 export interface Held {
@@ -13,6 +14,19 @@ export interface Held {
   /** How long its result is kept. */
   readonly keepMs: number
 }
+
+interface Row {
+  readonly id: string
+  readonly lane: number
+  readonly seq: number
+  readonly policy: string | null
+}
+
+/** Of a row that was claimed, in a queue, under a claim of a turn. */
+export const heldOf = (
+  { id, lane, seq, policy }: Row,
+  { queue, claim, turn }: Pick<Held, 'queue' | 'claim' | 'turn'>,
+): Held => ({ job: id, queue, lane, seq, claim, turn, keepMs: unpackPolicy(policy).keepResultMs })
 
 export class Claims {
   readonly #held = new Map<string, Map<string, Held>>()

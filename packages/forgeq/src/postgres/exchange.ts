@@ -9,6 +9,7 @@ import { inSegment } from './heads.ts'
 import { putKeysRight } from './keys.ts'
 import { firstDue } from './due.ts'
 import { makeUpFor, openWorker } from './lease.ts'
+import { cancelsOf, ordersOf, type Cancels } from './news.ts'
 import { addNotes } from './notes.ts'
 import { isOpenTo } from './openings.ts'
 import { Pages } from './pages.ts'
@@ -100,19 +101,17 @@ export const exchange = async (
 }
 
 const allNews = /* sql */ `
-  SELECT ${firstDue('$1')} AS at,
-    (SELECT json_agg(json_build_array(c.job, c.claim)) FROM forgeq.cancel c WHERE c.worker = $2) AS cancelled`
+  SELECT ${firstDue('$1')} AS at, ${cancelsOf('$2')} AS cancelled`
 
 interface News {
   readonly at: number | null
-  readonly cancelled: readonly (readonly [job: string, claim: number])[] | null
+  readonly cancelled: Cancels
 }
 
 /** What every answer tells. */
 const news = async (turn: Turn, worker: number): Promise<Pick<ExchangeReply, 'orders' | 'nextDueAt' | 'now'>> => {
   const { at, cancelled } = (await turn.one<News>(allNews, turn.heads.later, worker))!
-  const orders = (cancelled ?? []).map(([job, claim]) => ({ job, claim, order: 'cancel' as const }))
-  return { orders, nextDueAt: at, now: turn.now }
+  return { orders: ordersOf(cancelled), nextDueAt: at, now: turn.now }
 }
 
 /** The queues it wants from and leaves jobs in; what it settles is mostly from the former. */

@@ -1,34 +1,35 @@
 // Exchanges in which nothing is out of the ordinary, as one message with their commit (schema-hand-over.ts).
 import { caps } from '../core/caps.ts'
 import { lastLevel, levelOf, levels } from '../store/lanes.ts'
-import { claimedPolicy, unpackPolicy } from '../store/policy-text.ts'
+import { claimedPolicy } from '../store/policy-text.ts'
 import type { Claimed, ExchangeReply, ExchangeRequest, Settlement } from '../store/records.ts'
 import type { Topic } from '../store/store.ts'
-import type { Claims, Held } from './claims.ts'
+import { heldOf, type Claims, type Held } from './claims.ts'
 import type { Value } from './client.ts'
 import type { Direct, Refusals } from './direct.ts'
 import type { Heads } from './heads.ts'
 import type { Names } from './names.ts'
+import { ordersOf, type Cancels } from './news.ts'
 
 const handOver = /* sql */ `
   SELECT * FROM forgeq.hand_over($1, $2::bigint, $3::int[],
     $4::uuid[], $5::int[], $6::int[], $7::bigint[], $8::int[], $9::bigint[], $10::bigint[], $11::text[],
     $12::bigint[], $13::text[], $14::int[], $15::int[], $16::int, $17::int[], $18::int[], $19::bigint[], $20::int[], $21::bigint)`
 
-/** What a worker with more slots has to ask for again. */
+/** Claims and settlements of one call, whose numbers of order are drawn at once; a worker with more slots has to ask again. */
 const mostRows = 2_000
 
 interface Head {
   readonly now: number
   readonly due: number | null
-  readonly cancelled: readonly (readonly [job: string, claim: number])[] | null
+  readonly cancelled: Cancels
   readonly is_cut: boolean
 }
 
 interface Row {
   readonly of_queue: number
-  readonly of_lane: number
-  readonly of_seq: number
+  readonly lane: number
+  readonly seq: number
   readonly id: string
   readonly type: string
   readonly claim: number
@@ -56,7 +57,7 @@ export const handOverDirectly = (knowing: Knowing, request: ExchangeRequest): Di
   const held = settlements.map(({ job }) => claims.take(worker, job))
   const wants = slots === 0 ? [] : request.wants.filter((want) => want.slots > 0)
   const kind = `exchange ${wants.map(({ queue }) => queue).join(' ')}`
-  if (notes.length > 0 || refusals.has(kind)) return undefined
+  if (notes.length > 0 || settlements.length > mostRows || refusals.has(kind)) return undefined
   if (settlements.some((settlement, i) => !isPlain(settlement) || held[i]?.claim !== settlement.claim)) return undefined
   const theirs = held as readonly Held[]
   const known = wants.flatMap((want) => {
@@ -103,14 +104,14 @@ export const handOverDirectly = (knowing: Knowing, request: ExchangeRequest): Di
     const taken = rows as readonly Row[]
     claims.add(
       worker,
-      taken.filter((row) => !row.is_unique).map((row) => heldOf(row, turn)),
+      taken.filter((row) => !row.is_unique).map((row) => heldOf(row, { queue: row.of_queue, claim: row.claim, turn })),
     )
-    for (const { of_queue, of_lane } of taken) heads.met(of_queue, of_lane)
+    for (const { of_queue, lane } of taken) heads.met(of_queue, lane)
     const value: ExchangeReply = {
       closed: false,
       verdicts: settlements.map(() => 'applied'),
       claimed: taken.map((row) => claimedOf(names, row)),
-      orders: (cancelled ?? []).map(([job, claim]) => ({ job, claim, order: 'cancel' })),
+      orders: ordersOf(cancelled),
       suspects: false,
       more: isCut || (most < slots && taken.length === most),
       nextDueAt: due,
@@ -139,16 +140,6 @@ const retriesOf = (settlements: readonly Settlement[]): readonly [Value, Value] 
   ]
 }
 
-const heldOf = (row: Row, turn: number): Held => ({
-  job: row.id,
-  queue: row.of_queue,
-  lane: row.of_lane,
-  seq: row.of_seq,
-  claim: row.claim,
-  turn,
-  keepMs: unpackPolicy(row.policy).keepResultMs,
-})
-
 const claimedOf = (names: Names, row: Row): Claimed => ({
   job: row.id,
   claim: row.claim,
@@ -158,5 +149,5 @@ const claimedOf = (names: Names, row: Row): Claimed => ({
   attemptBase: row.attempt_base,
   crashes: 0,
   createdAt: row.created_at,
-  policy: claimedPolicy(row.policy, names.queue.name(row.of_queue), levelOf(row.of_lane), row.attempt_base),
+  policy: claimedPolicy(row.policy, names.queue.name(row.of_queue), levelOf(row.lane), row.attempt_base),
 })

@@ -9,6 +9,7 @@ import { untilStart } from '../store/unique-hold.ts'
 import { firstDue } from './due.ts'
 import { inSegment } from './heads.ts'
 import { countDown } from './held.ts'
+import { cancelsOf } from './news.ts'
 import { rarityColumns } from './suspects.ts'
 import { stripeHere } from './tally.ts'
 
@@ -26,7 +27,7 @@ CREATE FUNCTION forgeq.hand_over(uid text, number bigint, entered integer[],
   their_keeps bigint[], their_results text[], their_delays bigint[], their_errors text[],
   queues integer[], most integer[], slots integer, part_queues integer[], firsts integer[], afters bigint[], lasts integer[],
   due_after bigint)
-RETURNS TABLE (of_queue integer, of_lane integer, of_seq bigint, id uuid, type text, claim integer, attempt integer, payload text,
+RETURNS TABLE (of_queue integer, lane integer, seq bigint, id uuid, type text, claim integer, attempt integer, payload text,
   created_at bigint, policy text, attempt_base integer, is_unique boolean, now bigint, due bigint, cancelled json, is_cut boolean)
 LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
@@ -164,7 +165,7 @@ BEGIN
   END IF;
   INSERT INTO forgeq.tally (queue, state, stripe, n)
   SELECT t.queue, t.state, ${stripeHere}, sum(t.n) FROM (
-    SELECT q, ${running}, -1 FROM unnest(their_queues) AS q 
+    SELECT q, ${running}, -1 FROM unnest(their_queues) AS q
     UNION ALL SELECT k.queue, CASE WHEN k.delay IS NULL THEN ${completed} ELSE ${scheduled} END, 1
       FROM unnest(s_queues, s_delays) AS k (queue, delay)
     UNION ALL SELECT q, ${ready}, -1 FROM unnest(c_queues) AS q UNION ALL SELECT q, ${running}, 1 FROM unnest(c_queues) AS q
@@ -173,7 +174,7 @@ BEGIN
 
   RETURN QUERY SELECT NULL::integer, NULL::integer, NULL::bigint, NULL::uuid, NULL, NULL::integer, NULL::integer, NULL, NULL::bigint,
     NULL, NULL::integer, NULL::boolean, moment, ${firstDue('due_after')},
-    (SELECT json_agg(json_build_array(c.job, c.claim)) FROM forgeq.cancel c WHERE c.worker = me.id), coalesce(cut_short, false);
+    ${cancelsOf('me.id')}, coalesce(cut_short, false);
   IF spots IS NOT NULL THEN
     RETURN QUERY SELECT c.*, NULL::bigint, NULL::bigint, NULL::json, NULL::boolean
     FROM unnest(c_queues, c_lanes, c_seqs, c_jobs, c_types, c_claims, c_attempts, c_payloads, c_created, c_policies, c_bases, c_unique) AS c;

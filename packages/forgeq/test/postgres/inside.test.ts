@@ -1,4 +1,4 @@
-// What the functions of the fast ways ask has its index, whatever the planner believes: no message of ours tells it.
+// What the functions of the short way ask has its index, whatever the planner believes: no message of ours tells it.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Query, Value } from '#src/postgres/client.js'
@@ -23,7 +23,7 @@ const explains = await client.query(`LOAD 'auto_explain'`).then(
 )
 const skip = !explains && 'this server has no auto_explain'
 
-test('no statement inside the functions of the fast ways walks a table', { skip }, async (t) => {
+test('no statement inside the functions of the short way walks a table', { skip }, async (t) => {
   const scene = await ByHand.open(t, database)
   const { store, schema } = scene
   // The first call makes the names known.
@@ -43,11 +43,11 @@ test('no statement inside the functions of the fast ways walks a table', { skip 
   const instead = new Map<number, Value>(Object.entries(running[0] as object).map(([i, value]) => [Number(i), value]))
   const exchange = settling.values!.map((value, i) => (i === 1 ? 1_000_000 : (instead.get(i) ?? value)))
   const enqueue = put.values!.map((value, i) => (i === 1 ? [newJob().id, newJob().id] : value))
-  // Its statements and the view's, and of the functions that it calls.
-  let [first, size] = [100_000, 10]
-  for (; size <= 10_000; size *= 1000) {
+  for (const [first, size] of [
+    [100_000, 10],
+    [200_000, 10_000],
+  ] as const) {
     await fill(client, schema, [first, first + size], 'common')
-    first += size + 1
     for (const belief of ['unknown', 'empty', 'known'] as const) {
       await believe(client, schema, belief)
       for (const [text, values, least] of [
